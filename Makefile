@@ -1,0 +1,43 @@
+# Every target makes .venv first, from a bare clone with python3 (3.11 or later) alone.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: install demo test lint soak bench lock clean
+
+install: $(STAMP)
+
+# Bytecode is compiled here, since importing dlt takes twice as long where nobody may write it later.
+$(STAMP): requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --quiet --require-hashes --requirement requirements.txt
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/clipmart demo
+
+test: lint
+	$(BIN)/python -m pytest -n 2 -m "not soak"
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The long proofs: hundreds of kills, thousands of faulty answers. About ten minutes.
+soak: install
+	$(BIN)/python -m pytest -m soak --timeout 3600
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+# Writes requirements.txt anew from pyproject.toml: hashed, without the address of any index.
+lock: install
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --all-extras pyproject.toml --output-file requirements.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""The flow: ledger → worklist → fetch → load → build → publish, and what readers use."""

@@ -1,0 +1,322 @@
+"""Build a warehouse file: landing tables copied, SQL models planned and audited, all commented.
+
+The file is new each time and SQLMesh's state lives in memory, so every number is fresh and a
+failed build leaves only scrap. Importing SQLMesh takes a second: it happens on first use, and
+`preload` lets a thread do it early.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from sources.shared.errors import ClipmartError
+
+SQL = Path(__file__).resolve().parent.parent / "sql"
+LANDING_SCHEMAS = ("klipit", "clipus", "clipmart")
+DLT_COLUMNS = ("_dlt_load_id", "_dlt_id")
+# dlt's hard delete: a child that vanished from its parent's answer lands with this mark first.
+REMOVED = {"klipit.clips": "removed", "clipus.videos": "removed"}
+# child: (its column, parent, the parent's key)
+PARENTS = {
+    "klipit.clips": ("job_id", "klipit.jobs", "id"),
+    "klipit.clip_reads": ("job_id", "klipit.jobs", "id"),
+    "clipus.videos": ("campaign_id", "clipus.campaigns", "campaign_id"),
+}
+UNDOCUMENTED_TABLE = "Not one of clipmart's tables; landed as it came."
+UNDOCUMENTED_COLUMN = "Not in the API reference; landed as it came."
+
+_one_build = threading.Lock()  # it sets environment variables, which belong to the whole process
+
+
+class BuildFailed(ClipmartError):
+    """The models could not be built from what is landed."""
+
+
+class AuditFailed(BuildFailed):
+    """A blocking audit found rows that clipmart's own code should have kept out."""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What is declared of one landing table or model."""
+
+    types: dict[str, str]  # DuckDB types by column, in order
+    description: str
+    notes: dict[str, str]  # what each column means
+
+
+def preload() -> None:
+    """Import SQLMesh, which takes about a second; a background thread may do it early."""
+    with _one_build, _environment(SQLMESH__DISABLE_ANONYMIZED_ANALYTICS="true"):
+        import sqlmesh.core.context  # noqa: F401 - the import is the point
+
+
+def build(landing: Path | None, target: Path, *, work_dir: Path) -> None:
+    """Make a new DuckDB file at `target` from the landing file, which nobody may hold open to write.
+
+    Without a landing file every table stands empty. SQLMesh's cache goes below `work_dir`.
+
+    Raises:
+        AuditFailed: a blocking audit found rows; `target` is removed.
+        BuildFailed: a landing column has another type than declared, or a model failed;
+            `target` is removed.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    remove_database(target)
+    try:
+        with _one_build, _project(target, work_dir) as (context, failures):
+            con: duckdb.DuckDBPyConnection = context.engine_adapter.connection
+            con.execute("SET TimeZone = 'UTC'")
+            relations = _declared(context)
+            _copy_landing(con, landing, relations)
+            _plan(context, failures)
+            _free_views_of_catalog(con)
+            _comment(con, relations)
+    except BaseException:
+        remove_database(target)
+        raise
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Set environment variables for the time being; afterwards they stand as before."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _project(target: Path, work_dir: Path) -> Iterator[tuple[Any, list[Any]]]:
+    """The SQLMesh project on the target file, and the list that its failures are gathered in."""
+    with _environment(
+        CLIPMART_BUILD_FILE=str(target),
+        CLIPMART_BUILD_CACHE=str(work_dir / "sqlmesh-cache"),
+        MAX_FORK_WORKERS="1",  # forking a process that has threads is not safe
+        SQLMESH__DISABLE_ANONYMIZED_ANALYTICS="true",
+        SQLMESH_HOME=str(work_dir / "sqlmesh-home"),
+    ):
+        from sqlmesh.core import constants
+        from sqlmesh.core.console import NoopConsole, set_console
+        from sqlmesh.core.context import Context
+
+        # Both are read from the environment at import, which may have happened before.
+        constants.SQLMESH_PATH = work_dir / "sqlmesh-home"
+        constants.MAX_FORK_WORKERS = 1
+        failures: list[Any] = []
+
+        class Console(NoopConsole):  # type: ignore[misc] # untyped
+            def log_failed_models(self, errors: list[Any]) -> None:
+                failures.extend(errors)
+
+        set_console(Console())
+        context = Context(paths=[str(SQL)])
+        try:
+            yield context, failures
+        finally:
+            context.close()
+
+
+def _declared(context: Any) -> dict[str, Relation]:
+    """Every landing table and model of the project, by `schema.name`."""
+    return {
+        f"{model.fully_qualified_table.db}.{model.fully_qualified_table.name}": Relation(
+            types={
+                column: kind.sql(dialect="duckdb")
+                for column, kind in (model.columns_to_types or {}).items()
+            },
+            description=model.description or "",
+            notes=model.column_descriptions,
+        )
+        for model in context.models.values()
+    }
+
+
+def _copy_landing(
+    con: duckdb.DuckDBPyConnection, landing: Path | None, declared: dict[str, Relation]
+) -> None:
+    """Copy what is landed, without dlt's tables and columns; make what is absent, empty."""
+    attached = landing is not None and landing.exists()
+    if attached:
+        con.execute(f"ATTACH {text(str(landing))} AS landing (READ_ONLY)")
+    landed = _landed_columns(con)
+    for schema in LANDING_SCHEMAS:
+        con.execute(f"CREATE SCHEMA {schema}")
+    expected = {
+        table: relation.types
+        for table, relation in declared.items()
+        if table.partition(".")[0] in LANDING_SCHEMAS
+    }
+    for table in dict.fromkeys([*expected, *landed]):
+        columns = landed.get(table, {})
+        _refuse_other_types(table, columns, expected.get(table, {}))
+        own = {c: kind for c, kind in columns.items() if not _is_dlts(table, c)}
+        types = {**expected.get(table, {}), **own}
+        listed = ", ".join(f"{name(column)} {kind}" for column, kind in types.items())
+        con.execute(f"CREATE TABLE {dotted(table)} ({listed})")
+        if own:
+            listed = ", ".join(map(name, own))
+            con.execute(
+                f"INSERT INTO {dotted(table)} ({listed}) SELECT {listed} "  # noqa: S608 - names quoted
+                f"FROM landing.{dotted(table)} AS child WHERE {_worth_copying(table, columns)}"
+            )
+    if attached:
+        con.execute("DETACH landing")
+
+
+def _landed_columns(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """Columns and their types of each landed `schema.table`, dlt's own tables left out."""
+    landed: dict[str, dict[str, str]] = {}
+    for table, column, kind in con.execute(
+        """
+        SELECT schema_name || '.' || table_name, column_name, data_type
+        FROM duckdb_columns()
+        WHERE
+          database_name = 'landing'
+          AND schema_name IN (SELECT UNNEST(?))
+          AND NOT STARTS_WITH(table_name, '_dlt_')
+        ORDER BY schema_name, table_name, column_index
+        """,
+        [list(LANDING_SCHEMAS)],
+    ).fetchall():
+        landed.setdefault(table, {})[column] = kind
+    return landed
+
+
+def _is_dlts(table: str, column: str) -> bool:
+    return column in DLT_COLUMNS or column == REMOVED.get(table)
+
+
+def _refuse_other_types(table: str, landed: dict[str, str], expected: dict[str, str]) -> None:
+    for column, kind in expected.items():
+        if column in landed and duckdb.sqltype(landed[column]) != duckdb.sqltype(kind):
+            raise BuildFailed(
+                f"{table}.{column} is landed as {landed[column]}, but sql/external_models.yaml "
+                f"declares {kind}. Nothing was published; what is landed is unchanged. "
+                "Make the source's column hint and the declaration agree."
+            )
+
+
+def _worth_copying(table: str, columns: dict[str, str]) -> str:
+    """The condition under which a landed row is data.
+
+    Not a row that dlt has marked as removed, nor one that a load cut short has left without the
+    row it belongs to. Any other row without its parent is a mistake of ours: the audits stop it.
+    """
+    conditions = ["TRUE"]
+    if REMOVED.get(table) in columns:
+        conditions.append(f"{REMOVED[table]} IS NOT TRUE")
+    if table in PARENTS and "_dlt_load_id" in columns:
+        column, parent, key = PARENTS[table]
+        loads = f"landing.{table.partition('.')[0]}._dlt_loads"
+        conditions.append(
+            f"(_dlt_load_id IN (SELECT load_id FROM {loads} WHERE status = 0)"  # noqa: S608
+            f" OR {column} IN (SELECT {key} FROM landing.{parent}))"
+        )
+    return " AND ".join(conditions)
+
+
+def _plan(context: Any, failures: list[Any]) -> None:
+    """Make every model and run its audits.
+
+    SQLMesh's own error says only that the plan failed; its console is told which audit.
+    """
+    from sqlmesh.utils.errors import NodeAuditsErrors, SQLMeshError
+
+    try:
+        context.plan(auto_apply=True, no_prompts=True, skip_tests=True, skip_linter=True)
+    except SQLMeshError as error:
+        causes = [failure.__cause__ or failure for failure in failures] or [error]
+        audits = [
+            f"{audit.audit_name} on {audit.model_name} ({audit.count} rows)"
+            for cause in causes
+            if isinstance(cause, NodeAuditsErrors)
+            for audit in cause.errors
+        ]
+        kept = "Nothing was published: the published file, if any, is as it was; "
+        if audits:
+            raise AuditFailed(
+                f"Audits found rows that should not be there: {', '.join(audits)}. {kept}"
+                "what is landed is unchanged. The audits are in sql/audits; look at the rows "
+                "with DuckDB in state/landing.duckdb, and report this as a bug."
+            ) from error
+        raise BuildFailed(
+            f"The SQL models could not be built: {'; '.join(map(str, causes))}. {kept}"
+            "what is landed is unchanged. Run `clipmart publish` once this is mended."
+        ) from error
+
+
+def _free_views_of_catalog(con: duckdb.DuckDBPyConnection) -> None:
+    """Drop the file's name from every view, which would bind it to that name for ever."""
+    import sqlglot
+    from sqlglot import exp
+
+    for (statement,) in con.execute(
+        "SELECT sql FROM duckdb_views() WHERE NOT internal AND database_name = current_database()"
+    ).fetchall():
+        view = sqlglot.parse_one(statement, dialect="duckdb")
+        for table in view.find_all(exp.Table):
+            table.set("catalog", None)
+        view.set("replace", True)
+        con.execute(view.sql(dialect="duckdb"))
+
+
+def _comment(con: duckdb.DuckDBPyConnection, declared: dict[str, Relation]) -> None:
+    """Say in the file itself what every table, view and column means."""
+    unknown = Relation({}, UNDOCUMENTED_TABLE, {})
+    statements = []
+    for table, kind, columns in con.execute(
+        """
+        SELECT
+          tables.table_schema || '.' || tables.table_name,
+          IF(ANY_VALUE(tables.table_type) = 'VIEW', 'VIEW', 'TABLE'),
+          LIST(columns.column_name)
+        FROM information_schema.tables AS tables
+        INNER JOIN information_schema.columns AS columns
+          USING (table_catalog, table_schema, table_name)
+        WHERE table_catalog = current_database()
+        GROUP BY tables.table_schema, tables.table_name
+        """
+    ).fetchall():
+        relation = declared.get(table, unknown)
+        statements.append(f"COMMENT ON {kind} {dotted(table)} IS {text(relation.description)}")
+        for column in columns:
+            note = relation.notes.get(column, UNDOCUMENTED_COLUMN)
+            statements.append(f"COMMENT ON COLUMN {dotted(table)}.{name(column)} IS {text(note)}")
+    con.execute(";".join(statements))
+
+
+def name(identifier: str) -> str:
+    """Quote an identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def dotted(table: str) -> str:
+    """Quote `schema.table`."""
+    schema, _, table = table.partition(".")
+    return f"{name(schema)}.{name(table)}"
+
+
+def text(value: str) -> str:
+    """Quote a text literal, for statements that take no parameters."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def remove_database(target: Path) -> None:
+    """Remove a DuckDB file and its log, where they are."""
+    for path in (target, target.with_name(target.name + ".wal")):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,279 @@
+"""The command line. Results go to stdout, everything else to stderr; each command imports its own.
+
+Exit codes: 0 done; 1 some items failed; 2 usage; 3 configuration or a refused key; 75 try later.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
+
+from .settings import Settings, load_settings, parse_instant
+
+SERVICE = click.Choice(["klipit", "clipus"])
+FORMAT = click.Choice(["table", "json", "csv", "markdown"])
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+class _Group(click.Group):
+    """Turns every foreseeable failure into one message and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ClipmartError as error:
+            say(f"clipmart: {error}")
+            ctx.exit(error.exit_code)
+        except BrokenPipeError:
+            # Whoever read the output closed it, as `| head` does.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+        except OSError as error:
+            say(
+                f"clipmart: {error.filename or 'A file'} cannot be used ({error.strerror}). What "
+                "was loaded before stays. Mend that, then run the command again."
+            )
+            ctx.exit(3)
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+@click.version_option(package_name="clipmart")
+def main() -> None:
+    """Klipit clips and Clipus videos in DuckDB, ready to query.
+
+    \b
+    clipmart demo                           see it work, without a key
+    clipmart track klipit --from jobs.csv   tell it the ids you have
+    clipmart sync                           fetch what is new, publish it
+    clipmart report                         read it
+    """
+
+
+def say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+@main.command()
+@click.argument("service", type=SERVICE)
+@click.argument("ids", nargs=-1)
+@click.option("--from", "source", help="File of ids (a list, or CSV with a header); - is stdin.")
+@click.option("--intent", help="Tie one id to a submission whose outcome is unknown.")
+def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | None) -> None:
+    """Make ids known. Asks nobody; the next sync does.
+
+    \b
+    clipmart track klipit job_01hx3k9q2d7p8r4t
+    clipmart track clipus --from campaigns.csv
+    """
+    from .track import track_ids
+
+    settings = load_settings()
+    if intent is not None and (len(ids) != 1 or source):
+        raise Unusable("--intent goes with exactly one ID. Nothing was kept.")
+    if not ids and not source:
+        raise Unusable(f"Name an ID or a file: `clipmart track {service} --from FILE`.")
+    texts = [("", "\n".join(ids))] if ids else []
+    if source:
+        texts.append((source if source != "-" else "stdin", _text_of(source)))
+    outcome = track_ids(settings, service, texts, intent)
+    for line in outcome.refused:
+        say(f"refused: {line}")
+    say(
+        f"{service}: {outcome.kept} kept ({outcome.new} new to the ledger), "
+        f"{len(outcome.refused)} refused. Run `clipmart sync` to fetch them."
+    )
+    if outcome.refused:
+        click.get_current_context().exit(1)
+
+
+@main.command()
+@click.argument("service", type=SERVICE)
+def ids(service: str) -> None:
+    """Print a service's known ids as CSV; `track --from` reads it back."""
+    from .track import known_ids
+
+    click.echo(known_ids(load_settings(), service), nl=False)
+
+
+@main.command()
+@click.argument("service", type=SERVICE, required=False)
+@click.option("--max-minutes", type=click.FloatRange(min=0), help="End after so long; go on later.")
+@click.option("--refresh", multiple=True, metavar="ID", help="Ask for this id again, due or not.")
+@click.option("--dry-run", is_flag=True, help="Say what is due; ask for nothing.")
+@as_json
+def sync(
+    service: str | None,
+    max_minutes: float | None,
+    refresh: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Fetch everything that is due, load it, and publish if anything changed."""
+    from .sync import sync as run
+
+    result = run(
+        load_settings(), service, max_minutes=max_minutes, refresh=refresh, dry_run=dry_run
+    )
+    if as_json:
+        _print_json(result.as_json())
+    else:
+        for line in result.lines(dry_run=dry_run):
+            click.echo(line)
+    for problem in result.problems():
+        say(f"clipmart: {problem}")
+    click.get_current_context().exit(result.exit_code)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--format", "format_", type=FORMAT, default="table", show_default=True)
+@click.option("--no-links", is_flag=True, help="Leave out download links, which may be signed.")
+def report(name: str | None, format_: str, no_links: bool) -> None:
+    """Print a report, or the four main ones.
+
+    \b
+    clipmart report
+    clipmart report top-clips --format csv > clips.csv
+    """
+    from .reports import MAIN, read_report, render
+    from .warehouse import open_published
+
+    with open_published(load_settings()) as con:
+        names = [name] if name else MAIN
+        tables = [read_report(con, each, links=not no_links) for each in names]
+    click.echo(render(tables, format_), nl=False)
+
+
+@main.command()
+@click.argument("sql")
+@click.option("--format", "format_", type=FORMAT, default="table", show_default=True)
+def query(sql: str, format_: str) -> None:
+    """Run one SQL statement on the published file, read only.
+
+    \b
+    clipmart query "SELECT moment_type, count(*) FROM klipit.clips GROUP BY ALL"
+    """
+    from .reports import fetch, render
+    from .warehouse import open_published
+    from .warehouse import query as run
+
+    with open_published(load_settings(), locked_down=True) as con:
+        answer = fetch(run(con, sql))
+    click.echo(render([answer], format_, raw=True), nl=False)
+
+
+@main.command()
+@as_json
+def status(as_json: bool) -> None:
+    """Say how far the syncs are and how fresh the data is."""
+    from .status import status as read
+    from .status import status_lines
+
+    found = read(load_settings())
+    if as_json:
+        _print_json(found)
+    else:
+        for line in status_lines(found):
+            click.echo(line)
+
+
+@main.command()
+@click.argument("balance", type=float)
+@click.option("--at", help="When it stood so, as an ISO 8601 instant; now by default.")
+def credits(balance: float, at: str | None) -> None:
+    """Note a Klipit credit balance by hand, where the API tells none."""
+    from .inbox import balance_event
+    from .ledger import Ledger
+
+    settings = load_settings()
+    if not 0 <= balance < 1e15:
+        raise Unusable("A balance is a number of credits, 0 or more. Nothing was kept.")
+    now = settings.now()
+    try:
+        instant = parse_instant(at) if at else now
+    except ValueError as error:
+        raise Unusable("--at is not an instant such as 2026-04-08T12:00:00Z.") from error
+    if instant > now:
+        raise Unusable("--at lies in the future. Nothing was kept.")
+    ledger = Ledger(settings.ledger)
+    try:
+        ledger.add([balance_event(balance, instant, now)])
+    finally:
+        ledger.close()
+    say(f"Kept: {balance:g} credits at {instant.isoformat()}. The next sync lands it.")
+
+
+@main.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+def publish(file: Path | None) -> None:
+    """Build and publish what is landed, or write a portable copy to FILE."""
+    from . import publish as publishing
+    from .lock import sync_lock
+
+    settings = load_settings()
+    with sync_lock(settings.lock, settings.now()):
+        if file is None:
+            _published_before(settings)
+            publishing.publish(settings)
+        else:
+            publishing.export_copy(settings, file)
+    click.echo(f"published {file.absolute() if file else settings.warehouse}")
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8900, show_default=True)
+@click.option("--history", is_flag=True, help="Start with a month of use.")
+@click.option("--seed", type=int, default=1, show_default=True)
+def sandbox(port: int, history: bool, seed: int) -> None:
+    """Serve both APIs on this machine, with made-up data, until stopped."""
+    from sandbox import Sandbox
+    from sandbox.server import preload, serve
+
+    world = Sandbox(seed=seed)
+    if history:
+        preload(world)
+    click.get_current_context().exit(serve(port, sandbox=world))
+
+
+@main.command()
+def demo() -> None:
+    """Let a month of made-up use pass and report on it. No key, no question."""
+    from .demo import run_demo
+
+    run_demo(load_settings())
+
+
+def _published_before(settings: Settings) -> None:
+    if not settings.landing.exists():
+        raise FixConfiguration(
+            f"Nothing has landed in {settings.landing}, so there is nothing to publish. "
+            "Run `clipmart sync` first."
+        )
+
+
+def _text_of(source: str) -> str:
+    try:
+        raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unusable(
+            f"{source} is not UTF-8 text. Nothing was kept. Save it as UTF-8 and run again."
+        ) from error
+    except OSError as error:
+        raise Unusable(
+            f"{source} cannot be read ({error.strerror}). Nothing was kept. Check the file's name."
+        ) from error
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))

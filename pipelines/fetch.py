@@ -1,0 +1,122 @@
+"""Fetching: one service's due ids, asked for by a few workers until done, stopped or refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
+from sources.shared.http import RequestFailed
+
+from .worklist import Due
+
+WORKERS = 4
+STRANGERS = 20
+"""Answers of 404, and no other, under a key that saw no id yet: it is another account's."""
+DOWN_AFTER = 3
+"""Requests in a row that failed through all their retries, that mean: the API is down."""
+
+
+@dataclass
+class Fetch:
+    """Asks for one service's due ids.
+
+    Args:
+        read: asks for one id; the result has `found`.
+        emit: hands a result on; waits while too much is fetched and not yet loaded.
+        proven: whether an id was ever answered 2xx under this key.
+        prove: remembers the first such answer.
+    """
+
+    service: str
+    due: list[Due]
+    read: Callable[[Due], Awaitable[Any]]
+    emit: Callable[[Any], Awaitable[None]]
+    proven: bool
+    prove: Callable[[], None]
+    asked: int = 0
+    done: int = 0
+    failed: list[str] = field(default_factory=list)
+    error: ClipmartError | None = None
+    _failures_in_a_row: int = 0
+    _unproven_asked: int = 0
+    _strangers: list[Any] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Ask until nothing is due; an error that stops the service ends in `error`."""
+        # Clip reads have a quota of their own: they must not queue behind polls.
+        polls = deque(item for item in self.due if item.poll)
+        others = deque(item for item in self.due if not item.poll)
+        self._news = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for queue in (polls, others):
+                    for _ in range(min(WORKERS, len(queue))):
+                        workers.create_task(self._work(queue))
+        except* ClipmartError as stopped:
+            self.error = _worst(stopped)
+        if self.error is None or not isinstance(self.error, StrangeKey):
+            for read in self._strangers:
+                await self._hand_on(read)
+
+    async def _work(self, queue: deque[Due]) -> None:
+        while queue:
+            item = queue.popleft()
+            if not self.proven and not item.refresh:
+                while not self.proven and self._unproven_asked >= STRANGERS:
+                    self._news.clear()
+                    await self._news.wait()
+                self._unproven_asked += 1
+            self.asked += 1
+            try:
+                read = await self.read(item)
+            except RequestFailed as error:
+                self._note_failure(item, error)
+                continue
+            self._failures_in_a_row = 0
+            await self._settle(item, read)
+
+    async def _settle(self, item: Due, read: Any) -> None:
+        if read.found and not self.proven:
+            self.proven = True
+            self.prove()
+            self._news.set()
+        if not read.found and not self.proven and not item.refresh:
+            self._strangers.append(read)
+            if len(self._strangers) >= STRANGERS:
+                raise StrangeKey(
+                    f"{self.service}: this key sees none of the tracked ids; is it another "
+                    "account's? None was marked as missing. If it is the right key, name an id "
+                    f"that exists: `clipmart sync {self.service} --refresh ID`."
+                )
+            return
+        await self._hand_on(read)
+
+    async def _hand_on(self, read: Any) -> None:
+        await self.emit(read)
+        self.done += 1
+
+    def _note_failure(self, item: Due, error: RequestFailed) -> None:
+        # The place among the first 20 goes to another id: a failure says nothing of the key.
+        if not self.proven and not item.refresh:
+            self._unproven_asked -= 1
+            self._news.set()
+        self.failed.append(str(error))
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= DOWN_AFTER:
+            raise TryAgainLater(
+                f"{error} It seems to be down: {DOWN_AFTER} ids in a row failed, the rest was not "
+                "asked for."
+            ) from error
+
+
+class StrangeKey(FixConfiguration):
+    """The key sees none of the ids."""
+
+
+def _worst(group: BaseExceptionGroup[ClipmartError]) -> ClipmartError:
+    errors = [error for error in group.exceptions if isinstance(error, ClipmartError)]
+    return min(errors, key=lambda error: error.exit_code != 3)

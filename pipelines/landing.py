@@ -1,0 +1,134 @@
+"""The landing store as the sync sees it: what is landed, and what it still lacks.
+
+One process at a time opens `landing.duckdb`; dlt opens it beside this connection, with the same
+configuration, as DuckDB demands.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from sources.shared.errors import FixConfiguration, TryAgainLater
+from sources.shared.tables import Drift, Row, Table, data_type
+
+from .inbox import ID_NAME, SEQ, SUBMISSIONS
+
+WAIT_SECONDS = 10.0
+
+
+class Landing:
+    """An open landing store.
+
+    Raises:
+        TryAgainLater: another program holds the file.
+        FixConfiguration: it is damaged or of a newer DuckDB.
+    """
+
+    def __init__(self, path: Path, wait_seconds: float = WAIT_SECONDS) -> None:
+        self.path = path
+        give_up = time.monotonic() + wait_seconds
+        while True:
+            try:
+                self.connection = duckdb.connect(str(path))
+                break
+            except duckdb.IOException as error:
+                if "lock" not in str(error):
+                    raise _damaged(path, error) from error
+                if time.monotonic() > give_up:
+                    raise TryAgainLater(
+                        f"Another program holds {path} open. Nothing was changed. Close it "
+                        "(read warehouse.duckdb instead), then run `clipmart sync` again."
+                    ) from error
+                time.sleep(0.2)
+            except duckdb.Error as error:
+                raise _damaged(path, error) from error
+        path.chmod(0o600)
+        self.connection.execute("SET TimeZone = 'UTC'")
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def has_tables(self, schema: str, tables: Iterable[Table]) -> bool:
+        """Whether every one of these tables has been made, and a load of theirs completed."""
+        made = {
+            row[0]
+            for row in self.connection.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [schema]
+            ).fetchall()
+        }
+        return made >= {table.name for table in tables} | {"_dlt_loads"}
+
+    def drift(self, schema: str, tables: Iterable[Table]) -> Drift:
+        """The undocumented columns landed so far, with their types."""
+        documented = {table.name: table for table in tables}
+        drift = Drift()
+        for table_name, column, duckdb_type in self.connection.execute(
+            """SELECT table_name, column_name, data_type FROM duckdb_columns()
+               WHERE schema_name = ?""",
+            [schema],
+        ).fetchall():
+            table = documented.get(table_name)
+            if table is None or column in table.hints() or column.startswith("_dlt"):
+                continue
+            drift.columns(table)[column] = data_type(duckdb_type)
+        return drift
+
+    def submissions(self, service: str, subjects: Iterable[str]) -> list[Row]:
+        """Landed submissions whose id or submission_id is among these."""
+        wanted = list(subjects)
+        table = SUBMISSIONS[service]
+        if not wanted or not self.has_tables(service, [table]):
+            return []
+        columns = list(table.columns)
+        cursor = self.connection.execute(
+            f"""SELECT {", ".join(columns)} FROM {service}.submissions
+                WHERE submission_id IN (SELECT unnest($wanted))
+                   OR {ID_NAME[service]} IN (SELECT unnest($wanted))""",
+            {"wanted": wanted},
+        )
+        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+    def drained_up_to(self, service: str, tables: Iterable[str]) -> int:
+        """The latest event that landed in a completed load; 0 where none did."""
+        newest = 0
+        for table in tables:
+            (seq,) = self.connection.execute(
+                f"""SELECT max({SEQ}) FROM {service}.{table} AS t
+                    SEMI JOIN {service}._dlt_loads AS l
+                      ON l.load_id = t._dlt_load_id AND l.status = 0"""
+            ).fetchone() or (None,)
+            newest = max(newest, seq or 0)
+        return newest
+
+    def last_status(self, table: str, ids: Iterable[Any], id_columns: tuple[str, ...]) -> Any:
+        """id, or tuple of ids → status last observed."""
+        keys = ", ".join(id_columns)
+        rows = self.connection.execute(
+            f"""SELECT {keys}, arg_max(status, observed_at) FROM {table}
+                WHERE {id_columns[0]} IN (SELECT unnest(?)) GROUP BY {keys}""",
+            [list(ids)],
+        ).fetchall()
+        if len(id_columns) == 1:
+            return dict(rows)
+        return {tuple(row[:-1]): row[-1] for row in rows}
+
+    def latest(self, table: str, columns: tuple[str, ...], where: str = "true") -> Row | None:
+        """The row of the latest observed_at."""
+        row = self.connection.execute(
+            f"""SELECT {", ".join(columns)} FROM {table} WHERE {where}
+                ORDER BY observed_at DESC LIMIT 1"""
+        ).fetchone()
+        return None if row is None else dict(zip(columns, row, strict=True))
+
+
+def _damaged(path: Path, error: Exception) -> FixConfiguration:
+    first = str(error).splitlines()[0][:200]
+    return FixConfiguration(
+        f"{path} cannot be opened ({first}). The published file is untouched and opens. "
+        "Run `clipmart recover` to rebuild the state from it and the ledger."
+    )

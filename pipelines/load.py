@@ -1,0 +1,279 @@
+"""Loading: chunks of what was fetched go into the landing store through dlt, by one thread alone.
+
+A chunk is the checkpoint. Its rejected records are loaded before its rows, so that a kill between
+the two repeats a rejection (same key, one row) and never loses one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sources.shared.errors import ClipmartError
+from sources.shared.tables import (
+    REJECTED_RECORDS,
+    REMOVED,
+    Chunk,
+    Drift,
+    Row,
+    Table,
+    resource,
+)
+
+from . import inbox
+from .inbox import EXPORTS, SEQ, SUBMISSIONS, WEBHOOK_EVENTS
+from .ledger import Ledger
+
+SYNC_RUNS = Table(
+    "sync_runs",
+    ("run_id",),
+    {
+        "run_id": "text",
+        "started_at": "timestamp",
+        "finished_at": "timestamp",
+        "exit_code": "bigint",
+        "requests": "bigint",
+        "rows": "bigint",
+        "rejected": "bigint",
+    },
+)
+
+_DLT_SETTINGS = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "RUNTIME__LOG_LEVEL": "CRITICAL",
+    "SCHEMA__NAMING": "direct",  # the API's own field names
+    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",  # tells completed loads apart
+    "NORMALIZE__WORKERS": "1",
+    "LOAD__WORKERS": "1",  # one writer; DuckDB parallelises by itself
+    "LOAD__DELETE_COMPLETED_JOBS": "true",
+    "LOAD__TRUNCATE_STAGING_DATASET": "true",  # merge leaves a full copy there otherwise
+    "LOAD__AUTO_ABORT_ON_TERMINAL_ERROR": "true",  # a load that can never succeed must not wait
+}
+
+
+def klipit_tables() -> tuple[Table, ...]:
+    from sources.klipit import TABLES
+
+    return (*TABLES, SUBMISSIONS["klipit"], WEBHOOK_EVENTS, EXPORTS)
+
+
+def clipus_tables() -> tuple[Table, ...]:
+    from sources.clipus import TABLES
+
+    return (*TABLES, SUBMISSIONS["clipus"])
+
+
+def tables_of(schema: str) -> tuple[Table, ...]:
+    """The landing tables of a schema, as this version declares them."""
+    if schema == "klipit":
+        return klipit_tables()
+    if schema == "clipus":
+        return clipus_tables()
+    return (SYNC_RUNS, REJECTED_RECORDS)
+
+
+class LoadFailed(ClipmartError):
+    """dlt could not load; what it had extracted is kept and drained first by the next sync."""
+
+
+class Loader:
+    """dlt pipelines into one landing store, a dataset for each schema. Used by one thread."""
+
+    def __init__(self, landing: Path, dlt_dir: Path) -> None:
+        os.environ.update(_DLT_SETTINGS, DLT_DATA_DIR=str(dlt_dir))
+        self._landing = landing
+        self._dlt_dir = dlt_dir
+        self._pipelines: dict[str, Any] = {}
+
+    def drain(self) -> bool:
+        """Load what an interrupted run left behind; returns whether there was anything.
+
+        A run that finds pending packages would load those and skip its own data.
+        """
+        drained = False
+        for schema in ("clipmart", "klipit", "clipus"):
+            if not self.left_behind(schema):
+                continue
+            pipeline = self._pipeline(schema)
+            if pipeline.has_pending_data:
+                self._run(pipeline, None)
+                drained = True
+        return drained
+
+    def left_behind(self, schema: str) -> bool:
+        """Whether an interrupted run's packages may lie in the working folder; needs no dlt."""
+        folder = self._dlt_dir / schema
+        return any(
+            next((folder / place).glob("*"), None) is not None
+            for place in ("normalize/extracted", "load/normalized", "load/new")
+        )
+
+    def make_tables(self, schema: str) -> None:
+        """Make every table of a schema, empty where nothing has landed."""
+        self.load(schema, {})
+
+    def load(self, schema: str, rows: Mapping[Table, list[Row]], drift: Drift | None = None) -> int:
+        """Load rows in one package.
+
+        Returns:
+            How many rows were merged; a removal is none.
+        """
+        tables = [table for table in tables_of(schema) if not rows or rows.get(table)]
+        known = drift or Drift()
+        resources = [resource(table, rows.get(table, []), known) for table in tables]
+        if resources:
+            self._run(self._pipeline(schema), resources)
+        return sum(count(found) for found in rows.values())
+
+    def load_chunk(self, schema: str, made: Chunk) -> dict[str, int]:
+        """Load a chunk, its rejected records first; returns rows by table of the schema."""
+        rejected = made.of(REJECTED_RECORDS)
+        if rejected:
+            self.load("clipmart", {REJECTED_RECORDS: rejected})
+        if made.rows:
+            self.load(schema, made.rows, made.drift)
+        return {table.name: count(rows) for table, rows in made.rows.items()}
+
+    def drain_inbox(
+        self,
+        ledger: Ledger,
+        schema: str,
+        submissions: Callable[[str, list[str]], list[Row]],
+    ) -> None:
+        """Land a service's new events, from a dlt incremental cursor on, merging by key.
+
+        Args:
+            submissions: gives the landed submissions of some ids.
+        """
+        import dlt
+
+        from sources.shared.tables import arrow_item, resource_hints
+
+        cursor = dlt.sources.incremental(SEQ, initial_value=0, range_start="open", row_order="asc")
+
+        @dlt.resource(name="inbox", selected=False)
+        def events(seq: Any = cursor) -> Iterator[list[dict[str, Any]]]:
+            yield [
+                {SEQ: event.seq, "event": event}
+                for event in ledger.events(schema, seq.last_value or 0, inbox.LANDED_KINDS)
+            ]
+
+        def rows_of(table: Table) -> Any:
+            def landed(items: list[dict[str, Any]]) -> Iterator[Any]:
+                found = [item["event"] for item in items]
+                yield arrow_item(
+                    table, list(_inbox_rows(schema, table, found, submissions)), Drift()
+                )
+
+            return dlt.transformer(landed, data_from=events, **resource_hints(table))
+
+        @dlt.source(name=schema, max_table_nesting=0)
+        def inbox_source() -> Any:
+            return [events, *(rows_of(table) for table in inbox_tables(schema))]
+
+        self._run(self._pipeline(schema), inbox_source())
+
+    def _pipeline(self, schema: str) -> Any:
+        if schema not in self._pipelines:
+            import dlt
+
+            self._pipelines[schema] = dlt.pipeline(
+                schema,
+                pipelines_dir=str(self._dlt_dir),
+                destination=dlt.destinations.duckdb(str(self._landing)),
+                dataset_name=schema,
+            )
+        return self._pipelines[schema]
+
+    def _run(self, pipeline: Any, data: Any) -> None:
+        from dlt.common.configuration.exceptions import ConfigurationException
+        from dlt.pipeline.exceptions import PipelineStepFailed
+
+        try:
+            if data is None:
+                pipeline.run()
+            else:
+                pipeline.run(_source(pipeline.pipeline_name, data), loader_file_format="parquet")
+        except (PipelineStepFailed, ConfigurationException, OSError) as error:
+            raise LoadFailed(_why(pipeline.pipeline_name, error)) from error
+
+
+def inbox_tables(schema: str) -> tuple[Table, ...]:
+    """The tables that events become rows of."""
+    if schema == "clipus":
+        return (SUBMISSIONS["clipus"],)
+    from sources.klipit.settings import ACCOUNT_SNAPSHOTS
+
+    return (SUBMISSIONS["klipit"], WEBHOOK_EVENTS, EXPORTS, ACCOUNT_SNAPSHOTS)
+
+
+def count(rows: list[Row]) -> int:
+    return sum(not row.get(REMOVED) for row in rows)
+
+
+def sync_run_rows(runs: list[dict[str, Any]]) -> list[Row]:
+    """Finished runs of the run log as `clipmart.sync_runs` rows."""
+    rows = []
+    for run in runs:
+        if run["finished_at"] is None:
+            continue
+        services = (run["result"] or {}).get("services", {}).values()
+        rows.append(
+            {
+                "run_id": run["run_id"],
+                "started_at": datetime.fromisoformat(run["started_at"]),
+                "finished_at": datetime.fromisoformat(run["finished_at"]),
+                "exit_code": run["exit_code"],
+                "requests": sum(service["requests"] for service in services),
+                "rows": sum(sum(service["loaded"].values()) for service in services),
+                "rejected": sum(service["rejected"] for service in services),
+            }
+        )
+    return rows
+
+
+def _inbox_rows(
+    schema: str,
+    table: Table,
+    events: list[Any],
+    submissions: Callable[[str, list[str]], list[Row]],
+) -> Iterator[Row]:
+    if table is SUBMISSIONS[schema]:
+        names = (inbox.ID_NAME[schema], "intent_id")
+        subjects = {event.body[n] for event in events for n in names if event.body.get(n)}
+        yield from inbox.fold(schema, events, submissions(schema, sorted(subjects)))
+    elif table is WEBHOOK_EVENTS:
+        yield from inbox.webhook_rows(events)
+    elif table is EXPORTS:
+        yield from inbox.export_rows(events)
+    else:
+        yield from inbox.balance_rows(events)
+
+
+def _source(schema: str, data: Any) -> Any:
+    """Resources at hand as one source whose schema has the pipeline's name."""
+    import dlt
+    from dlt.extract import DltSource
+
+    if isinstance(data, DltSource):
+        return data
+
+    @dlt.source(name=schema, max_table_nesting=0)
+    def rows_at_hand() -> Any:
+        return data
+
+    return rows_at_hand()
+
+
+def _why(schema: str, error: BaseException) -> str:
+    root: BaseException = error
+    while (deeper := root.__cause__ or root.__context__) is not None:
+        root = deeper
+    told = str(root).splitlines()[0][:200] if str(root) else type(root).__name__
+    return (
+        f"Loading into the schema {schema} failed: {told}. What was loaded before stays; what was "
+        "not is asked for again. Mend the cause (is the disk full?), then run `clipmart sync`."
+    )

@@ -1,0 +1,279 @@
+"""Reports as text: a table for a terminal, JSON, CSV or Markdown.
+
+Text that came from an API stays text: it cannot steer a terminal, start a formula in a spreadsheet
+or break a table.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from pipelines.warehouse import report_name
+
+MAIN = ("shareability", "moment_types", "video_readiness", "credit_usage")
+LINKS = frozenset({"media_url", "file_url", "export_url"})  # each may hold a signature
+FORMATS = ("table", "json", "csv", "markdown")
+
+# What a terminal shows of reports too wide for it; the other formats give every column.
+_TELLING = {
+    "shareability": "job_id show_name clips mean_score best_score best_hook clips_80_plus",
+    "moment_types": "moment_type clips share_of_clips mean_score p90_score best_score lift",
+    "video_readiness": "title status videos ready failed published hours_to_ready settled stuck",
+    "credit_usage": "day balance_close credits_used credits_added jobs_submitted clips "
+    "credits_per_clip burn_7d days_left",
+    "top_clips": "rank score show_name moment_type hook_suggestion duration_seconds media_url",
+    "shareability_weekly": "week show_name jobs clips mean_score best_score clips_80_plus",
+    "job_turnaround": "job_id show_name status created_at turnaround_seconds stuck",
+}
+_TERMINAL_ROWS = 40
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with the names and DuckDB types of their columns."""
+
+    name: str
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def only(self, wanted: Callable[[str], bool]) -> Table:
+        """The columns whose names are wanted."""
+        keep = [i for i, column in enumerate(self.columns) if wanted(column)]
+        return replace(
+            self,
+            columns=tuple(self.columns[i] for i in keep),
+            types=tuple(self.types[i] for i in keep),
+            rows=[tuple(row[i] for i in keep) for row in self.rows],
+        )
+
+
+def read_report(con: duckdb.DuckDBPyConnection, name: str, *, links: bool = True) -> Table:
+    """One report of the published file, whole.
+
+    Raises:
+        Unusable: there is no such report; the message lists those there are.
+    """
+    name = report_name(con, name)
+    table = fetch(con.execute(f'FROM reports."{name}"'), name)  # noqa: S608 - a name that exists
+    return table if links else table.only(lambda column: column not in LINKS)
+
+
+def fetch(con: duckdb.DuckDBPyConnection, name: str = "rows") -> Table:
+    """Everything that the connection's last statement answered."""
+    described = con.description or []
+    return Table(
+        name,
+        tuple(column[0] for column in described),
+        tuple(str(column[1]) for column in described),
+        con.fetchall(),
+    )
+
+
+def render(tables: Sequence[Table], format: str, *, raw: bool = False, width: int = 80) -> str:
+    """The tables as text that ends in a line break.
+
+    Args:
+        format: one of FORMATS.
+        raw: leave text cells of a csv as they are; else one that a spreadsheet would read as a
+            formula gets a leading apostrophe.
+        width: columns of the terminal, for `table`.
+    """
+    if format == "json":
+        return as_json(tables)
+    if format == "csv":
+        return "\n".join(as_csv(table, raw=raw) for table in tables)
+    if format == "markdown":
+        return "\n".join(as_markdown(table, titled=len(tables) > 1) for table in tables)
+    return "\n".join(as_terminal_table(table, width=width) for table in tables)
+
+
+def as_json(tables: Sequence[Table]) -> str:
+    """One object: table name to a list of rows. Numbers that JSON lacks (NaN, infinity) are null."""
+    content = {
+        table.name: [
+            {
+                column: _json_value(value, kind)
+                for column, kind, value in zip(table.columns, table.types, row, strict=True)
+            }
+            for row in table.rows
+        ]
+        for table in tables
+    }
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def as_csv(table: Table, *, raw: bool = False) -> str:
+    """A header and a line a row; NULL is empty, lists and JSON columns are JSON."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.columns if raw else map(_defused, table.columns))
+    for row in table.rows:
+        cells = [_plain(value, kind) for value, kind in zip(row, table.types, strict=True)]
+        if not raw:
+            cells = [
+                cell if _is_number(value) else _defused(cell)
+                for cell, value in zip(cells, row, strict=True)
+            ]
+        writer.writerow(cells)
+    return out.getvalue()
+
+
+def as_markdown(table: Table, *, titled: bool = False) -> str:
+    """A pipe table; numbers stand to the right."""
+    lines = [f"## {table.name}\n"] if titled else []
+    numeric = _numeric(table)
+    lines.append("| " + " | ".join(map(_markdown_cell, table.columns)) + " |")
+    lines.append("|" + "|".join("---:" if right else "---" for right in numeric) + "|")
+    for row in table.rows:
+        cells = [_plain(value, kind) for value, kind in zip(row, table.types, strict=True)]
+        lines.append("| " + " | ".join(map(_markdown_cell, cells)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def as_terminal_table(table: Table, *, width: int = 80) -> str:
+    """A table that fits a terminal: rounded, the most telling columns, the first rows."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    telling = _TELLING.get(table.name, "").split()
+    shown = table.only(lambda column: not telling or column in telling)
+    title = table.name.replace("_", " ")
+    grid = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, right in zip(shown.columns, _numeric(shown), strict=True):
+        grid.add_column(
+            Text(printable(column).replace("_", " ")),
+            justify="right" if right else "left",
+            overflow="fold" if right else "ellipsis",
+            no_wrap=not right,
+        )
+    for row in shown.rows[:_TERMINAL_ROWS]:
+        grid.add_row(*(Text(_short(v, k)) for v, k in zip(row, shown.types, strict=True)))
+    out = io.StringIO()
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    console = Console(
+        file=out, width=width, force_terminal=colour, no_color=not colour, highlight=False
+    )
+    console.print(grid)
+    notes = []
+    if len(shown.rows) > _TERMINAL_ROWS:
+        notes.append(f"{_TERMINAL_ROWS} of {len(shown.rows)} rows")
+    if not shown.rows:
+        notes.append("no rows")
+    if len(shown.columns) < len(table.columns):
+        notes.append(f"{len(shown.columns)} of {len(table.columns)} columns")
+    if notes:
+        console.print(Text(f"({', '.join(notes)}; --format json gives all)"))
+    return out.getvalue()
+
+
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal: control and direction characters become visible."""
+    return "".join(
+        character
+        if character == " " or unicodedata.category(character) not in _STEERING
+        else " " if character in "\t\r\n" else "\ufffd"
+        for character in text
+    )
+
+
+_STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def _json_value(value: Any, kind: str) -> Any:
+    if isinstance(value, str) and kind == "JSON":
+        return _finite(json.loads(value))
+    if isinstance(value, datetime):
+        return _instant(value)
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(item, "") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(item, "") for item in value]
+    if value is None or isinstance(value, bool | int | str | float):
+        return _finite(value)
+    return str(value)  # dates are ISO 8601; so are the rarer types as DuckDB writes them
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return value
+
+
+def _instant(value: datetime) -> str:
+    """ISO 8601; an instant ends in Z, a time without zone has none."""
+    if value.tzinfo is None:
+        return value.isoformat()
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: Any, kind: str) -> str:
+    """One cell of csv or Markdown, in full."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple | Mapping):
+        return json.dumps(_json_value(value, kind), ensure_ascii=False)
+    if isinstance(value, datetime):
+        return _instant(value)
+    return str(value)
+
+
+def _short(value: Any, kind: str) -> str:
+    """One cell of a terminal's table."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float | Decimal):
+        return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        instant = value.astimezone(UTC) if value.tzinfo else value
+        return instant.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, list | tuple):
+        return printable(", ".join(map(str, value)))
+    return printable(_plain(value, kind))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _numeric(table: Table) -> list[bool]:
+    return [bool(re.match(r"U?(TINY|SMALL|BIG|HUGE)?INT|DOUBLE|FLOAT|DECIMAL", k)) for k in table.types]
+
+
+def _defused(cell: str) -> str:
+    return "'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def _markdown_cell(cell: str) -> str:
+    escaped = re.sub(r"([\\|`*_<>\[\]])", r"\\\1", cell)
+    return re.sub(r"\s*[\r\n]+\s*", " ", escaped)

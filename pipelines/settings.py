@@ -1,0 +1,205 @@
+"""Settings: the process environment, then `.env`, then `.dlt/secrets.toml` (keys only).
+
+Paths of everything clipmart writes are derived here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sources.shared.errors import FixConfiguration
+
+KLIPIT_BASE_URL = "https://api.tryklipit.com/api/v1"
+CLIPUS_BASE_URL = "https://www.clipus.io"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run needs to know. Keys stay out of `repr`."""
+
+    data_dir: Path
+    klipit_api_key: str | None = field(default=None, repr=False)
+    clipus_api_key: str | None = field(default=None, repr=False)
+    klipit_base_url: str = KLIPIT_BASE_URL
+    clipus_base_url: str = CLIPUS_BASE_URL
+    klipit_webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    clipus_webhook_token: str | None = field(default=None, repr=False)
+    klipit_account_path: str = "/account"
+    minute_seconds: float = 60.0
+    pinned_now: datetime | None = None
+
+    def now(self) -> datetime:
+        """The instant that decides what is due and stamps what is recorded (UTC)."""
+        return self.pinned_now or datetime.now(UTC)
+
+    def api_key(self, service: str) -> str | None:
+        return {"klipit": self.klipit_api_key, "clipus": self.clipus_api_key}[service]
+
+    @property
+    def warehouse(self) -> Path:
+        """The published file: the only one that readers open."""
+        return self.data_dir / "warehouse.duckdb"
+
+    @property
+    def state_dir(self) -> Path:
+        return self.data_dir / "state"
+
+    @property
+    def landing(self) -> Path:
+        return self.state_dir / "landing.duckdb"
+
+    @property
+    def ledger(self) -> Path:
+        return self.state_dir / "ledger.sqlite"
+
+    @property
+    def dlt_dir(self) -> Path:
+        return self.state_dir / "dlt"
+
+    @property
+    def lock(self) -> Path:
+        return self.state_dir / "lock"
+
+    @property
+    def build_dir(self) -> Path:
+        return self.state_dir / "build"
+
+
+def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+    """Read the settings.
+
+    Raises:
+        FixConfiguration: a value that cannot be used; the message names the variable.
+    """
+    folder = folder or Path.cwd()
+    values = {**_secrets_toml(folder / ".dlt" / "secrets.toml"), **_dotenv(folder / ".env")}
+    values.update(os.environ if environ is None else environ)
+
+    def text(name: str) -> str | None:
+        return values.get(name, "").strip() or None
+
+    return Settings(
+        data_dir=Path(text("CLIPMART_DATA_DIR") or "data").absolute(),
+        klipit_api_key=_header_safe("KLIPIT_API_KEY", text("KLIPIT_API_KEY")),
+        clipus_api_key=_header_safe("CLIPUS_API_KEY", text("CLIPUS_API_KEY")),
+        klipit_base_url=_url("KLIPIT_BASE_URL", text("KLIPIT_BASE_URL") or KLIPIT_BASE_URL),
+        clipus_base_url=_url("CLIPUS_BASE_URL", text("CLIPUS_BASE_URL") or CLIPUS_BASE_URL),
+        klipit_webhook_secrets=tuple(
+            secret
+            for part in (text("KLIPIT_WEBHOOK_SECRET") or "").split(",")
+            if (secret := part.strip())
+        ),
+        clipus_webhook_token=text("CLIPUS_WEBHOOK_TOKEN"),
+        klipit_account_path="/" + (text("KLIPIT_ACCOUNT_PATH") or "/account").lstrip("/"),
+        minute_seconds=_seconds("CLIPMART_MINUTE_SECONDS", text("CLIPMART_MINUTE_SECONDS")),
+        pinned_now=_instant("CLIPMART_NOW", text("CLIPMART_NOW")),
+    )
+
+
+def parse_instant(value: str) -> datetime:
+    """An ISO 8601 instant; where no offset is given it is UTC.
+
+    Raises:
+        ValueError: not an instant.
+    """
+    instant = datetime.fromisoformat(value)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    """`NAME=value` lines, `export` and matching quotes allowed, `#` starts a comment."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise FixConfiguration(
+            f"{path} cannot be read ({type(error).__name__}). Nothing was done. "
+            "Make it readable UTF-8 text, or remove it and set the variables themselves."
+        ) from error
+    values: dict[str, str] = {}
+    for line in lines:
+        match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", line)
+        if not match:
+            continue
+        name, value = match.groups()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1]
+        else:
+            value = re.sub(r"(^|\s)#.*$", "", value).strip()
+        values[name] = value
+    return values
+
+
+def _secrets_toml(path: Path) -> dict[str, str]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise FixConfiguration(
+            f"{path} cannot be read ({type(error).__name__}). Nothing was done. "
+            "Mend it, or set KLIPIT_API_KEY and CLIPUS_API_KEY instead."
+        ) from error
+    sources = document.get("sources", {})
+    values = {}
+    for service in ("klipit", "clipus"):
+        section = sources.get(service, {}) if isinstance(sources, dict) else {}
+        key = section.get("api_key") if isinstance(section, dict) else None
+        if isinstance(key, str):
+            values[f"{service.upper()}_API_KEY"] = key
+    return values
+
+
+def _header_safe(name: str, key: str | None) -> str | None:
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise FixConfiguration(
+            f"{name} holds a character that no key has (a space, a line break or a letter outside "
+            f"ASCII). Nothing was sent. Copy the key again and set {name}."
+        )
+    return key
+
+
+def _url(name: str, value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+        parts.port  # noqa: B018 - raises ValueError where it is no port
+    except ValueError:
+        usable = False
+    if not usable or "@" in value:
+        raise FixConfiguration(
+            f"{name} is not an address that can be used; it should look like https://host/path. "
+            f"Nothing was sent. Mend or unset {name}."
+        )
+    return value.rstrip("/")
+
+
+def _seconds(name: str, value: str | None) -> float:
+    try:
+        seconds = 60.0 if value is None else float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise FixConfiguration(
+            f"{name} should be a number of seconds, 0 to 86400. Unset it for 60."
+        )
+    return seconds
+
+
+def _instant(name: str, value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return parse_instant(value)
+    except ValueError as error:
+        raise FixConfiguration(
+            f"{name} should be an instant such as 2026-04-08T12:00:00Z. Unset it to use the clock."
+        ) from error

@@ -1,0 +1,145 @@
+"""`track` and `ids`: known ids into the ledger, and out again as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sources.shared.errors import Unusable
+from sources.shared.tables import Row, digest
+
+from .inbox import ID_NAME, SUBMISSIONS, due_intents, fold, parse_ids
+from .ledger import Event, Ledger
+from .settings import Settings
+
+_COLUMNS = {
+    "klipit": (
+        *("job_id", "show_name", "guest_name", "description", "platforms"),
+        *("source_url", "submitted_at"),
+    ),
+    "clipus": ("campaign_id", "url", "title", "languages", "submitted_at"),
+}
+
+
+@dataclass
+class Outcome:
+    """What `track` did: ids kept, those of them the ledger did not hold, refusals by line."""
+
+    kept: int = 0
+    new: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+def track_ids(
+    settings: Settings, service: str, texts: Iterable[tuple[str, str]], intent: str | None
+) -> Outcome:
+    """Keep ids in the ledger.
+
+    Args:
+        texts: (name of the input, its text).
+        intent: the unknown submission that the one id belongs to.
+
+    Raises:
+        Unusable: the input is no list and no CSV, or there is no such intent.
+        FixConfiguration: the ledger cannot be written.
+    """
+    outcome = Outcome()
+    events: list[Event] = []
+    for name, text in texts:
+        parsed = parse_ids(service, text, settings.now(), name)
+        events += parsed.events
+        outcome.refused += parsed.refused
+    ledger = Ledger(settings.ledger)
+    try:
+        if intent is not None and events:
+            if intent not in due_intents(ledger, service):
+                raise Unusable(
+                    f"There is no {service} submission {intent} whose outcome is unknown. Nothing "
+                    "was kept. `clipmart status` lists those there are."
+                )
+            events = [_tie(event, intent) for event in events]
+        known = _latest_import(ledger, service)
+        news = [event for event in events if not _says_nothing_new(event, known)]
+        outcome.kept = len(events)
+        outcome.new = len({event.subject for event in events} - known.keys())
+        ledger.add(news)
+    finally:
+        ledger.close()
+    return outcome
+
+
+def known_ids(settings: Settings, service: str) -> str:
+    """Every known id of a service with what is known of it, as CSV that `track` reads.
+
+    From the ledger and, where it lacks something, the published file.
+    """
+    ledger = Ledger(settings.ledger)
+    try:
+        rows = list(fold(service, ledger.events(service), _published(settings, service)))
+    finally:
+        ledger.close()
+    found = {row["submission_id"]: row for row in _published(settings, service)}
+    found.update({row["submission_id"]: row for row in rows})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS[service], extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in found.values():
+        if row.get(ID_NAME[service]) and not row.get("removed"):
+            writer.writerow({name: _cell(value) for name, value in row.items()})
+    return text.getvalue()
+
+
+def _published(settings: Settings, service: str) -> list[Row]:
+    from .warehouse import NotPublished, open_published
+
+    try:
+        with open_published(settings) as con:
+            columns = [c for c in SUBMISSIONS[service].columns if c != "ledger_seq"]
+            rows = con.execute(f"SELECT {', '.join(columns)} FROM {service}.submissions").fetchall()
+    except NotPublished:
+        return []
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _cell(value: Any) -> Any:
+    """Lists, which land as JSON text, separated by semicolons; instants in ISO 8601."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            parts = json.loads(value)
+        except ValueError:
+            return value
+        if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
+            return ";".join(parts)
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _tie(event: Event, intent: str) -> Event:
+    body = {**event.body, "intent_id": intent, "outcome": "known"}
+    return Event(
+        event.service,
+        "tie",
+        digest("tie", intent, event.subject),
+        event.subject,
+        event.recorded_at,
+        body,
+    )
+
+
+def _latest_import(ledger: Ledger, service: str) -> dict[str, dict[str, Any]]:
+    """id → what its latest import said; {} where it is known otherwise."""
+    known: dict[str, dict[str, Any]] = {}
+    for event in ledger.events(service):
+        id_ = event.body.get(ID_NAME[service])
+        if id_:
+            known[id_] = event.body if event.kind == "import" else {}
+    return known
+
+
+def _says_nothing_new(event: Event, known: dict[str, dict[str, Any]]) -> bool:
+    if event.kind != "import" or event.subject not in known:
+        return False
+    return len(event.body) == 1 or event.body == known[event.subject]

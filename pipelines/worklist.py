@@ -1,0 +1,250 @@
+"""The worklist: which known ids are worth asking for now, derived from what is landed.
+
+The rules are those of the README's "What is asked for, and when". A row counts only if its load was
+completed: a load that was cut off leaves rows whose siblings may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sources.klipit.settings import FAILED, FINISHED
+
+from .landing import Landing
+
+# How long after the last look an unfinished id is worth another, by its age.
+_LADDER = """
+  CASE
+    WHEN age < INTERVAL 10 MINUTE THEN INTERVAL 15 SECOND
+    WHEN age < INTERVAL 1 HOUR THEN INTERVAL 2 MINUTE
+    WHEN age < INTERVAL 1 DAY THEN INTERVAL 30 MINUTE
+    WHEN age < INTERVAL 14 DAY THEN INTERVAL 12 HOUR
+  END"""
+_WEBHOOK_PATIENCE = "INTERVAL 15 MINUTE"
+
+# Rejections of an id as a whole: the last one, and whether it says that the id does not exist.
+_REFUSED = """
+    SELECT
+      id,
+      max(seen_at) AS seen_at,
+      COALESCE(bool_or(reason = 'not_found'), false) AS not_found
+    FROM clipmart.rejected_records
+    WHERE source = $source AND endpoint IN (SELECT unnest($endpoints)) AND reason <> 'field'
+    GROUP BY id"""
+
+_KLIPIT = f"""
+WITH
+  known AS (
+    SELECT job_id AS id, min(recorded_at) AS known_at, bool_and(origin = 'webhook') AS by_webhook
+    FROM klipit.submissions WHERE job_id IS NOT NULL GROUP BY job_id
+  ),
+  events AS (
+    SELECT
+      job_id AS id,
+      max(COALESCE(event_at, received_at)) AS event_at,
+      max(received_at) AS received_at,
+      COALESCE(bool_and(event = 'job.created'), false) AS only_created
+    FROM klipit.webhook_events GROUP BY job_id
+  ),
+  refused AS ({_REFUSED}),
+  jobs AS (
+    SELECT j.* FROM klipit.jobs AS j
+    SEMI JOIN klipit._dlt_loads AS l ON l.load_id = j._dlt_load_id AND l.status = 0
+  ),
+  reads AS (
+    SELECT r.job_id, r.observed_at FROM klipit.clip_reads AS r
+    SEMI JOIN klipit._dlt_loads AS l ON l.load_id = r._dlt_load_id AND l.status = 0
+  ),
+  gone AS (
+    SELECT job_id AS id, max(observed_at) AS observed_at
+    FROM klipit.job_observations WHERE status = 'not_found' GROUP BY job_id
+  ),
+  state AS (
+    SELECT
+      k.id,
+      k.known_at,
+      k.by_webhook,
+      e.event_at,
+      e.received_at AS event_received_at,
+      e.only_created,
+      j.id IS NOT NULL AS loaded,
+      lower(j.status) IN (SELECT unnest($finished)) AS finished,
+      lower(j.status) IN (SELECT unnest($failed)) AS failed,
+      j.observed_at,
+      r.observed_at AS clips_read_at,
+      COALESCE(
+        r.observed_at >= CASE
+          WHEN j.completed_at <= j.observed_at THEN j.completed_at ELSE j.observed_at
+        END,
+        false
+      ) OR COALESCE(j.clip_count = 0, false) AS clips_read,
+      COALESCE(g.observed_at >= j.observed_at, false) AS gone,
+      g.observed_at AS gone_at,
+      x.seen_at AS refused_at,
+      COALESCE(x.not_found, false) AS not_found,
+      $now - COALESCE(j.created_at, k.known_at) AS age
+    FROM known AS k
+    LEFT JOIN events AS e USING (id)
+    LEFT JOIN jobs AS j USING (id)
+    LEFT JOIN reads AS r ON r.job_id = k.id
+    LEFT JOIN gone AS g USING (id)
+    LEFT JOIN refused AS x USING (id)
+  ),
+  judged AS (
+    SELECT
+      *,
+      greatest(observed_at, refused_at, gone_at) AS asked_at,
+      {_LADDER} AS patience,
+      COALESCE(event_at > greatest(observed_at, refused_at, gone_at), false) AS told
+    FROM state
+  )
+SELECT
+  id,
+  clips_read_at,
+  COALESCE(finished AND NOT told, false) AS only_clips
+FROM judged
+WHERE
+  CASE
+    WHEN NOT loaded AND not_found THEN false
+    WHEN asked_at IS NULL AND by_webhook AND only_created
+      THEN event_received_at <= $now - {_WEBHOOK_PATIENCE}
+    WHEN asked_at IS NULL THEN true
+    WHEN told THEN true
+    WHEN gone OR failed THEN false
+    WHEN finished AND clips_read THEN false
+    WHEN finished AND refused_at IS NULL THEN true
+    ELSE asked_at <= $now - patience
+  END
+ORDER BY told DESC, known_at DESC, id
+"""
+
+_CLIPUS = f"""
+WITH
+  known AS (
+    SELECT campaign_id AS id, min(recorded_at) AS known_at
+    FROM clipus.submissions WHERE campaign_id IS NOT NULL GROUP BY campaign_id
+  ),
+  refused AS ({_REFUSED}),
+  campaigns AS (
+    SELECT c.* FROM clipus.campaigns AS c
+    SEMI JOIN clipus._dlt_loads AS l ON l.load_id = c._dlt_load_id AND l.status = 0
+  ),
+  open_videos AS (
+    SELECT campaign_id, count(*) AS videos FROM clipus.videos
+    WHERE
+      published_at IS NULL
+      AND COALESCE(lower(status) NOT IN (SELECT unnest($failed)), true)
+    GROUP BY campaign_id
+  ),
+  gone AS (
+    SELECT campaign_id AS id, max(observed_at) AS observed_at
+    FROM clipus.campaign_observations WHERE status = 'not_found' GROUP BY campaign_id
+  ),
+  hints AS (
+    SELECT unnest($hinted::VARCHAR[]) AS id, unnest($hinted_at::TIMESTAMPTZ[]) AS event_at
+  ),
+  state AS (
+    SELECT
+      k.id,
+      k.known_at,
+      h.event_at,
+      c.campaign_id IS NOT NULL AS loaded,
+      lower(c.status) IN (SELECT unnest($finished)) AS finished,
+      lower(c.status) IN (SELECT unnest($failed)) AS failed,
+      c.observed_at,
+      COALESCE(v.videos, 0) = 0 AS videos_settled,
+      COALESCE(g.observed_at >= c.observed_at, false) AS gone,
+      g.observed_at AS gone_at,
+      x.seen_at AS refused_at,
+      COALESCE(x.not_found, false) AS not_found,
+      $now - COALESCE(c.created_at, k.known_at) AS age
+    FROM known AS k
+    LEFT JOIN hints AS h USING (id)
+    LEFT JOIN campaigns AS c ON c.campaign_id = k.id
+    LEFT JOIN open_videos AS v ON v.campaign_id = k.id
+    LEFT JOIN gone AS g USING (id)
+    LEFT JOIN refused AS x USING (id)
+  ),
+  judged AS (
+    SELECT
+      *,
+      greatest(observed_at, refused_at, gone_at) AS asked_at,
+      {_LADDER} AS patience,
+      COALESCE(event_at > greatest(observed_at, refused_at, gone_at), false) AS told
+    FROM state
+  )
+SELECT id, NULL AS clips_read_at, false AS only_clips
+FROM judged
+WHERE
+  CASE
+    WHEN NOT loaded AND not_found THEN false
+    WHEN asked_at IS NULL THEN true
+    WHEN told THEN true
+    WHEN gone OR failed THEN false
+    WHEN finished AND videos_settled THEN false
+    WHEN finished THEN age < INTERVAL 14 DAY AND asked_at <= $now - INTERVAL 24 HOUR
+    ELSE asked_at <= $now - patience
+  END
+ORDER BY told DESC, known_at DESC, id
+"""
+
+
+@dataclass(frozen=True)
+class Due:
+    """An id worth asking for."""
+
+    id: str
+    poll: bool = True
+    """False: the job is known to be complete, only its clips are missing."""
+    clips_read_at: datetime | None = None
+    refresh: bool = False
+    """Asked for by name: also where settled, and its clips are read again."""
+
+
+@dataclass(frozen=True)
+class Worklist:
+    known: int
+    due: list[Due]
+
+
+def worklist(
+    landing: Landing,
+    service: str,
+    now: datetime,
+    refresh: Iterable[str] = (),
+    hints: Mapping[str, datetime] | None = None,
+) -> Worklist:
+    """What is due of one service, the ids to refresh first.
+
+    Args:
+        refresh: ids asked for by name; unknown ones are the caller's to refuse.
+        hints: Clipus campaign ids named in a call → when (UTC).
+    """
+    parameters = {
+        "now": now,
+        "source": service,
+        "finished": sorted(FINISHED),
+        "failed": sorted(FAILED),
+        "endpoints": ["jobs", "clips"] if service == "klipit" else ["campaigns"],
+    }
+    if service == "clipus":
+        parameters |= {
+            "hinted": list((hints or {}).keys()),
+            "hinted_at": list((hints or {}).values()),
+        }
+    sql = _KLIPIT if service == "klipit" else _CLIPUS
+    rows = landing.connection.execute(sql, parameters).fetchall()
+    id_name = "job_id" if service == "klipit" else "campaign_id"
+    (known,) = landing.connection.execute(
+        f"SELECT count(DISTINCT {id_name}) FROM {service}.submissions"
+    ).fetchone() or (0,)
+    asked_by_name = dict.fromkeys(refresh)
+    due = [Due(id_, refresh=True) for id_ in asked_by_name]
+    due += [
+        Due(id_, poll=not only_clips, clips_read_at=clips_read_at)
+        for id_, clips_read_at, only_clips in rows
+        if id_ not in asked_by_name
+    ]
+    return Worklist(known, due)

@@ -1,0 +1,1 @@
+"""dlt sources for Klipit and Clipus. A folder can be copied elsewhere together with `shared`."""

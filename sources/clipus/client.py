@@ -1,0 +1,125 @@
+"""Clipus's endpoints as records: a campaign with its videos, and what headers tell of the plan.
+
+Source: Clipus API reference, "Get campaign status" and "Rate limits".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..shared.http import Answer, Api, refuse_unauthorised
+from ..shared.slots import fingerprint
+from ..shared.tables import BadRecord, Rejected, Row
+from . import settings
+
+
+@dataclass
+class CampaignRead:
+    """What one campaign's request brought: rows to land and records that cannot."""
+
+    campaign_id: str
+    observed_at: datetime
+    campaign: Row | None = None
+    videos: list[Row] | None = None
+    """None: not told. Empty: the answer held none, so landed ones are to be removed."""
+    found: bool = True
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+class ClipusClient:
+    """Reads Clipus. `plan` is what the latest answer's headers told."""
+
+    def __init__(self, api: Api, now: Callable[[], datetime]) -> None:
+        self.api = api
+        self._now = now
+        self._bucket = settings.requests_bucket(fingerprint(api.key))
+        self.plan: Row | None = None
+        api.on_answer = self._learn
+
+    async def poll(self, campaign_id: str) -> CampaignRead:
+        """GET /api/v1/campaigns/{id}.
+
+        Raises:
+            FixConfiguration: 401 or 403.
+            RequestFailed, TryAgainLater: as `Api.get`.
+        """
+        answer = await self.api.get(f"/api/v1/campaigns/{campaign_id}", self._bucket, _is_campaign)
+        refuse_unauthorised(self.api, answer, "the plan Growth or above")
+        read = CampaignRead(campaign_id, answer.observed_at or self._now())
+        if answer.status >= 400:
+            read.found = answer.status != 404
+            reason = "status: " + str(answer.status) if read.found else "not_found"
+            self._reject(read, "campaigns", campaign_id, reason, answer.body)
+            return read
+        try:
+            if not _is_campaign(answer.body):
+                raise BadRecord("shape: the answer is not a campaign with a list of videos")
+            # `success` wraps the record, it is no part of it.
+            record = {k: v for k, v in answer.body.items() if k not in ("success", "videos")}
+            campaign = settings.CAMPAIGNS.read(record)
+            if campaign["campaign_id"] != campaign_id:
+                raise BadRecord("key: campaign_id is another campaign's")
+        except BadRecord as error:
+            self._reject(read, "campaigns", campaign_id, str(error), answer.body)
+            return read
+        read.campaign = {**campaign, "observed_at": read.observed_at}
+        videos = answer.body.get("videos")
+        read.videos = None if videos is None else self._videos(read, videos)
+        return read
+
+    def _videos(self, read: CampaignRead, records: list[Any]) -> list[Row]:
+        videos: dict[str, Row] = {}
+        for record in records:
+            try:
+                if not isinstance(record, dict):
+                    raise BadRecord("shape: the video is not an object")
+                video = settings.VIDEOS.read(record)
+                if video["id"] in videos:
+                    raise BadRecord("key: id stands twice in one answer")
+            except BadRecord as error:
+                id_ = record.get("id") if isinstance(record, dict) else None
+                self._reject(
+                    read,
+                    "videos",
+                    f"{read.campaign_id}/{id_}" if isinstance(id_, str) else read.campaign_id,
+                    str(error),
+                    record,
+                )
+                continue
+            videos[video["id"]] = {
+                **video,
+                "campaign_id": read.campaign_id,
+                "observed_at": read.observed_at,
+            }
+        return list(videos.values())
+
+    def _learn(self, answer: Answer) -> None:
+        """Every answer tells plan, limit and scopes; a changed limit is obeyed at once."""
+        told = plan_headers(answer.headers)
+        if told is None:
+            return
+        if told["requests_per_minute"] is not None:
+            self.api.slots.learn(self._bucket, told["requests_per_minute"])
+        self.plan = {"observed_at": answer.observed_at or self._now(), **told}
+
+    @staticmethod
+    def _reject(read: CampaignRead, endpoint: str, id_: str, reason: str, payload: Any) -> None:
+        read.rejected.append(Rejected("clipus", endpoint, id_, reason, payload, read.observed_at))
+
+
+def plan_headers(headers: Mapping[str, str]) -> Row | None:
+    """Plan, requests a minute and scopes as the headers tell; None where none does."""
+    plan = headers.get("x-ratelimit-plan")
+    limit = headers.get("x-ratelimit-limit", "").strip()
+    scopes = headers.get("x-clipus-api-scopes")
+    per_minute = int(limit) if limit.isascii() and limit.isdigit() and 0 < len(limit) < 10 else 0
+    if plan is None and scopes is None and not per_minute:
+        return None
+    return {"plan": plan, "requests_per_minute": per_minute or None, "scopes": scopes}
+
+
+def _is_campaign(body: Any) -> bool:
+    return isinstance(body, dict) and isinstance(body.get("videos"), list | None)

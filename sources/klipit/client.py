@@ -1,0 +1,177 @@
+"""Klipit's endpoints as records: a job, its clips, the account's balance.
+
+Source: Klipit API reference, "Jobs" and "Clips"; the account path is undocumented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..shared.http import Answer, Api, refuse_unauthorised
+from ..shared.slots import fingerprint
+from ..shared.tables import BadRecord, Rejected, Row
+from . import settings
+
+
+@dataclass
+class JobRead:
+    """What one job's requests brought: rows to land and records that cannot."""
+
+    job_id: str
+    observed_at: datetime
+    job: Row | None = None
+    clips: list[Row] | None = None
+    """None: not asked for. Empty: the answer held none, so landed ones are to be removed."""
+    found: bool = True
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def wants_clips(self, clips_read_at: datetime | None) -> bool:
+        """Whether the job just polled is complete and its clips are not read yet.
+
+        A read counts from completed_at on; where that is absent, or ahead of the clock that
+        dated the answer, from this answer on. Of clip_count only 0 says something.
+        """
+        if self.job is None or str(self.job.get("status")).lower() not in settings.FINISHED:
+            return False
+        if self.job.get("clip_count") == 0:
+            return False
+        completed_at = self.job.get("completed_at")
+        if completed_at is None or completed_at > self.observed_at:
+            completed_at = self.observed_at
+        return clips_read_at is None or clips_read_at < completed_at
+
+
+class KlipitClient:
+    """Reads Klipit. `now` stamps what an answer without a Date header brought."""
+
+    def __init__(self, api: Api, now: Callable[[], datetime]) -> None:
+        self.api = api
+        self._now = now
+        key = fingerprint(api.key)
+        self._polls = settings.polls_bucket(key)
+        self._clip_reads = settings.clips_bucket(key)
+
+    async def read(
+        self,
+        job_id: str,
+        *,
+        poll: bool = True,
+        clips_read_at: datetime | None = None,
+        clips_again: bool = False,
+    ) -> JobRead:
+        """A job and, once it is complete, its clips.
+
+        Args:
+            poll: False where the job is known to be complete and only its clips are missing.
+            clips_read_at: when its clips were read last.
+            clips_again: read them whenever the job has some.
+
+        Raises:
+            FixConfiguration: 401 or 403.
+            RequestFailed, TryAgainLater: as `Api.get`.
+        """
+        if not poll:
+            read = JobRead(job_id, self._now())
+            await self.read_clips(read)
+            return read
+        read = await self.poll(job_id)
+        if read.wants_clips(None if clips_again else clips_read_at):
+            await self.read_clips(read)
+        return read
+
+    async def poll(self, job_id: str) -> JobRead:
+        """GET /jobs/{id}.
+
+        Raises:
+            FixConfiguration: 401 or 403.
+            RequestFailed, TryAgainLater: as `Api.get`.
+        """
+        answer = await self.api.get(f"/jobs/{job_id}", self._polls, _is_object)
+        refuse_unauthorised(self.api, answer, "the scope jobs:read")
+        read = JobRead(job_id, answer.observed_at or self._now())
+        if answer.status >= 400:
+            read.found = answer.status != 404
+            self._reject(read, "jobs", _refusal(answer), answer.body)
+            return read
+        try:
+            if not _is_object(answer.body):
+                raise BadRecord("shape: the answer is not an object")
+            job = settings.JOBS.read(answer.body)
+            if job["id"] != job_id:
+                raise BadRecord("key: id is another job's")
+            read.job = {**job, "observed_at": read.observed_at}
+        except BadRecord as error:
+            self._reject(read, "jobs", str(error), answer.body)
+        return read
+
+    async def read_clips(self, read: JobRead) -> None:
+        """GET /jobs/{id}/clips into `read`; raises as `poll`."""
+        answer = await self.api.get(f"/jobs/{read.job_id}/clips", self._clip_reads, _has_clips)
+        refuse_unauthorised(self.api, answer, "the scope clips:read")
+        read.observed_at = answer.observed_at or self._now()
+        if answer.status >= 400:
+            self._reject(read, "clips", _refusal(answer), answer.body)
+            return
+        if not _has_clips(answer.body):
+            self._reject(read, "clips", "shape: the answer has no list of clips", answer.body)
+            return
+        clips: dict[str, Row] = {}
+        for record in answer.body["clips"]:
+            try:
+                if not isinstance(record, dict):
+                    raise BadRecord("shape: the clip is not an object")
+                clip = settings.CLIPS.read(record)
+                if clip["id"] in clips:
+                    raise BadRecord("key: id stands twice in one answer")
+            except BadRecord as error:
+                self._reject(read, "clips", str(error), record)
+                continue
+            clips[clip["id"]] = {**clip, "job_id": read.job_id, "observed_at": read.observed_at}
+        read.clips = list(clips.values())
+
+    async def balance(self, path: str) -> tuple[float, datetime | None] | None:
+        """The account's credits and the answer's Date; None where the key or the API tells none.
+
+        Raises:
+            FixConfiguration: 401.
+            RequestFailed, TryAgainLater: as `Api.get`.
+        """
+        answer = await self.api.get(path, None)
+        if answer.status == 401:
+            refuse_unauthorised(self.api, answer, "")
+        found = _balance(answer.body) if answer.status < 400 else None
+        return None if found is None else (found, answer.observed_at)
+
+    @staticmethod
+    def _reject(read: JobRead, endpoint: str, reason: str, payload: Any) -> None:
+        id_ = read.job_id
+        if endpoint == "clips" and isinstance(payload, dict) and isinstance(payload.get("id"), str):
+            id_ = payload["id"]
+        read.rejected.append(Rejected("klipit", endpoint, id_, reason, payload, read.observed_at))
+
+
+def _is_object(body: Any) -> bool:
+    return isinstance(body, dict)
+
+
+def _has_clips(body: Any) -> bool:
+    return isinstance(body, dict) and isinstance(body.get("clips"), list)
+
+
+def _refusal(answer: Answer) -> str:
+    return "not_found" if answer.status == 404 else f"status: {answer.status}"
+
+
+def _balance(body: Any) -> float | None:
+    """A number under a likely name, at the top or one level down; text is no number."""
+    if not isinstance(body, dict):
+        return None
+    for level in (body, *(value for value in body.values() if isinstance(value, dict))):
+        for name in settings.BALANCE_NAMES:
+            value = level.get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return float(value)
+    return None

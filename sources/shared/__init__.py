@@ -1,0 +1,1 @@
+"""What both sources need: HTTP, rate slots, records, errors. Knows neither vendor."""

@@ -1,0 +1,265 @@
+"""One API over HTTP: rate slots, retries of what may be repeated, bounded answers.
+
+Only GETs are retried. Redirects are not followed: a key must not travel to another host, and
+neither API documents one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any
+
+import httpx
+
+from .errors import ClipmartError, FixConfiguration, TryAgainLater
+from .slots import Bucket, RateSlots
+
+ATTEMPT_SECONDS = 30.0
+MAX_BODY_BYTES = 64 * 1024 * 1024
+ATTEMPTS = 6
+BACKOFF_SECONDS = 0.25
+MAX_BACKOFF_SECONDS = 20.0
+PATIENCE_SECONDS = 600.0
+
+
+class RequestFailed(ClipmartError):
+    """One request failed through all its retries; others may succeed."""
+
+
+class BrokenBody(Exception):
+    """The answer's body is not the JSON its status promises."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A final answer: 2xx, or a 4xx that no repeat would change."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+    """Decoded JSON; None where a 4xx carries none."""
+    observed_at: datetime | None
+    """The Date header; None where it is absent or unreadable."""
+
+
+@dataclass
+class Tally:
+    """What was sent: requests of any outcome, and refusals (429)."""
+
+    requests: int = 0
+    refused: int = 0
+
+
+@dataclass
+class Api:
+    """An API's base address, key and manners.
+
+    `sleep`, `jitter` and `clock` exist so that tests need not wait.
+    """
+
+    name: str
+    base_url: str
+    key: str = field(repr=False)
+    key_variable: str
+    slots: RateSlots
+    client: httpx.AsyncClient
+    patience_seconds: float = PATIENCE_SECONDS
+    deadline: float | None = None
+    """When the run must end, on `clock`."""
+    on_answer: Callable[[Answer], None] = lambda _: None
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+    clock: Callable[[], float] = time.monotonic
+    tally: Tally = field(default_factory=Tally)
+
+    async def get(
+        self,
+        path: str,
+        bucket: Bucket | None,
+        check: Callable[[Any], bool] = lambda _: True,
+    ) -> Answer:
+        """GET until there is a final answer.
+
+        Args:
+            bucket: the limit it counts against; None where the vendor documents none.
+            check: whether a 2xx body has the right outer shape. A wrong one is asked for again,
+                since a proxy's page often passes by; the last one is returned for what it is.
+
+        Raises:
+            RequestFailed: no final answer within the attempts.
+            TryAgainLater: the API asks for a longer wait than this run may take.
+            FixConfiguration: the answer is a redirect.
+        """
+        cause = ""
+        for attempt in range(1, ATTEMPTS + 1):
+            answer: Answer | None = None
+            wait: float | None = None
+            try:
+                answer, wait = await self._attempt(path, bucket)
+                cause = f"answered {answer.status}"
+                if answer.status < 500 and answer.status != 429:
+                    if answer.status >= 400 or check(answer.body) or attempt >= 3:
+                        return answer
+                    cause = "answered a body of another shape"
+            except (httpx.TransportError, TimeoutError, BrokenBody) as error:
+                cause = str(error) if isinstance(error, BrokenBody) else _told(error)
+            if attempt < ATTEMPTS:
+                await self._wait_for_next(answer, wait, attempt, bucket)
+        raise RequestFailed(
+            f"{self.name}: GET {path} {cause}, {ATTEMPTS} times. Nothing of it was stored, "
+            "what is stored stays, and the next `clipmart sync` asks again."
+        )
+
+    async def _attempt(self, path: str, bucket: Bucket | None) -> tuple[Answer, float | None]:
+        slot = await self._slot(bucket)
+        self.tally.requests += 1
+        try:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                return await self._send(path)
+        finally:
+            self.slots.answered(slot)
+
+    async def _slot(self, bucket: Bucket | None) -> int:
+        if bucket is None:
+            return -1
+        while True:
+            slot, wait = self.slots.take(bucket, ATTEMPT_SECONDS)
+            if slot:
+                return slot
+            await self.sleep(wait)
+
+    async def _send(self, path: str) -> tuple[Answer, float | None]:
+        request = self.client.build_request(
+            "GET",
+            self.base_url + path,
+            headers={
+                "Authorization": f"Bearer {self.key}",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+            },
+        )
+        response = await self.client.send(request, stream=True, follow_redirects=False)
+        try:
+            body = await _bounded(response)
+        finally:
+            await response.aclose()
+        status = response.status_code
+        if 300 <= status < 400:
+            raise FixConfiguration(
+                f"{self.name} redirects {path} elsewhere. The key was not sent there. "
+                f"Set {self.name.upper()}_BASE_URL to the address it redirects to, if you trust it."
+            )
+        headers = response.headers
+        answer = Answer(status, headers, _decoded(status, body), _date(headers.get("date")))
+        self.on_answer(answer)
+        if status == 429:
+            self.tally.refused += 1
+        return answer, retry_after_seconds(headers.get("retry-after"), answer.observed_at)
+
+    async def _wait_for_next(
+        self, answer: Answer | None, asked: float | None, attempt: int, bucket: Bucket | None
+    ) -> None:
+        patience = self.patience_seconds
+        if self.deadline is not None:
+            patience = min(patience, self.deadline - self.clock())
+        if answer is not None and asked is not None:
+            if asked > patience:
+                raise TryAgainLater(
+                    f"{self.name} asks to wait {asked:.0f} s, longer than this run may. "
+                    "What was loaded stays; run `clipmart sync` again after that."
+                )
+            wait = asked + self.jitter() * 0.25
+        else:
+            wait = min(BACKOFF_SECONDS * 2**attempt, MAX_BACKOFF_SECONDS)
+            if answer is not None and answer.status == 429:
+                # The last pause is a whole rate minute, after which every window is empty.
+                wait = max(wait, self.slots.minute_seconds * 2.0 ** (attempt + 1 - ATTEMPTS))
+            wait *= 1 + self.jitter() / 2
+        if answer is not None and answer.status == 429 and bucket is not None:
+            # The whole class was refused, not this request alone.
+            self.slots.pause(bucket, wait)
+        await self.sleep(wait)
+
+
+def refuse_unauthorised(api: Api, answer: Answer, needed: str) -> None:
+    """Stop the source where the key, the plan or a scope is the reason of the answer.
+
+    Args:
+        needed: what the request needs, in words, such as "the scope jobs:read".
+
+    Raises:
+        FixConfiguration: the answer is 401 or 403.
+    """
+    if answer.status == 401:
+        raise FixConfiguration(
+            f"{api.name} refuses the key (401). What was loaded stays, nothing more was asked. "
+            f"Set {api.key_variable} to a valid key."
+        )
+    if answer.status == 403:
+        raise FixConfiguration(
+            f"{api.name} does not allow this key's requests (403): it needs {needed}. What was "
+            f"loaded stays, nothing more was asked. Give the key in {api.key_variable} what it "
+            "needs, or set another."
+        )
+
+
+def retry_after_seconds(value: str | None, now: datetime | None) -> float | None:
+    """Seconds that a Retry-After asks for, given as seconds or as a date; None for garbage."""
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    instant = _date(value)
+    if instant is None:
+        return None
+    return max((instant - (now or datetime.now(UTC))).total_seconds(), 0.0)
+
+
+@lru_cache(maxsize=64)
+def _date(value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        instant = parsedate_to_datetime(value)
+    except (ValueError, TypeError):
+        return None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    """The raw body. An encoded one is refused: none was asked for, and a small one may be huge."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise BrokenBody("answered an encoding nobody asked for")
+    body = bytearray()
+    async for part in response.aiter_raw():
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            raise BrokenBody(f"answered more than {MAX_BODY_BYTES >> 20} MiB")
+    return bytes(body)
+
+
+def _decoded(status: int, body: bytes) -> Any:
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        if status < 300:
+            raise BrokenBody("answered a body that is not JSON") from error
+        return None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _told(error: Exception) -> str:
+    """A transport error in words, without the address: its query could hold a secret."""
+    return f"failed ({type(error).__name__})"

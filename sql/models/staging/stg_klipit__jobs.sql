@@ -1,0 +1,37 @@
+/* One row per job, with what its submission said of it. */
+MODEL (
+  name staging.stg_klipit__jobs,
+  kind VIEW,
+  grain job_id,
+  audits (
+    is_key(columns := (job_id))
+  )
+);
+
+/* An id may be known twice, from a submission and from an import: the latest word on each wins. */
+WITH said AS (
+  SELECT
+    job_id,
+    ARG_MAX(show_name, recorded_at) AS show_name,
+    ARG_MAX(guest_name, recorded_at) AS guest_name
+  FROM klipit.submissions
+  WHERE
+    NOT job_id IS NULL
+  GROUP BY
+    job_id
+)
+SELECT
+  jobs.id::TEXT AS job_id, /* Klipit job id */
+  said.show_name::TEXT AS show_name, /* Show, as submitted; NULL where not given */
+  said.guest_name::TEXT AS guest_name, /* Guest, as submitted; NULL where not given */
+  jobs.status::TEXT AS status, /* The API's own word */
+  COALESCE(words.outcome, 'running')::TEXT AS outcome, /* finished, failed or running, read from status */
+  jobs.duration_seconds::DOUBLE AS source_seconds, /* Length of the episode in seconds; NULL until the API says */
+  jobs.created_at::TIMESTAMPTZ AS created_at, /* When the job was made (UTC instant) */
+  jobs.completed_at::TIMESTAMPTZ AS completed_at, /* When it was done (UTC instant); NULL while it runs */
+  jobs.observed_at::TIMESTAMPTZ AS observed_at /* When the API gave this answer (UTC instant) */
+FROM klipit.jobs AS jobs
+LEFT JOIN said
+  ON said.job_id = jobs.id
+LEFT JOIN staging.status_words AS words
+  ON words.status = jobs.status

@@ -1,0 +1,163 @@
+"""Each fault does on the wire what it says."""
+
+import json
+import time
+
+import httpx
+import pytest
+
+from sandbox import Fault
+from sandbox.faults import TRANSIENT
+
+
+@pytest.fixture(autouse=True)
+def _job(sandbox):
+    sandbox.add_job("job_1", clips=1)
+
+
+def test_error_is_a_500(sandbox, klipit):
+    """As often as planned, then the real answer."""
+    sandbox.faults.plan([Fault("error", "/jobs/job_1", times=2)])
+    assert [klipit.get("/jobs/job_1").status_code for _ in range(3)] == [500, 500, 200]
+
+
+def test_bad_gateway_is_html(sandbox, klipit):
+    """502 with a page, as a proxy sends it."""
+    sandbox.faults.plan([Fault("bad_gateway")])
+    answer = klipit.get("/jobs/job_1")
+    assert answer.status_code == 502
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_unavailable_tells_when_to_come_back(sandbox, klipit):
+    """503 with Retry-After."""
+    sandbox.faults.plan([Fault("unavailable", retry_after="7"), Fault("unavailable")])
+    assert [klipit.get("/jobs/job_1").headers["retry-after"] for _ in range(2)] == ["7", "1"]
+
+
+@pytest.mark.parametrize("value", ["3", "Wed, 08 Apr 2026 12:00:09 GMT", "soon", None])
+def test_too_many_requests_carries_any_retry_after(sandbox, klipit, value):
+    """429 with seconds, a date, rubbish or nothing."""
+    sandbox.faults.plan([Fault("too_many_requests", retry_after=value)])
+    answer = klipit.get("/jobs/job_1")
+    assert answer.status_code == 429
+    assert answer.headers.get("retry-after") == value
+
+
+def test_drop_ends_the_connection_and_does_nothing(sandbox, klipit):
+    """No byte of an answer comes, and the submission did not happen."""
+    sandbox.faults.plan([Fault("drop")])
+    with pytest.raises(httpx.RemoteProtocolError):
+        klipit.post("/jobs", json={"source_url": "https://good.example/1"})
+    assert len(sandbox.jobs) == 1
+    assert sandbox.requests[-1].status is None
+    assert klipit.get("/jobs/job_1").status_code == 200
+
+
+def test_lost_does_the_work_and_ends_the_connection(sandbox, klipit):
+    """No byte of an answer comes, although the submission happened."""
+    sandbox.faults.plan([Fault("lost", method="POST")])
+    with pytest.raises(httpx.RemoteProtocolError):
+        klipit.post("/jobs", json={"source_url": "https://good.example/1"})
+    assert len(sandbox.jobs) == 2
+
+
+def test_truncated_promises_more_than_it_sends(sandbox, klipit):
+    """The connection ends in the middle of the body."""
+    sandbox.faults.plan([Fault("truncated")])
+    with pytest.raises(httpx.RemoteProtocolError):
+        klipit.get("/jobs/job_1")
+    assert klipit.get("/jobs/job_1").status_code == 200
+
+
+def test_malformed_is_half_a_json(sandbox, klipit):
+    """200, JSON by its header, and no JSON."""
+    sandbox.faults.plan([Fault("malformed")])
+    answer = klipit.get("/jobs/job_1")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    with pytest.raises(json.JSONDecodeError):
+        answer.json()
+
+
+def test_empty_is_a_200_without_a_body(sandbox, klipit):
+    """200 and nothing."""
+    sandbox.faults.plan([Fault("empty")])
+    answer = klipit.get("/jobs/job_1")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_trickle_is_slow_and_whole(sandbox, klipit):
+    """The right answer, over a time that no read time-out notices."""
+    sandbox.faults.plan([Fault("trickle", seconds=0.02)])
+    started = time.monotonic()
+    assert klipit.get("/jobs/job_1").json()["id"] == "job_1"
+    assert time.monotonic() - started > 0.15
+
+
+def test_redirect_leads_to_another_host(sandbox, klipit):
+    """307 to a host that must never see the key."""
+    sandbox.faults.plan([Fault("redirect")])
+    answer = klipit.get("/jobs/job_1")
+    assert answer.status_code == 307
+    assert httpx.URL(answer.headers["location"]).host == "elsewhere.example"
+
+
+def test_wrong_shape_is_valid_json_of_another_form(sandbox, klipit):
+    """The object comes inside a list."""
+    sandbox.faults.plan([Fault("wrong_shape")])
+    assert klipit.get("/jobs/job_1").json()[0]["id"] == "job_1"
+
+
+def test_answer_is_whatever_is_planned(sandbox, klipit):
+    """Any status, headers and body, for shapes that no kind covers."""
+    sandbox.faults.plan(
+        [
+            Fault("answer", "/account", body={"credit_balance": 7}),
+            {
+                "kind": "answer",
+                "status": 418,
+                "body": "<p>",
+                "headers": {"content-type": "text/html"},
+            },
+        ]
+    )
+    assert klipit.get("/account").json() == {"credit_balance": 7}
+    answer = klipit.get("/account")
+    assert (answer.status_code, answer.text) == (418, "<p>")
+    assert answer.headers.get_list("content-type") == ["text/html"]
+
+
+def test_planned_faults_that_nobody_met_are_told(sandbox, klipit):
+    """A plan's leftovers can be asserted; one without end is used once it was met."""
+    sandbox.faults.plan([Fault("error", times=None), Fault("drop", "/jobs/none")])
+    assert len(sandbox.faults.unused) == 2
+    klipit.get("/jobs/job_1")
+    assert [fault.kind for fault in sandbox.faults.unused] == ["drop"]
+    sandbox.faults.clear()
+    assert sandbox.faults.unused == []
+
+
+def test_an_unknown_kind_is_named(sandbox):
+    """A typing error in a test is no silent success."""
+    with pytest.raises(ValueError, match="eror"):
+        sandbox.faults.plan([Fault("eror")])
+
+
+def test_random_faults_repeat_and_let_the_third_try_through(sandbox, klipit):
+    """The same seed gives the same faults; never more than two in a row on a path."""
+    runs = []
+    for _ in range(2):
+        sandbox.forget_requests()
+        sandbox.faults.random(0.6, seed=3)
+        for _ in range(80):
+            try:
+                klipit.get("/jobs/job_1")
+            except httpx.RemoteProtocolError:
+                continue
+        runs.append([arrival.fault for arrival in sandbox.requests])
+    assert runs[0] == runs[1]
+    assert {fault for fault in runs[0] if fault} == set(TRANSIENT)
+    assert all(None in runs[0][at : at + 3] for at in range(78))
+    sandbox.faults.random(0)
+    assert klipit.get("/jobs/job_1").status_code == 200
