@@ -231,6 +231,19 @@ def publish(file: Path | None) -> None:
 
 
 @main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True)
+def listen(host: str, port: int) -> None:
+    """Receive webhooks until stopped. Put a proxy that speaks TLS in front of it.
+
+    An event makes its job due; the next sync fetches it.
+    """
+    from .listen import listen as run
+
+    run(load_settings(), host, port)
+
+
+@main.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8900, show_default=True)
 @click.option("--history", is_flag=True, help="Start with a month of use.")
 @click.option("--seed", type=int, default=1, show_default=True)

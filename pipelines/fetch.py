@@ -25,7 +25,7 @@ class Fetch:
     """Asks for one service's due ids.
 
     Args:
-        read: asks for one id; the result has `found`.
+        read: asks for one id; the result tells `found` (not 404) and `ok` (2xx).
         emit: hands a result on; waits while too much is fetched and not yet loaded.
         proven: whether an id was ever answered 2xx under this key.
         prove: remembers the first such answer.
@@ -58,7 +58,7 @@ class Fetch:
                         workers.create_task(self._work(queue))
         except* ClipmartError as stopped:
             self.error = _worst(stopped)
-        if self.error is None or not isinstance(self.error, StrangeKey):
+        if self.error is None:
             for read in self._strangers:
                 await self._hand_on(read)
 
@@ -80,7 +80,7 @@ class Fetch:
             await self._settle(item, read)
 
     async def _settle(self, item: Due, read: Any) -> None:
-        if read.found and not self.proven:
+        if read.ok and not self.proven:
             self.proven = True
             self.prove()
             self._news.set()

@@ -17,11 +17,11 @@ from datetime import datetime
 from typing import Any
 
 from sources.shared.errors import Unusable
-from sources.shared.tables import DataType, Row, Table, digest, instant
+from sources.shared.tables import REMOVED, DataType, Row, Table, digest, instant
 
 from .ledger import Event, Ledger
 
-SEQ = "ledger_seq"
+SEQ = "_clipmart_seq"
 """Column of the event that a row was made from; how far the inbox is landed. Not published."""
 
 _COMMON: dict[str, DataType] = {"submission_id": "text", "origin": "text", "state": "text"}
@@ -189,15 +189,18 @@ def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterat
                 earlier = rows.pop(double)
                 row.update({k: v for k, v in earlier.items() if row.get(k) is None})
                 changed.discard(double)
-                removed[double] = {"submission_id": double, "removed": True}
+                removed[double] = {"submission_id": double, REMOVED: True}
             by_id[id_] = key
             row[id_name] = id_
         for name, value in event.body.items():
-            if name in SUBMISSIONS[service].columns and value is not None:
+            if name in SUBMISSIONS[service].columns and name != "error" and value is not None:
                 row[name] = _landable(SUBMISSIONS[service].columns[name], value)
         outcome = event.body.get("outcome")
+        if event.kind in ("answer", "tie"):
+            # A webhook has an error too: the job's, not the submission's.
+            row["error"] = event.body.get("error")
         if id_:
-            row["state"], row["error"] = "known", None
+            row["state"] = "known"
         elif event.kind == "intent":
             row.setdefault("state", "unknown")
         elif outcome == "failed":
@@ -222,13 +225,16 @@ def webhook_rows(events: Iterable[Event]) -> Iterator[Row]:
 
 
 def export_rows(events: Iterable[Event]) -> Iterator[Row]:
+    """Exports as last told: each event of one says everything that is known of it."""
+    rows: dict[str, Row] = {}
     for event in events:
         if event.kind == "export":
             row = {
                 name: _landable(kind, event.body.get(name))
                 for name, kind in EXPORTS.columns.items()
             }
-            yield {**row, SEQ: event.seq}
+            rows[row["export_id"]] = {**row, SEQ: event.seq}
+    yield from rows.values()
 
 
 def balance_rows(events: Iterable[Event]) -> Iterator[Row]:

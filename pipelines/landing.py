@@ -73,7 +73,7 @@ class Landing:
             [schema],
         ).fetchall():
             table = documented.get(table_name)
-            if table is None or column in table.hints() or column.startswith("_dlt"):
+            if table is None or column in table.hints() or column.startswith(("_dlt_", "_clipmart_")):
                 continue
             drift.columns(table)[column] = data_type(duckdb_type)
         return drift

@@ -16,7 +16,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -90,10 +90,16 @@ class Ledger:
     def slots(self, minute_seconds: float) -> RateSlots:
         return RateSlots(self.connection, minute_seconds)
 
-    def add(self, events: Iterable[Event]) -> int:
-        """Append events in one transaction; returns how many were new (by event_id)."""
+    def add(self, events: Iterable[Event], check: Callable[[], None] = lambda: None) -> int:
+        """Append events in one transaction; returns how many were new (by event_id).
+
+        Args:
+            check: called inside it; what it finds still holds when the events are written, and
+                what it raises leaves them unwritten.
+        """
         added = 0
         with transaction(self.connection) as db:
+            check()
             (last,) = db.execute("SELECT COALESCE(max(seq), 0) FROM events").fetchone()
             seq = max(last + 1, time.time_ns() // 1000)
             for event in events:

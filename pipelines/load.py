@@ -99,7 +99,7 @@ class Loader:
                 continue
             pipeline = self._pipeline(schema)
             if pipeline.has_pending_data:
-                self._run(pipeline, None)
+                self._run(schema, None)
                 drained = True
         return drained
 
@@ -111,22 +111,12 @@ class Loader:
             for place in ("normalize/extracted", "load/normalized", "load/new")
         )
 
-    def make_tables(self, schema: str) -> None:
-        """Make every table of a schema, empty where nothing has landed."""
-        self.load(schema, {})
-
-    def load(self, schema: str, rows: Mapping[Table, list[Row]], drift: Drift | None = None) -> int:
-        """Load rows in one package.
-
-        Returns:
-            How many rows were merged; a removal is none.
-        """
-        tables = [table for table in tables_of(schema) if not rows or rows.get(table)]
+    def load(
+        self, schema: str, rows: Mapping[Table, list[Row]], drift: Drift | None = None
+    ) -> None:
+        """Load rows in one package; a table without rows is made, empty."""
         known = drift or Drift()
-        resources = [resource(table, rows.get(table, []), known) for table in tables]
-        if resources:
-            self._run(self._pipeline(schema), resources)
-        return sum(count(found) for found in rows.values())
+        self._run(schema, [resource(table, found, known) for table, found in rows.items()])
 
     def load_chunk(self, schema: str, made: Chunk) -> dict[str, int]:
         """Load a chunk, its rejected records first; returns rows by table of the schema."""
@@ -144,6 +134,8 @@ class Loader:
         submissions: Callable[[str, list[str]], list[Row]],
     ) -> None:
         """Land a service's new events, from a dlt incremental cursor on, merging by key.
+
+        Tables of the service that events say nothing of are made, empty, if they are not there.
 
         Args:
             submissions: gives the landed submissions of some ids.
@@ -172,9 +164,15 @@ class Loader:
 
         @dlt.source(name=schema, max_table_nesting=0)
         def inbox_source() -> Any:
-            return [events, *(rows_of(table) for table in inbox_tables(schema))]
+            of_events = inbox_tables(schema)
+            others = [table for table in tables_of(schema) if table not in of_events]
+            return [
+                events,
+                *(rows_of(table) for table in of_events),
+                *(resource(table, [], Drift()) for table in others),
+            ]
 
-        self._run(self._pipeline(schema), inbox_source())
+        self._run(schema, inbox_source())
 
     def _pipeline(self, schema: str) -> Any:
         if schema not in self._pipelines:
@@ -188,17 +186,18 @@ class Loader:
             )
         return self._pipelines[schema]
 
-    def _run(self, pipeline: Any, data: Any) -> None:
+    def _run(self, schema: str, data: Any) -> None:
         from dlt.common.configuration.exceptions import ConfigurationException
         from dlt.pipeline.exceptions import PipelineStepFailed
 
+        pipeline = self._pipeline(schema)
         try:
             if data is None:
                 pipeline.run()
             else:
-                pipeline.run(_source(pipeline.pipeline_name, data), loader_file_format="parquet")
+                pipeline.run(_source(schema, data), loader_file_format="parquet")
         except (PipelineStepFailed, ConfigurationException, OSError) as error:
-            raise LoadFailed(_why(pipeline.pipeline_name, error)) from error
+            raise LoadFailed(_why(schema, error)) from error
 
 
 def inbox_tables(schema: str) -> tuple[Table, ...]:

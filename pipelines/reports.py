@@ -188,7 +188,9 @@ def printable(text: str) -> str:
     return "".join(
         character
         if character == " " or unicodedata.category(character) not in _STEERING
-        else " " if character in "\t\r\n" else "\ufffd"
+        else " "
+        if character in "\t\r\n"
+        else "\ufffd"
         for character in text
     )
 
@@ -267,7 +269,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _numeric(table: Table) -> list[bool]:
-    return [bool(re.match(r"U?(TINY|SMALL|BIG|HUGE)?INT|DOUBLE|FLOAT|DECIMAL", k)) for k in table.types]
+    return [
+        bool(re.match(r"U?(TINY|SMALL|BIG|HUGE)?INT|DOUBLE|FLOAT|DECIMAL", k)) for k in table.types
+    ]
 
 
 def _defused(cell: str) -> str:

@@ -8,29 +8,24 @@ a kill costs no more than that.
 from __future__ import annotations
 
 import asyncio
-import queue
 import signal
-import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sources.clipus import chunk as clipus_chunk
 from sources.clipus.client import ClipusClient
 from sources.clipus.settings import PLAN_OBSERVATIONS
-from sources.klipit import chunk as klipit_chunk
 from sources.klipit.client import KlipitClient
 from sources.klipit.settings import ACCOUNT_SNAPSHOTS
 from sources.shared.batches import http_client
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 from sources.shared.http import Api
 from sources.shared.slots import fingerprint
-from sources.shared.tables import Chunk, Drift, Row
 
 from . import publish
 from .fetch import Fetch
@@ -41,10 +36,9 @@ from .load import SYNC_RUNS, Loader, inbox_tables, sync_run_rows, tables_of
 from .lock import sync_lock
 from .settings import Settings
 from .worklist import Due, Worklist, worklist
+from .writer import CHUNK_IDS, Snapshot, Writer
 
 SERVICES = ("klipit", "clipus")
-CHUNK_IDS = 500
-CHUNK_SECONDS = 60.0
 
 
 @dataclass
@@ -62,6 +56,13 @@ class ServiceResult:
     error: str | None = None
     exit_code: int = 0
     notes: list[str] = field(default_factory=list)
+
+    def add(self, rows: Mapping[str, int], rejected: int) -> None:
+        """Count one loaded chunk."""
+        self.loaded.update(rows)
+        self.rejected += rejected
+        if rejected:
+            self.exit_code = worst((self.exit_code, 1))
 
     def fail(self, error: ClipmartError) -> None:
         self.error = self.error or str(error)
@@ -147,8 +148,12 @@ def sync(
     max_minutes: float | None = None,
     refresh: Iterable[str] = (),
     dry_run: bool = False,
+    publish_now: bool = True,
 ) -> SyncResult:
     """Run one sync.
+
+    Args:
+        publish_now: False leaves what is landed to be published by a later sync.
 
     Raises:
         FixConfiguration: no key at all, or the data folder cannot be used.
@@ -158,7 +163,9 @@ def sync(
     with sync_lock(settings.lock, settings.now()):
         ledger = Ledger(settings.ledger)
         try:
-            return _Sync(settings, ledger, max_minutes).run(service, list(refresh), dry_run)
+            return _Sync(settings, ledger, max_minutes, publish_now).run(
+                service, list(refresh), dry_run
+            )
         finally:
             ledger.close()
 
@@ -166,9 +173,12 @@ def sync(
 class _Sync:
     """The parts of one run. Built, run once, thrown away."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, max_minutes: float | None) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, max_minutes: float | None, publish_now: bool
+    ) -> None:
         self.settings = settings
         self.ledger = ledger
+        self.publish_now = publish_now
         self.deadline = None if max_minutes is None else time.monotonic() + max_minutes * 60
         self.loader = Loader(settings.landing, settings.dlt_dir)
         self.result = SyncResult(uuid.uuid4().hex, settings.now(), str(settings.data_dir))
@@ -188,10 +198,8 @@ class _Sync:
             for name in without_key:
                 result.services.setdefault(name, ServiceResult()).fail(_no_key(name))
             self._fetch_and_load(landing, wanted, worklists)
-            for found in result.services.values():
-                if found.rejected:
-                    found.exit_code = worst((found.exit_code, 1))
-            self._publish(landing)
+            if self.publish_now:
+                self._publish(landing)
         except ClipmartError as error:
             result.error = str(error)
             result.exit_code = worst((result.exit_code, error.exit_code))
@@ -228,13 +236,13 @@ class _Sync:
     def _drain(self, landing: Landing) -> None:
         """Bring the landing store up to what dlt and the ledger already hold."""
         self.loader.drain()
-        for schema in ("clipmart", *SERVICES):
-            if not landing.has_tables(schema, tables_of(schema)):
-                self.loader.make_tables(schema)
+        if not landing.has_tables("clipmart", tables_of("clipmart")):
+            self.loader.load("clipmart", {table: [] for table in tables_of("clipmart")})
         for name in SERVICES:
-            newest = self.ledger.last_seq(name, LANDED_KINDS)
             landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
-            if newest > landing.drained_up_to(name, landed):
+            if not landing.has_tables(name, tables_of(name)) or (
+                self.ledger.last_seq(name, LANDED_KINDS) > landing.drained_up_to(name, landed)
+            ):
                 self.loader.drain_inbox(self.ledger, name, landing.submissions)
 
     def _worklists(
@@ -268,7 +276,7 @@ class _Sync:
     def _fetch_and_load(
         self, landing: Landing, wanted: list[str], worklists: dict[str, Worklist]
     ) -> None:
-        writer = _Writer(self.loader, landing, self.ledger, self.settings, self.result)
+        writer = Writer(self.loader, landing, self.result.services)
         writer.start()
         try:
             with asyncio.Runner() as runner:
@@ -277,7 +285,7 @@ class _Sync:
             writer.finish()
 
     async def _fetch_all(
-        self, wanted: list[str], worklists: dict[str, Worklist], writer: _Writer
+        self, wanted: list[str], worklists: dict[str, Worklist], writer: Writer
     ) -> None:
         loop = asyncio.get_running_loop()
         room = asyncio.Semaphore(CHUNK_IDS)
@@ -313,7 +321,7 @@ class _Sync:
         todo: Worklist,
         client: Any,
         room: asyncio.Semaphore,
-        writer: _Writer,
+        writer: Writer,
     ) -> None:
         key = self.settings.api_key(name)
         assert key is not None  # noqa: S101 - only services with a key are run
@@ -331,6 +339,8 @@ class _Sync:
 
         async def emit(read: Any) -> None:
             await room.acquire()
+            if writer.failed:
+                raise _NoWriter
             writer.add(name, read)
 
         if name == "klipit":
@@ -369,13 +379,13 @@ class _Sync:
             service.fail(error)
         finally:
             if name == "clipus" and clipus.plan is not None:
-                writer.add(name, _Plan(clipus.plan))
+                writer.add(name, Snapshot(PLAN_OBSERVATIONS, clipus.plan))
             service.asked = fetch.asked
             service.remaining = service.due - fetch.done
             service.requests = api.tally.requests
             service.refused = api.tally.refused
 
-    async def _balance(self, klipit: KlipitClient, service: ServiceResult, writer: _Writer) -> None:
+    async def _balance(self, klipit: KlipitClient, service: ServiceResult, writer: Writer) -> None:
         """Ask for the account's balance; that it is not told is said and no failure."""
         try:
             told = await klipit.balance(self.settings.klipit_account_path)
@@ -390,12 +400,8 @@ class _Sync:
             )
             return
         balance, at = told
-        writer.add(
-            "klipit",
-            _Balance(
-                {"observed_at": at or self.settings.now(), "balance": balance, "origin": "api"}
-            ),
-        )
+        row = {"observed_at": at or self.settings.now(), "balance": balance, "origin": "api"}
+        writer.add("klipit", Snapshot(ACCOUNT_SNAPSHOTS, row))
 
     def _publish(self, landing: Landing) -> None:
         if sum(sum(service.loaded.values()) for service in self.result.services.values()):
@@ -409,14 +415,8 @@ class _Sync:
             self.result.published = True
 
 
-@dataclass(frozen=True)
-class _Balance:
-    row: Row
-
-
-@dataclass(frozen=True)
-class _Plan:
-    row: Row
+class _NoWriter(ClipmartError):
+    """Loading failed; its own error is told when the writer ends."""
 
 
 class _Incomplete(ClipmartError):
@@ -425,115 +425,6 @@ class _Incomplete(ClipmartError):
     def __init__(self, failed: list[str]) -> None:
         more = f" So did {len(failed) - 1} more." if len(failed) > 1 else ""
         super().__init__(f"{failed[0]}{more}")
-
-
-class _Writer(threading.Thread):
-    """Loads chunks while the next one is fetched."""
-
-    def __init__(
-        self,
-        loader: Loader,
-        landing: Landing,
-        ledger: Ledger,
-        settings: Settings,
-        result: SyncResult,
-    ) -> None:
-        super().__init__(name="load", daemon=True)
-        self._loader = loader
-        self._landing = landing
-        self._ledger = ledger
-        self._settings = settings
-        self._result = result
-        self._inbox: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
-        self._drift: dict[str, Drift] = {}
-        self.on_loaded: Callable[[int], None] = lambda _: None
-        self.error: BaseException | None = None
-
-    def add(self, service: str, read: Any) -> None:
-        self._inbox.put((service, read))
-
-    def finish(self) -> None:
-        """Load what is left; raises what stopped the thread."""
-        self._inbox.put(None)
-        self.join()
-        if self.error is not None:
-            raise self.error
-
-    def run(self) -> None:
-        try:
-            more = True
-            while more:
-                more, reads = self._gather()
-                for service in SERVICES:
-                    mine = [read for name, read in reads if name == service]
-                    if mine:
-                        self._load(service, mine)
-                self.on_loaded(sum(not isinstance(read, _Balance | _Plan) for _, read in reads))
-        except BaseException as error:
-            self.error = error
-            # Nobody may wait for room that will never come.
-            self.on_loaded(10**9)
-
-    def _gather(self) -> tuple[bool, list[tuple[str, Any]]]:
-        """Wait for half a chunk, a minute, or the end: the other half is fetched meanwhile."""
-        reads: list[tuple[str, Any]] = []
-        until: float | None = None
-        while len(reads) < CHUNK_IDS // 2:
-            try:
-                wait = None if until is None else max(until - time.monotonic(), 0.0)
-                item = self._inbox.get(timeout=wait)
-            except queue.Empty:
-                break
-            if item is None:
-                return False, reads
-            reads.append(item)
-            until = until or time.monotonic() + CHUNK_SECONDS
-        return True, reads
-
-    def _load(self, service: str, reads: list[Any]) -> None:
-        found = self._result.services[service]
-        drift = self._drift.get(service)
-        if drift is None:
-            drift = self._drift[service] = self._landing.drift(service, tables_of(service))
-        made = self._chunk(service, reads, drift)
-        found.loaded.update(self._loader.load_chunk(service, made))
-        found.rejected += sum(rejected.reason != "field" for rejected in made.rejected)
-
-    def _chunk(self, service: str, reads: list[Any], drift: Drift) -> Chunk:
-        records = [read for read in reads if not isinstance(read, _Balance | _Plan)]
-        if service == "klipit":
-            ids = [read.job_id for read in records]
-            last = self._landing.last_status("klipit.job_observations", ids, ("job_id",))
-            made = klipit_chunk(records, drift, last)
-            rows = [read.row for read in reads if isinstance(read, _Balance)]
-            seen = self._landing.latest(
-                "klipit.account_snapshots", ("observed_at", "balance"), "origin = 'api'"
-            )
-            table = ACCOUNT_SNAPSHOTS
-        else:
-            ids = [read.campaign_id for read in records]
-            made = clipus_chunk(
-                records,
-                drift,
-                self._landing.last_status("clipus.campaign_observations", ids, ("campaign_id",)),
-                self._landing.last_status(
-                    "clipus.video_observations", ids, ("campaign_id", "video_id")
-                ),
-            )
-            rows = [read.row for read in reads if isinstance(read, _Plan)]
-            table = PLAN_OBSERVATIONS
-            seen = self._landing.latest("clipus.plan_observations", tuple(table.columns))
-        for row in rows:
-            if _is_news(row, seen):
-                made.add(table, row)
-        return made
-
-
-def _is_news(row: Row, seen: Row | None) -> bool:
-    """Whether a snapshot differs from the last one or is the first of its UTC day."""
-    if seen is None or seen["observed_at"].astimezone(UTC).date() != row["observed_at"].date():
-        return True
-    return any(row[name] != value for name, value in seen.items() if name != "observed_at")
 
 
 def _no_key(name: str) -> FixConfiguration:

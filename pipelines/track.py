@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sources.shared.errors import Unusable
-from sources.shared.tables import Row, digest
+from sources.shared.tables import REMOVED, Row, digest
 
-from .inbox import ID_NAME, SUBMISSIONS, due_intents, fold, parse_ids
+from .inbox import ID_NAME, SEQ, SUBMISSIONS, due_intents, fold, parse_ids
 from .ledger import Event, Ledger
 from .settings import Settings
 
@@ -79,26 +79,32 @@ def known_ids(settings: Settings, service: str) -> str:
     """
     ledger = Ledger(settings.ledger)
     try:
-        rows = list(fold(service, ledger.events(service), _published(settings, service)))
+        rows = known_submissions(ledger, service, published_submissions(settings, service))
     finally:
         ledger.close()
-    found = {row["submission_id"]: row for row in _published(settings, service)}
-    found.update({row["submission_id"]: row for row in rows})
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS[service], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for row in found.values():
-        if row.get(ID_NAME[service]) and not row.get("removed"):
+    for row in rows:
+        if row.get(ID_NAME[service]):
             writer.writerow({name: _cell(value) for name, value in row.items()})
     return text.getvalue()
 
 
-def _published(settings: Settings, service: str) -> list[Row]:
+def known_submissions(ledger: Ledger, service: str, published: list[Row]) -> list[Row]:
+    """Every submission of a service: the published ones, brought up to date by the ledger."""
+    found = {row["submission_id"]: row for row in published}
+    for row in fold(service, ledger.events(service), published):
+        found[row["submission_id"]] = row
+    return [row for row in found.values() if not row.get(REMOVED)]
+
+
+def published_submissions(settings: Settings, service: str) -> list[Row]:
     from .warehouse import NotPublished, open_published
 
     try:
         with open_published(settings) as con:
-            columns = [c for c in SUBMISSIONS[service].columns if c != "ledger_seq"]
+            columns = [c for c in SUBMISSIONS[service].columns if c != SEQ]
             rows = con.execute(f"SELECT {', '.join(columns)} FROM {service}.submissions").fetchall()
     except NotPublished:
         return []

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox import clipus, control, klipit
 from sandbox.answers import sent_key
-from sandbox.faults import INSTEAD, send_spoiled
+from sandbox.faults import HANG_UPS, INSTEAD, hang_up, send_spoiled
 from sandbox.world import Arrival, Sandbox
 
 KLIPIT_PREFIX = "/klipit/api/v1/"
@@ -45,11 +45,14 @@ class App:
             answer = await self._answer(request, arrival)
         date = format_datetime(self.sandbox.clock.now(), usegmt=True)
         answer.headers.setdefault("date", date)
+        if fault and fault.kind in HANG_UPS:
+            await hang_up(scope, receive)
+            return
         arrival.status = answer.status_code
-        if not fault:
+        if fault:
+            await send_spoiled(fault, answer, scope, receive, send)
+        else:
             await answer(scope, receive, send)
-        elif not await send_spoiled(fault, answer, scope, receive, send):
-            arrival.status = None
 
     async def _answer(self, request: Request, arrival: Arrival) -> Response:
         match arrival.service:

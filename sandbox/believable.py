@@ -315,6 +315,7 @@ def _campaigns(seed: int, end: datetime, quota: int) -> Iterator[Use]:
     )
     rare = {2: "failed", 4: "stuck", 6: "straggler"}
     number = used = 0
+    refused = False
     for day in days:
         if day == launch_day:
             hours = [9 + minutes / 60 for minutes in range(0, 60, 2)]
@@ -322,7 +323,7 @@ def _campaigns(seed: int, end: datetime, quota: int) -> Iterator[Use]:
             hours = [10.5] if day.weekday() in (0, 2, 3) else []
         for hour in hours:
             at = day + timedelta(hours=hour)
-            if at >= end or (day.month == most and used > quota):
+            if at >= end or (day.month == most and refused):
                 break
             name, languages = PRODUCTS[number % len(PRODUCTS)]
             url = _source(
@@ -333,7 +334,7 @@ def _campaigns(seed: int, end: datetime, quota: int) -> Iterator[Use]:
             number += 1
             if day.month == most:
                 refused = used >= quota
-                used += quota + 1 if refused else len(languages) * len(launch(seed, url).platforms)
+                used += len(languages) * len(launch(seed, url).platforms)
             yield Use(
                 at, "clipus", {"url": url, "title": f"{name}: {at:%d %b}", "languages": languages}
             )

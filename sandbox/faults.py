@@ -39,6 +39,7 @@ SPOILED = frozenset(
         "wrong_shape",  # the right JSON, inside a list
     }
 )
+HANG_UPS = frozenset({"drop", "lost"})
 # What passes when a client asks again, without hours of waiting.
 TRANSIENT = (
     "error",
@@ -163,17 +164,10 @@ class Faults:
 
 async def send_spoiled(
     fault: Fault, answer: Response, scope: Scope, receive: Receive, send: Send
-) -> bool:
-    """Send an answer as the fault has it.
-
-    Returns:
-        Whether a status went out.
-    """
+) -> None:
+    """Send an answer as the fault has it."""
     body = bytes(answer.body)
     match fault.kind:
-        case "drop" | "lost":
-            await _hang_up(scope, receive, at_once=True)
-            return False
         case "malformed":
             body = body[: len(body) // 2]
         case "empty":
@@ -191,8 +185,8 @@ async def send_spoiled(
     )
     if fault.kind == "truncated":
         await send({"type": "http.response.body", "body": body, "more_body": True})
-        await _hang_up(scope, receive, at_once=False)
-        return True
+        await hang_up(scope, receive)
+        return
     if fault.kind == "trickle":
         size = len(body) // 16 + 1
         for start in range(0, len(body), size):
@@ -201,13 +195,11 @@ async def send_spoiled(
             await asyncio.sleep(fault.seconds)
         body = b""
     await send({"type": "http.response.body", "body": body})
-    return True
 
 
-async def _hang_up(scope: Scope, receive: Receive, *, at_once: bool) -> None:
+async def hang_up(scope: Scope, receive: Receive) -> None:
     """End the connection through its transport, which the server puts into the scope."""
-    transport = scope["extensions"]["sandbox.transport"]
-    transport.abort() if at_once else transport.close()
+    scope["extensions"]["sandbox.transport"].close()  # what was sent still goes out
     # The server must have seen the end before we return, or it would answer 500.
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import cast
@@ -38,7 +38,9 @@ class _Protocol(HttpToolsProtocol):
 class _Server(uvicorn.Server):
     """Tells when it serves, and delivers webhooks meanwhile if asked to."""
 
-    def __init__(self, sandbox: Sandbox, *, deliver_webhooks: bool) -> None:
+    def __init__(
+        self, sandbox: Sandbox, *, deliver_webhooks: bool, on_start: Callable[[], None]
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 App(sandbox),
@@ -54,7 +56,7 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=1,
             )
         )
-        self.serving = threading.Event()
+        self._on_start = on_start
         self._stopped = asyncio.Event()
         self._sandbox = sandbox
         self._deliver_webhooks = deliver_webhooks
@@ -63,7 +65,7 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._webhooks = asyncio.create_task(self._deliver()) if self._deliver_webhooks else None
-        self.serving.set()
+        self._on_start()
 
     async def main_loop(self) -> None:
         """Wait for `stop`; uvicorn's own loop would look only ten times a second."""
@@ -114,10 +116,11 @@ def running(
             call `sandbox.deliver_due_webhooks()`.
     """
     listening = _bind(sandbox, "127.0.0.1", port)
-    server = _Server(sandbox, deliver_webhooks=deliver_webhooks)
+    serving = threading.Event()
+    server = _Server(sandbox, deliver_webhooks=deliver_webhooks, on_start=serving.set)
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
-    if not server.serving.wait(10):
+    if not serving.wait(10):
         raise RuntimeError("The sandbox did not start within 10 s.")
     try:
         yield sandbox
@@ -145,14 +148,15 @@ def serve(port: int = 8900, *, host: str = "127.0.0.1", sandbox: Sandbox | None 
             "started; choose another port, or 0 for any free one.\n"
         )
         return 3
-    server = _Server(sandbox, deliver_webhooks=True)
-    before = {}
 
-    def ready() -> None:
-        before.update({n: signal.signal(n, server.stop) for n in (signal.SIGTERM, signal.SIGINT)})
+    def announce() -> None:
+        for number in before:
+            signal.signal(number, server.stop)
         sys.stdout.write(_addresses(sandbox))
         sys.stdout.flush()
 
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    server = _Server(sandbox, deliver_webhooks=True, on_start=announce)
     try:
         server.run([listening])
     finally:

@@ -1,6 +1,6 @@
-"""Clipus's endpoints as records: a campaign with its videos, and what headers tell of the plan.
+"""Clipus's endpoints: a campaign with its videos as records, what headers tell of the plan, submit.
 
-Source: Clipus API reference, "Get campaign status" and "Rate limits".
+Source: Clipus API reference, "Create a campaign", "Get campaign status" and "Rate limits".
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ..shared.http import Answer, Api, refuse_unauthorised
+from ..shared.http import Answer, Api, OutcomeUnknown, refuse_unauthorised
+from ..shared.refusals import refused
 from ..shared.slots import fingerprint
 from ..shared.tables import BadRecord, Rejected, Row
 from . import settings
@@ -26,6 +27,9 @@ class CampaignRead:
     videos: list[Row] | None = None
     """None: not told. Empty: the answer held none, so landed ones are to be removed."""
     found: bool = True
+    """False: 404."""
+    ok: bool = True
+    """Whether the (last) answer was 2xx."""
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -49,7 +53,8 @@ class ClipusClient:
         answer = await self.api.get(f"/api/v1/campaigns/{campaign_id}", self._bucket, _is_campaign)
         refuse_unauthorised(self.api, answer, "the plan Growth or above")
         read = CampaignRead(campaign_id, answer.observed_at or self._now())
-        if answer.status >= 400:
+        read.ok = answer.status < 400
+        if not read.ok:
             read.found = answer.status != 404
             reason = "status: " + str(answer.status) if read.found else "not_found"
             self._reject(read, "campaigns", campaign_id, reason, answer.body)
@@ -69,6 +74,46 @@ class ClipusClient:
         videos = answer.body.get("videos")
         read.videos = None if videos is None else self._videos(read, videos)
         return read
+
+    async def submit(
+        self, fields: Mapping[str, Any], *, before: Callable[[], None] = lambda: None
+    ) -> tuple[str, str | None]:
+        """POST /api/v1/campaigns, never twice what may have been taken.
+
+        It stays open while Clipus reads the page, up to 300 s.
+
+        Args:
+            before: as `Api.post`.
+
+        Returns:
+            The campaign's id, and the id of Clipus's own job behind it where it tells one.
+
+        Raises:
+            OutcomeUnknown: the campaign may exist.
+            NotTaken, Refused, FixConfiguration: it does not.
+        """
+        answer = await self.api.post(
+            "/api/v1/campaigns",
+            self._bucket,
+            timeout_seconds=settings.SUBMIT_SECONDS,
+            before=before,
+            json=dict(fields),
+        )
+        if answer.status >= 400:
+            raise refused(
+                self.api,
+                answer,
+                needed="the plan Growth or above and the scope campaigns:create",
+                advice=settings.SUBMIT_ADVICE,
+            )
+        body = answer.body if isinstance(answer.body, dict) else {}
+        id_, job_id = body.get("campaign_id"), body.get("job_id")
+        if not isinstance(id_, str) or not id_:
+            raise OutcomeUnknown(
+                f"Clipus: POST /api/v1/campaigns answered {answer.status} without the campaign's "
+                "id; whether it was taken is unknown."
+            )
+        return id_, job_id if isinstance(job_id, str) else None
 
     def _videos(self, read: CampaignRead, records: list[Any]) -> list[Row]:
         videos: dict[str, Row] = {}

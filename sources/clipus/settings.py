@@ -78,5 +78,15 @@ PLAN_OBSERVATIONS = Table(
 )
 
 
+SUBMIT_SECONDS = 310.0  # the server may take 300 s (seen); the reference says a few minutes
+
+SUBMIT_ADVICE = {
+    400: "Check the address, and that your plan allows so many languages.",
+    404: "Set CLIPUS_BASE_URL to the API's address, or unset it.",
+    405: "Set CLIPUS_BASE_URL to the API's address, or unset it.",
+    422: "Clipus could not read the page: it must open without a login and let robots in.",
+}
+
+
 def requests_bucket(key: str) -> Bucket:
     return Bucket("clipus", "requests", key)

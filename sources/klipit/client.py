@@ -1,18 +1,19 @@
-"""Klipit's endpoints as records: a job, its clips, the account's balance.
+"""Klipit's endpoints: a job and its clips as records, the account's balance, submit, export.
 
-Source: Klipit API reference, "Jobs" and "Clips"; the account path is undocumented.
+Source: Klipit API reference, "Jobs", "Clips" and "Export"; the account path is undocumented.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
-from ..shared.http import Answer, Api, refuse_unauthorised
+from ..shared.http import Answer, Api, OutcomeUnknown, refuse_unauthorised
+from ..shared.refusals import refused
 from ..shared.slots import fingerprint
-from ..shared.tables import BadRecord, Rejected, Row
+from ..shared.tables import BadRecord, Rejected, Row, instant
 from . import settings
 
 
@@ -26,6 +27,9 @@ class JobRead:
     clips: list[Row] | None = None
     """None: not asked for. Empty: the answer held none, so landed ones are to be removed."""
     found: bool = True
+    """False: 404."""
+    ok: bool = True
+    """Whether the (last) answer was 2xx."""
     rejected: list[Rejected] = field(default_factory=list)
 
     def wants_clips(self, clips_read_at: datetime | None) -> bool:
@@ -53,6 +57,7 @@ class KlipitClient:
         key = fingerprint(api.key)
         self._polls = settings.polls_bucket(key)
         self._clip_reads = settings.clips_bucket(key)
+        self._submissions = settings.submissions_bucket(key)
 
     async def read(
         self,
@@ -92,7 +97,8 @@ class KlipitClient:
         answer = await self.api.get(f"/jobs/{job_id}", self._polls, _is_object)
         refuse_unauthorised(self.api, answer, "the scope jobs:read")
         read = JobRead(job_id, answer.observed_at or self._now())
-        if answer.status >= 400:
+        read.ok = answer.status < 400
+        if not read.ok:
             read.found = answer.status != 404
             self._reject(read, "jobs", _refusal(answer), answer.body)
             return read
@@ -144,6 +150,80 @@ class KlipitClient:
             refuse_unauthorised(self.api, answer, "")
         found = _balance(answer.body) if answer.status < 400 else None
         return None if found is None else (found, answer.observed_at)
+
+    async def submit(
+        self,
+        fields: Mapping[str, Any],
+        file: tuple[str, IO[bytes]] | None = None,
+        *,
+        before: Callable[[], None] = lambda: None,
+    ) -> str:
+        """POST /jobs, never twice what may have been taken.
+
+        Args:
+            fields: the body; without `source_url` where a file is sent.
+            file: its name and the open file, which is streamed from disk.
+            before: as `Api.post`.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            OutcomeUnknown: the job may exist.
+            NotTaken, Refused, FixConfiguration: it does not.
+        """
+        content: dict[str, Any] = {"json": dict(fields)}
+        seconds = settings.SUBMIT_SECONDS
+        if file is not None:
+            content = {"data": dict(fields), "files": {"file": file}}
+            seconds = settings.UPLOAD_SECONDS
+        answer = await self.api.post(
+            "/jobs", self._submissions, timeout_seconds=seconds, before=before, **content
+        )
+        if answer.status >= 400:
+            raise refused(
+                self.api, answer, needed="the scope jobs:create", advice=settings.SUBMIT_ADVICE
+            )
+        id_ = answer.body.get("id") if isinstance(answer.body, dict) else None
+        if not isinstance(id_, str) or not id_:
+            raise OutcomeUnknown(
+                f"Klipit: POST /jobs answered {answer.status} without the job's id; whether it was "
+                "taken is unknown."
+            )
+        return id_
+
+    async def export(
+        self, job_id: str, fields: Mapping[str, Any], *, before: Callable[[], None] = lambda: None
+    ) -> tuple[str, datetime | None] | None:
+        """POST /jobs/{id}/export, never twice what may have been taken.
+
+        Returns:
+            The link, which may be signed, and when it ends; None where it is not ready.
+
+        Raises:
+            OutcomeUnknown: the export may have begun.
+            NotTaken, Refused, FixConfiguration: it did not.
+        """
+        answer = await self.api.post(
+            f"/jobs/{job_id}/export",
+            None,
+            timeout_seconds=settings.EXPORT_SECONDS,
+            before=before,
+            json=dict(fields),
+        )
+        if answer.status >= 400:
+            raise refused(
+                self.api, answer, needed="the scope exports:create", advice=settings.EXPORT_ADVICE
+            )
+        body = answer.body if isinstance(answer.body, dict) else {}
+        url = body.get("export_url")
+        if not isinstance(url, str) or not url.strip():
+            return None
+        try:
+            expires_at = instant(body["expires_at"])
+        except (KeyError, TypeError, ValueError):
+            expires_at = None
+        return url.strip(), expires_at
 
     @staticmethod
     def _reject(read: JobRead, endpoint: str, reason: str, payload: Any) -> None:

@@ -1,6 +1,6 @@
 """What the Klipit reference fixes: address, limits, tables.
 
-Source: Klipit API reference, sections "Jobs", "Clips", "Webhooks" and "Rate limits".
+Source: Klipit API reference, sections "Jobs", "Clips", "Export", "Webhooks" and "Rate limits".
 """
 
 from __future__ import annotations
@@ -68,6 +68,26 @@ ACCOUNT_SNAPSHOTS = Table(
     ("observed_at",),
     {"observed_at": "timestamp", "balance": "double", "origin": "text"},
 )
+
+
+# No time is documented; these are long enough for an answer, and for 2 GB at 1 Mbit/s.
+SUBMIT_SECONDS = 60.0
+EXPORT_SECONDS = 120.0
+UPLOAD_SECONDS = 5 * 3600.0
+
+# The reference names no error; these are the usual meanings of their numbers.
+SUBMIT_ADVICE = {
+    402: "Add credits to the Klipit account, then submit again.",
+    404: "Set KLIPIT_BASE_URL to the API's address, or unset it.",
+    405: "Set KLIPIT_BASE_URL to the API's address, or unset it.",
+    413: "Send a smaller file, such as the sound alone, or its address with --source-url.",
+    422: "Check that the address opens for everybody, or that the file plays, and submit again.",
+}
+EXPORT_ADVICE = {
+    402: "Add credits to the Klipit account, then export again.",
+    404: "Check the job's id: `clipmart ids klipit` prints those that are known.",
+    409: "The job must be complete first; `clipmart sync` follows it.",
+}
 
 
 def submissions_bucket(key: str) -> Bucket:

@@ -1,7 +1,8 @@
 """One API over HTTP: rate slots, retries of what may be repeated, bounded answers.
 
-Only GETs are retried. Redirects are not followed: a key must not travel to another host, and
-neither API documents one.
+Only GETs are retried; a POST goes out a second time only where the first one certainly was not
+taken. Redirects are not followed: a key must not travel to another host, and neither API documents
+one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import httpx
 
 from .errors import ClipmartError, FixConfiguration, TryAgainLater
+from .refusals import is_quota
 from .slots import Bucket, RateSlots
 
 ATTEMPT_SECONDS = 30.0
@@ -28,10 +30,34 @@ ATTEMPTS = 6
 BACKOFF_SECONDS = 0.25
 MAX_BACKOFF_SECONDS = 20.0
 PATIENCE_SECONDS = 600.0
+CONNECT_SECONDS = 10.0
+CONNECT_ATTEMPTS = 3
+STALLED_SECONDS = 60.0
+LONGEST_ANSWER_SECONDS = 310.0  # a server may work for minutes before it answers a POST
+
+# Raised before the first byte of a request: no address, no connection, no TLS, no free connection.
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+# After these a POST may have been taken: the server gave up waiting, or sends elsewhere for the
+# result. Other 3xx and 4xx say that it was not.
+_MAY_BE_TAKEN = frozenset({302, 303, 408})
 
 
 class RequestFailed(ClipmartError):
     """One request failed through all its retries; others may succeed."""
+
+
+class OutcomeUnknown(TryAgainLater):
+    """A POST that may have been taken: nobody can tell from here, so it is never repeated."""
+
+
+class NotTaken(TryAgainLater):
+    """A POST that certainly was not taken: it never went out, or the rate limit refused it."""
 
 
 class BrokenBody(Exception):
@@ -45,7 +71,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: Any
-    """Decoded JSON; None where a 4xx carries none."""
+    """Decoded JSON; None where an answer that need not carry any carries none."""
     observed_at: datetime | None
     """The Date header; None where it is absent or unreadable."""
 
@@ -105,12 +131,14 @@ class Api:
             try:
                 answer, wait = await self._attempt(path, bucket)
                 cause = f"answered {answer.status}"
+                if 300 <= answer.status < 400:
+                    raise self._redirected(path)
                 if answer.status < 500 and answer.status != 429:
                     if answer.status >= 400 or check(answer.body) or attempt >= 3:
                         return answer
                     cause = "answered a body of another shape"
             except (httpx.TransportError, TimeoutError, BrokenBody) as error:
-                cause = str(error) if isinstance(error, BrokenBody) else _told(error)
+                cause = _told(error)
             if attempt < ATTEMPTS:
                 await self._wait_for_next(answer, wait, attempt, bucket)
         raise RequestFailed(
@@ -118,47 +146,129 @@ class Api:
             "what is stored stays, and the next `clipmart sync` asks again."
         )
 
+    async def post(
+        self,
+        path: str,
+        bucket: Bucket | None,
+        *,
+        timeout_seconds: float,
+        before: Callable[[], None] = lambda: None,
+        **content: Any,
+    ) -> Answer:
+        """POST once, and again only where it certainly was not taken.
+
+        That is where no connection came about (`NEVER_SENT`) and where a rate limit refused it
+        (429, unless it is a quota's). Whatever else leaves it open whether it was taken ends in
+        OutcomeUnknown: a time-out, a connection lost after sending, 5xx, 408, 302 and 303.
+
+        Args:
+            timeout_seconds: from the connection to the whole answer.
+            before: called once, when a rate slot is taken and nothing is sent yet.
+            content: what is sent, as `httpx.Client.build_request` names it (json; data, files).
+
+        Returns:
+            2xx (its body None where it is not JSON), or the refusal: any other 4xx.
+
+        Raises:
+            OutcomeUnknown: it may have been taken.
+            NotTaken: it was not, after all its attempts.
+            FixConfiguration: it was not: the answer is a redirect.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            answer: Answer | None = None
+            wait: float | None = None
+            slot = await self._slot(bucket, timeout_seconds)
+            try:
+                if attempt == 1:
+                    before()
+                self.tally.requests += 1
+                async with asyncio.timeout(timeout_seconds):
+                    request = self._request("POST", path, timeout_seconds, **content)
+                    answer, wait = await self._send(request, demand_json=False)
+            except NEVER_SENT as error:
+                cause = f"did not reach it: {_told(error)}"
+            except (httpx.TransportError, TimeoutError, BrokenBody) as error:
+                raise self._unknown(path, _told(error)) from error
+            finally:
+                self.slots.answered(slot)
+            if answer is not None:
+                cause = f"was refused for its rate ({answer.status})"
+                if answer.status >= 500 or answer.status in _MAY_BE_TAKEN:
+                    raise self._unknown(path, f"answered {answer.status}")
+                if 300 <= answer.status < 400:
+                    raise self._redirected(path)
+                if answer.status != 429 or is_quota(answer.body):
+                    return answer
+                if wait is not None and wait > self.patience_seconds:
+                    cause += f", for the next {wait:.0f} s"
+                    break
+            if attempt >= (CONNECT_ATTEMPTS if answer is None else ATTEMPTS):
+                break
+            await self._wait_for_next(answer, wait, attempt, bucket)
+        raise NotTaken(
+            f"{self.name}: POST {path} {cause}. It was certainly not taken, so nothing was paid "
+            "for. Run the command again later."
+        )
+
+    def _unknown(self, path: str, cause: str) -> OutcomeUnknown:
+        return OutcomeUnknown(f"{self.name}: POST {path} {cause}; whether it was taken is unknown.")
+
+    def _redirected(self, path: str) -> FixConfiguration:
+        return FixConfiguration(
+            f"{self.name} redirects {path} elsewhere. The key was not sent there. "
+            f"Set {self.name.upper()}_BASE_URL to the address it redirects to, if you trust it."
+        )
+
     async def _attempt(self, path: str, bucket: Bucket | None) -> tuple[Answer, float | None]:
-        slot = await self._slot(bucket)
+        slot = await self._slot(bucket, ATTEMPT_SECONDS)
         self.tally.requests += 1
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                return await self._send(path)
+                return await self._send(self._request("GET", path, ATTEMPT_SECONDS))
         finally:
             self.slots.answered(slot)
 
-    async def _slot(self, bucket: Bucket | None) -> int:
+    async def _slot(self, bucket: Bucket | None, timeout_seconds: float) -> int:
         if bucket is None:
             return -1
         while True:
-            slot, wait = self.slots.take(bucket, ATTEMPT_SECONDS)
+            slot, wait = self.slots.take(bucket, timeout_seconds)
             if slot:
                 return slot
             await self.sleep(wait)
 
-    async def _send(self, path: str) -> tuple[Answer, float | None]:
-        request = self.client.build_request(
-            "GET",
+    def _request(
+        self, method: str, path: str, timeout_seconds: float, **content: Any
+    ) -> httpx.Request:
+        return self.client.build_request(
+            method,
             self.base_url + path,
             headers={
                 "Authorization": f"Bearer {self.key}",
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
             },
+            timeout=httpx.Timeout(
+                connect=CONNECT_SECONDS,
+                pool=CONNECT_SECONDS,
+                write=STALLED_SECONDS,
+                read=min(timeout_seconds, LONGEST_ANSWER_SECONDS),
+            ),
+            **content,
         )
+
+    async def _send(
+        self, request: httpx.Request, *, demand_json: bool = True
+    ) -> tuple[Answer, float | None]:
         response = await self.client.send(request, stream=True, follow_redirects=False)
         try:
             body = await _bounded(response)
         finally:
             await response.aclose()
         status = response.status_code
-        if 300 <= status < 400:
-            raise FixConfiguration(
-                f"{self.name} redirects {path} elsewhere. The key was not sent there. "
-                f"Set {self.name.upper()}_BASE_URL to the address it redirects to, if you trust it."
-            )
         headers = response.headers
-        answer = Answer(status, headers, _decoded(status, body), _date(headers.get("date")))
+        decoded = _decoded(body, demanded=demand_json and status < 300)
+        answer = Answer(status, headers, decoded, _date(headers.get("date")))
         self.on_answer(answer)
         if status == 429:
             self.tally.refused += 1
@@ -247,11 +357,11 @@ async def _bounded(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _decoded(status: int, body: bytes) -> Any:
+def _decoded(body: bytes, *, demanded: bool) -> Any:
     try:
         return json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        if status < 300:
+        if demanded:
             raise BrokenBody("answered a body that is not JSON") from error
         return None
 
@@ -261,5 +371,7 @@ def _no_constant(name: str) -> Any:
 
 
 def _told(error: Exception) -> str:
-    """A transport error in words, without the address: its query could hold a secret."""
+    """An error in words, without the address: its query could hold a secret."""
+    if isinstance(error, BrokenBody):
+        return str(error)
     return f"failed ({type(error).__name__})"

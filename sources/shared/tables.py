@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 DataType = Literal["text", "bigint", "double", "bool", "timestamp", "json"]
 Row = dict[str, Any]
 
-REMOVED = "removed"
+REMOVED = "_clipmart_removed"
 """Marks a row that only says: this parent has no rows any more (dlt's hard_delete hint)."""
 
+_PRIVATE = ("_dlt_", "_clipmart_")
 _DRIFT_TYPES = frozenset({"text", "double", "bool", "json"})
 _NOT_IN_A_NAME = str.maketrans("\n\r'\"▶\0", "______")
 
@@ -47,7 +48,7 @@ class Table:
         row: Row = {}
         for name, value in record.items():
             kind = self.columns.get(name)
-            if name in self.stamped or name == REMOVED:
+            if name in self.stamped:
                 continue
             row[name] = value if kind is None else _converted(name, kind, value)
         for name in self.key:
@@ -144,7 +145,7 @@ class Drift:
             The (field, value) pairs that do not fit their column; they land as NULL.
         """
         unfit: list[tuple[str, Any]] = []
-        extra = [name for name in row if name not in table.columns]
+        extra = [name for name in row if name not in table.columns and name != REMOVED]
         if not extra:
             return unfit
         columns = self.columns(table)
@@ -156,7 +157,7 @@ class Drift:
                 continue
             column = name.translate(_NOT_IN_A_NAME)
             column = spelled.get(column.lower(), column)
-            if not column or column in table.columns or column.startswith("_dlt") or column in row:
+            if not column or column in table.columns or column.startswith(_PRIVATE) or column in row:
                 unfit.append((name, value))
                 continue
             try:

@@ -112,7 +112,7 @@ SELECT
   last_observed_at::TIMESTAMPTZ AS last_observed_at, /* Its latest observed_at, or recorded_at, received_at, requested_at, finished_at or seen_at (UTC instant); NULL without rows */
   (
     (
-      EPOCH(COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, NOW())) - EPOCH(last_observed_at)
+      EPOCH(COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP)) - EPOCH(last_observed_at)
     ) / 3600
   )::DOUBLE AS hours_old /* Hours since then; NULL without rows */
 FROM tables

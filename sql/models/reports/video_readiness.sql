@@ -55,11 +55,11 @@ SELECT
     OR (
       campaigns.outcome = 'finished' AND COALESCE(videos.awaited, 0) = 0
     )
-    OR COALESCE(campaigns.began_at + INTERVAL '14 days' <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, NOW()), FALSE)
+    OR COALESCE(campaigns.began_at + INTERVAL '14 days' <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP), FALSE)
   )::BOOLEAN AS settled, /* Nothing more is awaited: failed, gone, every video failed or published, or 14 days old */
   (
     NOT campaigns.gone
-    AND COALESCE(campaigns.began_at + INTERVAL '24 hours' <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, NOW()), FALSE)
+    AND COALESCE(campaigns.began_at + INTERVAL '24 hours' <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP), FALSE)
     AND (
       campaigns.outcome = 'running'
       OR (

@@ -32,7 +32,7 @@ WITH last_seen AS (
     COALESCE(
       landed.clip_count = 0
       OR reads.observed_at >= CASE
-        WHEN landed.completed_at <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, NOW())
+        WHEN landed.completed_at <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP)
         THEN landed.completed_at
         ELSE landed.observed_at
       END,
@@ -59,5 +59,5 @@ SELECT
       outcome = 'finished' AND clips_read
     )
   )::BOOLEAN AS settled, /* Nothing more is worth asking for */
-  COALESCE(NOT gone AND outcome = 'running' AND began_at + INTERVAL '2 hours' <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, NOW()), FALSE)::BOOLEAN AS stuck /* Unfinished 2 hours after it was made (first known, where that is not told) */
+  COALESCE(NOT gone AND outcome = 'running' AND began_at + INTERVAL '2 hours' <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP), FALSE)::BOOLEAN AS stuck /* Unfinished 2 hours after it was made (first known, where that is not told) */
 FROM progress

@@ -1,0 +1,5 @@
+"""`python -m pipelines`: the command line without the installed script."""
+
+from .cli import main
+
+main(prog_name="clipmart")

@@ -1,0 +1,234 @@
+"""`export`: ask Klipit for a job's clips in one file, and fetch the file.
+
+The link may be signed, so it stands in `klipit.exports` alone: it is not printed, and the file's
+name is made from the job, not from the link. The file is fetched without our key.
+
+Source: Klipit API reference, "Export": a download URL when ready, and when it expires.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sqlite3
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from sources.klipit.client import KlipitClient
+from sources.shared.batches import http_client
+from sources.shared.errors import ClipmartError, TryAgainLater, Unusable
+from sources.shared.http import Api, OutcomeUnknown
+
+from .inbox import refusal
+from .ledger import Event, Ledger, unusable
+from .post import Say, api_of, cancelled_by_sigterm, without_our_secrets
+from .settings import Settings
+
+STALLED_SECONDS = 60.0
+PIECE_BYTES = 1 << 20
+LINK_QUERY = "clipmart query \"SELECT export_url FROM klipit.exports WHERE export_id = '{}'\""
+
+
+@dataclass
+class Exported:
+    """What became of an export."""
+
+    export_id: str
+    job_id: str
+    platform: str | None
+    format: str
+    state: str = "unknown"
+    """unknown, not_ready, ready or failed."""
+    expires_at: datetime | None = None
+    path: Path | None = None
+    error: ClipmartError | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Without the link."""
+        expires_at = self.expires_at
+        return {
+            "export_id": self.export_id,
+            "job_id": self.job_id,
+            "platform": self.platform,
+            "format": self.format,
+            "state": self.state,
+            "expires_at": expires_at and expires_at.astimezone(UTC).isoformat(),
+            "path": None if self.path is None else str(self.path),
+            "error": None if self.error is None else str(self.error),
+        }
+
+
+def export(
+    settings: Settings,
+    job_id: str,
+    *,
+    platform: str | None = None,
+    format_: str = "mp4",
+    download: Path | None = None,
+    say: Say = lambda _: None,
+) -> Exported:
+    """Ask once for an export; with `download`, fetch it into that folder.
+
+    Returns:
+        What became of it; where it was asked for and went wrong, `error` tells.
+
+    Raises:
+        Unusable: this can't be a job's id.
+        FixConfiguration: no key, or the ledger can't be written.
+        OSError: the folder can't be written.
+    """
+    if why := refusal("klipit", job_id):
+        raise Unusable(f"This can't be exported: {why}. Nothing was sent.")
+    if download is not None:
+        download.mkdir(parents=True, exist_ok=True)
+    done = Exported(uuid.uuid4().hex, job_id, platform, format_)
+    ledger = Ledger(settings.ledger)
+    try:
+        with asyncio.Runner() as runner:
+            link = runner.run(_ask(settings, ledger, done, say))
+    except sqlite3.Error as error:
+        raise unusable(settings.ledger, error) from error
+    finally:
+        ledger.close()
+    if link is not None and download is not None:
+        try:
+            done.path = fetch(link, download / file_name(job_id, platform, format_))
+        except ClipmartError as error:
+            done.error = error
+    return done
+
+
+async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> str | None:
+    """The link, where it is ready; the export's states go to the ledger, 'unknown' first."""
+    requested_at = settings.now().isoformat()
+    fields = {"format": done.format}
+    if done.platform is not None:
+        fields["platform"] = done.platform
+    asked = False
+
+    def keep(state: str, **told: Any) -> None:
+        nonlocal asked
+        asked, done.state = True, state
+        body = {
+            "export_id": done.export_id,
+            "job_id": done.job_id,
+            "platform": done.platform,
+            "format": done.format,
+            "state": state,
+            "requested_at": requested_at,
+            **told,
+        }
+        event_id = f"export {done.export_id} {state}"
+        ledger.add([Event("klipit", "export", event_id, done.job_id, settings.now(), body)])
+
+    async with http_client() as client:
+        api = api_of(settings, ledger, "klipit", client, say)
+        try:
+            with cancelled_by_sigterm():
+                told = await _post(api, settings, done.job_id, fields, lambda: keep("unknown"))
+        except (OutcomeUnknown, asyncio.CancelledError) as error:
+            if not asked:
+                raise TryAgainLater("Stopped before anything was sent. Nothing was kept.") from None
+            cause = str(error) or "Klipit: stopped before it answered."
+            done.error = OutcomeUnknown(
+                f"{cause} The export may have begun; it is kept as {done.export_id}, outcome "
+                "unknown, and not asked for again by itself. The same command asks anew."
+            )
+            return None
+        except ClipmartError as error:
+            if not asked:
+                raise
+            keep("failed")
+            done.error = type(error)(without_our_secrets(settings, str(error)))
+            return None
+    if told is None:
+        keep("not_ready")
+        done.error = TryAgainLater(
+            f"Klipit has not finished this export of {done.job_id}. It is kept as "
+            f"{done.export_id}, not ready, and not asked for again by itself. Run the same command "
+            "again in a minute."
+        )
+        return None
+    link, done.expires_at = told
+    expires_at = done.expires_at and done.expires_at.isoformat()
+    keep("ready", export_url=link, expires_at=expires_at)
+    return link
+
+
+async def _post(
+    api: Api, settings: Settings, job_id: str, fields: dict[str, str], before: Callable[[], None]
+) -> tuple[str, datetime | None] | None:
+    return await KlipitClient(api, settings.now).export(job_id, fields, before=before)
+
+
+def file_name(job_id: str, platform: str | None, format_: str) -> str:
+    """A name without a path in it, whatever the id looks like."""
+    stem = f"{job_id}-{platform}" if platform else job_id
+    return re.sub(r"[^A-Za-z0-9._-]", "_", stem).lstrip(".-") + f".{format_}"
+
+
+def fetch(link: str, path: Path) -> Path:
+    """Stream a link into a file, which is there whole or not at all.
+
+    With the standard library, which logs nothing: httpx logs the address of each request.
+
+    Raises:
+        TryAgainLater: the link has ended, is refused, or the connection failed.
+        OSError: the file can't be written.
+    """
+    host = urlsplit(link).hostname
+    if urlsplit(link).scheme not in ("http", "https"):
+        raise TryAgainLater("Klipit's link is no web address. Nothing was written; ask it again.")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    again = "Nothing was written; the same command asks for a new link."
+    try:
+        try:
+            with urlopen(Request(link), timeout=STALLED_SECONDS) as answer:  # noqa: S310 - http(s)
+                _save(answer, part)
+        except HTTPError as error:
+            error.close()
+            why = "has expired or is not valid" if error.code in (401, 403, 404, 410) else "fails"
+            raise TryAgainLater(f"The link at {host} {why} ({error.code}). {again}") from None
+        except _Unwritable as error:
+            raise error.cause from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise TryAgainLater(
+                f"The download from {host} broke off ({type(error).__name__}). {again}"
+            ) from None
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _save(answer: HTTPResponse, part: Path) -> None:
+    promised = answer.headers.get("Content-Length", "")
+    written = 0
+    try:
+        file = part.open("wb")
+    except OSError as error:
+        raise _Unwritable(error) from error
+    with file:
+        while piece := answer.read(PIECE_BYTES):
+            try:
+                written += file.write(piece)
+            except OSError as error:
+                raise _Unwritable(error) from error
+    if promised.isdigit() and written != int(promised):
+        raise ValueError("shorter than promised")
+
+
+class _Unwritable(Exception):
+    """Our own disk's failure, to be told from the connection's, which is an OSError too."""
+
+    def __init__(self, cause: OSError) -> None:
+        self.cause = cause

@@ -1,0 +1,202 @@
+"""What to submit: a request that can be sent, and that was not submitted before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from sources.klipit.settings import FAILED
+from sources.shared.errors import Unusable
+
+from .inbox import ID_NAME
+from .ledger import Ledger
+from .settings import Settings
+from .track import known_submissions, published_submissions
+
+THING = {"klipit": "job", "clipus": "campaign"}
+URL_NAME = {"klipit": "source_url", "clipus": "url"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is recorded, and what is sent where that differs."""
+
+    service: str
+    fields: dict[str, Any]
+    sent: dict[str, Any] = field(repr=False)
+    file: Path | None = None
+
+    @property
+    def url(self) -> str | None:
+        return self.fields.get(URL_NAME[self.service])
+
+
+def klipit_request(
+    *,
+    source_url: str | None = None,
+    file: Path | None = None,
+    show: str | None = None,
+    guest: str | None = None,
+    description: str | None = None,
+    platforms: Iterable[str] = (),
+) -> Request:
+    """An episode: a link or a file, exactly one.
+
+    Raises:
+        Unusable: neither or both, no web address, no regular file with content, no UTF-8.
+    """
+    if (source_url is None) == (file is None):
+        raise Unusable("Give --source-url or --file, exactly one. Nothing was sent.")
+    about = _filled_in(
+        show_name=show, guest_name=guest, description=description, platforms=list(platforms)
+    )
+    if file is None:
+        fields = {"source_url": _web_address("--source-url", source_url), **about}
+        return Request("klipit", fields, fields)
+    if not file.is_file() or file.stat().st_size == 0:
+        raise Unusable(f"{file} is no file with content. Nothing was sent. Check --file.")
+    return Request("klipit", {**_filled_in(file_name=file.name), **about}, about, file)
+
+
+def clipus_request(
+    *,
+    url: str,
+    languages: Iterable[str] = (),
+    title: str | None = None,
+    webhook_url: str | None = None,
+    token: str | None = None,
+) -> Request:
+    """A page.
+
+    Args:
+        token: what Clipus's call must carry; it is sent with the webhook's URL and not recorded.
+
+    Raises:
+        Unusable: no web address, no UTF-8.
+    """
+    fields = _filled_in(url=_web_address("--url", url), languages=list(languages), title=title)
+    if webhook_url is None:
+        return Request("clipus", fields, fields)
+    called = _web_address("--webhook-url", webhook_url)
+    sent = {**fields, "webhook_url": with_token(called, token) if token else called}
+    return Request("clipus", {**fields, "webhook_url": with_token(called, None)}, sent)
+
+
+class DoubleCheck:
+    """Called, it refuses a URL that a live or unknown submission already has.
+
+    Live is what is known and not known to have failed: by what is published, and by Klipit's
+    events in the ledger. The published file is read once, the ledger at each call.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, request: Request) -> None:
+        self._ledger = ledger
+        self._request = request
+        self._service = request.service
+        if request.url is not None:
+            self._published = published_submissions(settings, self._service)
+            self._failed = _published_failures(settings, self._service)
+
+    def __call__(self) -> None:
+        url = self._request.url
+        if url is None:
+            return
+        id_name, url_name = ID_NAME[self._service], URL_NAME[self._service]
+        failed = self._failed | {
+            event.body.get("job_id")
+            for event in self._ledger.events(self._service, kinds=("webhook",))
+            if event.body.get("event") == "job.failed"
+        }
+        for row in known_submissions(self._ledger, self._service, self._published):
+            other = row.get(url_name)
+            if other is None or not same_url(other, url):
+                continue
+            shown, submission_id = plain_url(url), row["submission_id"]
+            if row["state"] == "known" and row[id_name] not in failed:
+                raise Unusable(
+                    f"{shown} is submitted already: {THING[self._service]} {row[id_name]} "
+                    f"(submission {submission_id}, known). Nothing was sent. To submit it once "
+                    "more, at its price, add --again."
+                )
+            if row["state"] == "unknown":
+                raise Unusable(
+                    f"{shown} has a submission whose outcome is unknown: it may exist, or still be "
+                    f"on its way (submission {submission_id}, unknown). Nothing was sent. If you "
+                    f"find its id: `clipmart track {self._service} ID --intent {submission_id}`. "
+                    "If it does not exist, add --again."
+                )
+
+
+def with_token(url: str, token: str | None) -> str:
+    """A webhook's URL with this token and no other; None only takes it away."""
+    parts = urlsplit(url)
+    query = [part for part in parts.query.split("&") if part and part.split("=")[0] != "token"]
+    if token is not None:
+        query.append(f"token={quote(token, safe='')}")
+    return urlunsplit(parts._replace(query="&".join(query)))
+
+
+def plain_url(url: str) -> str:
+    """A URL to show: user, query and fragment, which may hold a secret, are left out."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def same_url(one: str, other: str) -> bool:
+    """Whether two URLs name the same page: case of scheme and host and a last slash aside."""
+    return _normal(one) == _normal(other)
+
+
+def _normal(url: str) -> tuple[str, ...]:
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return (url.strip(),)
+    return (parts.scheme, parts.netloc.lower(), parts.path.rstrip("/"), parts.query)
+
+
+def _web_address(option: str, url: str | None) -> str:
+    text = (url or "").strip()
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises ValueError where it is no port
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable or not text.isprintable() or " " in text:
+        raise Unusable(
+            f"{option} should be a web address such as https://example.com/page. Nothing was sent."
+        )
+    return text
+
+
+def _filled_in(**fields: str | list[str] | None) -> dict[str, Any]:
+    """The fields that say something."""
+    kept: dict[str, Any] = {}
+    for name, value in fields.items():
+        texts = value if isinstance(value, list) else [value or ""]
+        try:
+            "".join(texts).encode()
+        except UnicodeEncodeError as error:
+            raise Unusable(f"{name} is not UTF-8 text. Nothing was sent. Retype it.") from error
+        if any(text.strip() for text in texts):
+            kept[name] = value
+    return kept
+
+
+def _published_failures(settings: Settings, service: str) -> set[str | None]:
+    from .warehouse import NotPublished, open_published
+
+    table, name = ("jobs", "id") if service == "klipit" else ("campaigns", "campaign_id")
+    try:
+        with open_published(settings) as con:
+            rows = con.execute(
+                f"SELECT {name} FROM {service}.{table} WHERE lower(status) IN (SELECT unnest(?))",
+                [sorted(FAILED)],
+            ).fetchall()
+    except NotPublished:
+        return set()
+    return {id_ for (id_,) in rows}

@@ -1,0 +1,127 @@
+"""A running receiver, and senders that are quicker or ruder than an HTTP client allows."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import socket
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+SECRET = "whsec_of_today"
+
+
+@dataclass
+class Listener:
+    """A receiver that runs as a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+    ledger: Path
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = httpx.Client(base_url=self.url, trust_env=False, verify=False)  # noqa: S501
+
+    def close(self) -> None:
+        self.client.close()
+        self.process.kill()
+        self.process.communicate()
+
+    def post(self, path: str, body: bytes, headers: Any = None) -> httpx.Response:
+        return self.client.post(path, content=body, headers=headers)
+
+    def klipit(self, body: bytes, signature: str | None = None) -> int:
+        """Send an event, well signed unless told otherwise; returns the status."""
+        headers = {"x-klipit-signature": sign(body) if signature is None else signature}
+        return self.post("/webhooks/klipit", body, headers).status_code
+
+    def clipus(self, told: Any, query: str = "") -> int:
+        return self.post("/webhooks/clipus" + query, json.dumps(told).encode()).status_code
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes as they are; returns all that comes back."""
+        with self.connect() as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while part := connection.recv(65536):
+                answer += part
+            return answer
+
+    def connect(self) -> socket.socket:
+        parts = urlsplit(self.url)
+        return socket.create_connection((parts.hostname, parts.port), timeout=15)
+
+    def kept(self, columns: str = "kind, subject") -> list[tuple[Any, ...]]:
+        """Events in the ledger, in order."""
+        with sqlite3.connect(self.ledger, timeout=30) as con:
+            rows = con.execute(f"SELECT {columns} FROM events ORDER BY seq").fetchall()
+        con.close()
+        return rows
+
+
+def sign(body: bytes, secret: str = SECRET) -> str:
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def event(job_id: str, name: str = "job.complete", **fields: Any) -> bytes:
+    told = {"event": name, "job_id": job_id, "timestamp": "2026-04-08T12:04:12Z", **fields}
+    return json.dumps(told).encode()
+
+
+def request(body: bytes) -> bytes:
+    """A signed event as it goes over the wire, to be followed by others."""
+    return (
+        f"POST /webhooks/klipit HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
+        f"x-klipit-signature: {sign(body)}\r\n\r\n"
+    ).encode() + body
+
+
+def flood(url: str, bodies: Iterable[bytes], connections: int) -> list[tuple[bytes, int, float]]:
+    """Send events over so many connections at once.
+
+    Returns:
+        (body, status or 0 where the connection broke, seconds), in the order of the answers.
+    """
+    return asyncio.run(_flood(urlsplit(url).port, list(bodies), connections))
+
+
+async def _flood(
+    port: int | None, bodies: list[bytes], connections: int
+) -> list[tuple[bytes, int, float]]:
+    left = iter([(body, request(body)) for body in bodies])
+    answers: list[tuple[bytes, int, float]] = []
+
+    async def sender() -> None:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return
+        for body, raw in left:
+            began = time.perf_counter()
+            status = 0
+            try:
+                writer.write(raw)
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length:")[2].split(b"\r")[0])
+                await reader.readexactly(length)
+                status = int(head.split()[1])
+            except (OSError, EOFError):
+                break
+            finally:
+                answers.append((body, status, time.perf_counter() - began))
+        writer.close()
+
+    await asyncio.gather(*(sender() for _ in range(connections)))
+    return answers

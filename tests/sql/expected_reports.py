@@ -1,0 +1,421 @@
+"""Every report computed a second time, in Python and pandas, from the definitions alone.
+
+Takes the landing rows that a test has made up and shares nothing with the SQL.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+Row = dict[str, Any]
+FINISHED = {"complete", "completed", "ready", "published", "done"}
+FAILED = {"failed", "error", "cancelled", "canceled"}
+
+
+def expected_reports(tables: dict[str, list[Row]], now: datetime) -> dict[str, list[Row]]:
+    """Report name to its rows."""
+    data = Landed(tables)
+    return {
+        "moment_types": moment_types(data),
+        "shareability": shareability(data),
+        "shareability_weekly": shareability_weekly(data),
+        "top_clips": top_clips(data),
+        "job_turnaround": job_turnaround(data, now),
+        "credit_usage": credit_usage(data),
+        "video_readiness": video_readiness(data, now),
+        "video_readiness_by_platform": video_readiness_by_platform(data),
+        "video_quota": video_quota(data),
+        "freshness": freshness(tables, now),
+    }
+
+
+class Landed:
+    """The landing rows with what every report asks of them."""
+
+    def __init__(self, tables: dict[str, list[Row]]) -> None:
+        def rows(name: str) -> list[Row]:
+            return tables.get(name, [])
+
+        self.jobs = rows("klipit.jobs")
+        self.clips = rows("klipit.clips")
+        self.snapshots = sorted(rows("klipit.account_snapshots"), key=lambda r: r["observed_at"])
+        self.job_sightings = rows("klipit.job_observations")
+        self.job_submissions = rows("klipit.submissions")
+        self.campaigns = rows("clipus.campaigns")
+        self.videos = rows("clipus.videos")
+        self.campaign_sightings = rows("clipus.campaign_observations")
+        self.video_sightings = rows("clipus.video_observations")
+        self.campaign_submissions = rows("clipus.submissions")
+
+    def clips_of(self, job_id: str) -> list[Row]:
+        return [clip for clip in self.clips if clip["job_id"] == job_id]
+
+    def videos_of(self, campaign_id: str) -> list[Row]:
+        return [video for video in self.videos if video["campaign_id"] == campaign_id]
+
+    def said(self, job_id: str, field: str) -> Any:
+        told = [
+            (row["recorded_at"], row[field])
+            for row in self.job_submissions
+            if row["job_id"] == job_id and row.get(field) is not None
+        ]
+        return max(told)[1] if told else None
+
+
+def moment_types(data: Landed) -> list[Row]:
+    clips = pd.DataFrame(data.clips)
+    scored = clips[clips["shareability_score"].notna()]
+    report = []
+    for kind, of_kind in clips.groupby("moment_type", dropna=False):
+        missing = not isinstance(kind, str)
+        of_scored = scored[
+            scored["moment_type"].isna() if missing else scored["moment_type"] == kind
+        ]
+        score = of_scored["shareability_score"]
+        report.append(
+            {
+                "moment_type": None if missing else kind,
+                "clips": len(of_kind),
+                "share_of_clips": len(of_kind) / len(clips),
+                "jobs": of_scored["job_id"].nunique(),
+                "mean_score": known(score.mean()),
+                "median_score": known(score.median()),
+                "p90_score": known(score.quantile(0.9)),
+                "best_score": known(score.max()),
+                "mean_duration_seconds": known(of_scored["duration_seconds"].mean()),
+                "lift": known(score.mean() - scored["shareability_score"].mean()),
+            }
+        )
+    return report
+
+
+def shareability(data: Landed) -> list[Row]:
+    report = []
+    for job in data.jobs:
+        if job["status"] not in FINISHED:
+            continue
+        clips = data.clips_of(job["id"])
+        ranked = best_first(clips)
+        best = ranked[0] if ranked else {}
+        report.append(
+            {
+                "job_id": job["id"],
+                "show_name": data.said(job["id"], "show_name"),
+                "guest_name": data.said(job["id"], "guest_name"),
+                "created_at": job["created_at"],
+                "clips": len(clips),
+                "mean_score": mean(scores(clips)),
+                "median_score": median(scores(clips)),
+                "best_score": best.get("shareability_score"),
+                "best_clip_id": best.get("id"),
+                "best_hook": best.get("hook_suggestion"),
+                "clips_80_plus": sum(score >= 80 for score in scores(clips)),
+            }
+        )
+    return report
+
+
+def shareability_weekly(data: Landed) -> list[Row]:
+    groups: dict[tuple[Any, Any], list[str]] = {}
+    for job in data.jobs:
+        if job["status"] in FINISHED:
+            made = utc_day(job["created_at"])
+            week = made and made - timedelta(days=made.weekday())
+            groups.setdefault((week, data.said(job["id"], "show_name")), []).append(job["id"])
+    report = []
+    for (week, show), job_ids in groups.items():
+        clips = [clip for clip in data.clips if clip["job_id"] in job_ids]
+        report.append(
+            {
+                "week": week,
+                "show_name": show,
+                "jobs": len(job_ids),
+                "clips": len(clips),
+                "mean_score": mean(scores(clips)),
+                "median_score": median(scores(clips)),
+                "best_score": max(scores(clips), default=None),
+                "clips_80_plus": sum(score >= 80 for score in scores(clips)),
+            }
+        )
+    return report
+
+
+def top_clips(data: Landed) -> list[Row]:
+    jobs = {job["id"]: job for job in data.jobs}
+    return [
+        {
+            "rank": rank,
+            "clip_id": clip["id"],
+            "job_id": clip["job_id"],
+            "show_name": data.said(clip["job_id"], "show_name"),
+            "guest_name": data.said(clip["job_id"], "guest_name"),
+            "moment_type": clip["moment_type"],
+            "score": clip["shareability_score"],
+            "hook_suggestion": clip["hook_suggestion"],
+            "start_seconds": clip["start_seconds"],
+            "end_seconds": clip["end_seconds"],
+            "duration_seconds": clip["duration_seconds"],
+            "media_url": clip["media_url"],
+            "created_at": jobs[clip["job_id"]]["created_at"],
+        }
+        for rank, clip in enumerate(best_first(data.clips)[:500], start=1)
+    ]
+
+
+def job_turnaround(data: Landed, now: datetime) -> list[Row]:
+    report = []
+    for job in data.jobs:
+        first_known = min(
+            (r["recorded_at"] for r in data.job_submissions if r["job_id"] == job["id"]),
+            default=None,
+        )
+        began = job["created_at"] or first_known
+        gone = latest_status(data.job_sightings, "job_id", job["id"]) == "not_found"
+        unfinished = job["status"] not in FINISHED | FAILED
+        both = job["created_at"] and job["completed_at"]
+        report.append(
+            {
+                "job_id": job["id"],
+                "show_name": data.said(job["id"], "show_name"),
+                "status": job["status"],
+                "created_at": job["created_at"],
+                "completed_at": job["completed_at"],
+                "turnaround_seconds": (
+                    (job["completed_at"] - job["created_at"]).total_seconds() if both else None
+                ),
+                "source_seconds": job["duration_seconds"],
+                "stuck": bool(
+                    unfinished and not gone and began and now - began >= timedelta(hours=2)
+                ),
+            }
+        )
+    return report
+
+
+def credit_usage(data: Landed) -> list[Row]:
+    complete = [job for job in data.jobs if job["status"] in FINISHED and job["completed_at"]]
+    events = [
+        *(job["created_at"] for job in data.jobs if job["created_at"]),
+        *(min(job["completed_at"], job["observed_at"]) for job in complete),
+        *(snapshot["observed_at"] for snapshot in data.snapshots),
+    ]
+    if not events:
+        return []
+    report: list[Row] = []
+    close = None
+    for day in pd.date_range(utc_day(min(events)), utc_day(max(events))).date:
+        opened, used, added = close, 0.0, 0.0
+        for snapshot in data.snapshots:
+            if utc_day(snapshot["observed_at"]) != day:
+                continue
+            if close is None:
+                opened = close = snapshot["balance"]
+            used += max(close - snapshot["balance"], 0)
+            added += max(snapshot["balance"] - close, 0)
+            close = snapshot["balance"]
+        submitted = sum(utc_day(job["created_at"]) == day for job in data.jobs)
+        done = [job for job in complete if utc_day(job["completed_at"]) == day]
+        clips = sum(len(data.clips_of(job["id"])) for job in done)
+        unknown = close is None
+        recent = [row["credits_used"] for row in report[-6:]] + [None if unknown else used]
+        burn = mean([value for value in recent if value is not None])
+        report.append(
+            {
+                "day": day,
+                "balance_open": opened,
+                "balance_close": close,
+                "credits_used": None if unknown else used,
+                "credits_added": None if unknown else added,
+                "jobs_submitted": submitted,
+                "jobs_completed": len(done),
+                "source_minutes": sum(job["duration_seconds"] or 0 for job in done) / 60,
+                "clips": clips,
+                "credits_per_job": None if unknown or not submitted else used / submitted,
+                "credits_per_clip": None if unknown or not clips else used / clips,
+                "burn_7d": burn,
+                "days_left": close / burn if burn else None,
+            }
+        )
+    return report
+
+
+def video_readiness(data: Landed, now: datetime) -> list[Row]:
+    report = []
+    for campaign in data.campaigns:
+        campaign_id = campaign["campaign_id"]
+        videos = data.videos_of(campaign_id)
+        counts = video_counts(videos)
+        ready_at = first_ready_at(data, campaign_id)
+        submitted = [
+            row for row in data.campaign_submissions if row.get("campaign_id") == campaign_id
+        ]
+        began = campaign["created_at"] or min(
+            (row["recorded_at"] for row in submitted), default=None
+        )
+        age = now - began if began else timedelta(0)
+        gone = latest_status(data.campaign_sightings, "campaign_id", campaign_id) == "not_found"
+        finished, failed = campaign["status"] in FINISHED, campaign["status"] in FAILED
+        at_rest = all(v["status"] in FAILED or v["published_at"] for v in videos)
+        waiting = (not finished and not failed) or (finished and counts["pending"] > 0)
+        report.append(
+            {
+                "campaign_id": campaign_id,
+                "title": campaign["title"],
+                "url": campaign["url"],
+                "status": campaign["status"],
+                "created_at": campaign["created_at"],
+                "languages": campaign["languages"],
+                **counts,
+                "first_ready_at": ready_at,
+                "hours_to_ready": (
+                    (ready_at - campaign["created_at"]).total_seconds() / 3600
+                    if ready_at and campaign["created_at"]
+                    else None
+                ),
+                "settled": gone or failed or (finished and at_rest) or age >= timedelta(days=14),
+                "stuck": waiting and not gone and age >= timedelta(hours=24),
+            }
+        )
+    return report
+
+
+def first_ready_at(data: Landed, campaign_id: str) -> datetime | None:
+    sightings = [r for r in data.video_sightings if r["campaign_id"] == campaign_id]
+    ready = [r["observed_at"] for r in sightings if r["status"] in FINISHED]
+    if not ready:
+        return None
+    unready = [r["observed_at"] for r in sightings]
+    unready += [
+        r["observed_at"] for r in data.campaign_sightings if r["campaign_id"] == campaign_id
+    ]
+    unready += [
+        r["submitted_at"]
+        for r in data.campaign_submissions
+        if r.get("campaign_id") == campaign_id and r["origin"] == "submit"
+    ]
+    return min(ready) if any(instant < min(ready) for instant in unready) else None
+
+
+def video_readiness_by_platform(data: Landed) -> list[Row]:
+    platforms = {video["platform"] for video in data.videos}
+    return [
+        {
+            "platform": platform,
+            **video_counts([video for video in data.videos if video["platform"] == platform]),
+        }
+        for platform in platforms
+    ]
+
+
+def video_counts(videos: list[Row]) -> Row:
+    ready = sum(video["status"] in FINISHED for video in videos)
+    failed = sum(video["status"] in FAILED for video in videos)
+    return {
+        "videos": len(videos),
+        "ready": ready,
+        "failed": failed,
+        "pending": len(videos) - ready - failed,
+        "published": sum(video["published_at"] is not None for video in videos),
+        "readiness": ready / len(videos) if videos else None,
+    }
+
+
+def video_quota(data: Landed) -> list[Row]:
+    report: dict[Any, Row] = {}
+
+    def month(instant: datetime | None) -> Row:
+        day = utc_day(instant)
+        first = day and day.replace(day=1)
+        empty = {"month": first, "campaigns": 0, "videos": 0, "quota": None, "quota_seen_at": None}
+        return report.setdefault(first, empty)
+
+    for campaign in data.campaigns:
+        row = month(campaign["created_at"])
+        row["campaigns"] += 1
+        row["videos"] += len(data.videos_of(campaign["campaign_id"]))
+    for refused in sorted(data.campaign_submissions, key=lambda r: r["recorded_at"]):
+        told = re.search(r"monthly.*\(\s*\d+\s*/\s*(\d+)\s*\)", refused.get("error") or "", re.I)
+        if told:
+            row = month(refused["recorded_at"])
+            row["quota"], row["quota_seen_at"] = int(told[1]), refused["recorded_at"]
+    return list(report.values())
+
+
+def freshness(tables: dict[str, list[Row]], now: datetime) -> list[Row]:
+    instants = {
+        "klipit.submissions": "recorded_at",
+        "clipus.submissions": "recorded_at",
+        "klipit.webhook_events": "received_at",
+        "klipit.exports": "requested_at",
+        "clipmart.sync_runs": "finished_at",
+        "clipmart.rejected_records": "seen_at",
+        **{
+            f"klipit.{name}": "observed_at"
+            for name in ("jobs", "clips", "clip_reads", "job_observations", "account_snapshots")
+        },
+        **{
+            f"clipus.{name}": "observed_at"
+            for name in (
+                "campaigns",
+                "videos",
+                "campaign_observations",
+                "video_observations",
+                "plan_observations",
+            )
+        },
+    }
+    report = []
+    for name, column in instants.items():
+        rows = tables.get(name, [])
+        last = max((row[column] for row in rows), default=None)
+        report.append(
+            {
+                "table_name": name,
+                "row_count": len(rows),
+                "last_observed_at": last,
+                "hours_old": (now - last).total_seconds() / 3600 if last else None,
+            }
+        )
+    return report
+
+
+def best_first(clips: Iterable[Row]) -> list[Row]:
+    """Scored clips: the highest score, then the earlier start (unknown last), then the id."""
+
+    def order(clip: Row) -> tuple[float, float, str]:
+        start = clip["start_seconds"]
+        return -clip["shareability_score"], math.inf if start is None else start, clip["id"]
+
+    return sorted((c for c in clips if c["shareability_score"] is not None), key=order)
+
+
+def scores(clips: Iterable[Row]) -> list[float]:
+    return [c["shareability_score"] for c in clips if c["shareability_score"] is not None]
+
+
+def mean(values: list[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
+
+def median(values: list[float]) -> float | None:
+    return float(pd.Series(values).median()) if values else None
+
+
+def known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def utc_day(instant: datetime | None) -> date | None:
+    return instant.astimezone(UTC).date() if instant else None
+
+
+def latest_status(sightings: Iterable[Row], key: str, value: str) -> str | None:
+    of_it = [r for r in sightings if r[key] == value]
+    newest: Callable[[Row], datetime] = lambda r: r["observed_at"]  # noqa: E731
+    return max(of_it, key=newest)["status"] if of_it else None

@@ -1,0 +1,177 @@
+"""A sync from tracked ids to the published file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from sandbox import Sandbox
+from tests.conftest import Clipmart
+
+
+def test_tracked_ids_become_rows_with_their_clips_and_videos(
+    sandbox: Sandbox, clipmart: Clipmart
+) -> None:
+    """One job with two clips and one campaign with a video land as the API tells them."""
+    sandbox.add_job(
+        "job_1",
+        duration_seconds=3842.5,
+        created_at="2026-04-08T11:00:00Z",
+        completed_at="2026-04-08T11:04:12Z",
+        clips=[
+            {"id": "clip_b", "moment_type": "how_to", "shareability_score": 94.5, "reason": None},
+            {"id": "clip_a", "moment_type": "völlig_neu", "shareability_score": None},
+        ],
+    )
+    sandbox.add_campaign(
+        "c-1",
+        status="rendering",
+        url="https://saas.example",
+        title=None,
+        languages=["en", "日本"],
+        created_at="2026-04-08T11:30:00Z",
+        videos=[{"id": "v1", "platform": "youtube", "status": "ready", "duration_seconds": 30}],
+    )
+    clipmart("track", "klipit", "job_1")
+    clipmart("track", "clipus", "c-1")
+
+    done = clipmart("sync")
+
+    assert done.code == 0
+    assert clipmart.rows(
+        "SELECT id, status, clip_count, duration_seconds, created_at::VARCHAR FROM klipit.jobs"
+    ) == [("job_1", "complete", 2, 3842.5, "2026-04-08 11:00:00+00")]
+    assert clipmart.rows(
+        "SELECT id, job_id, moment_type, shareability_score FROM klipit.clips ORDER BY id"
+    ) == [("clip_a", "job_1", "völlig_neu", None), ("clip_b", "job_1", "how_to", 94.5)]
+    ((campaign, title, languages),) = clipmart.rows(
+        "SELECT campaign_id, title, languages FROM clipus.campaigns"
+    )
+    assert (campaign, title, json.loads(languages)) == ("c-1", None, ["en", "日本"])
+    assert clipmart.rows("SELECT campaign_id, id, platform, status FROM clipus.videos") == [
+        ("c-1", "v1", "youtube", "ready")
+    ]
+
+
+def test_second_sync_asks_for_no_settled_id_and_leaves_the_file_byte_for_byte(
+    sandbox: Sandbox, clipmart: Clipmart
+) -> None:
+    """Only the account is asked again; the published file does not change."""
+    sandbox.add_job("job_1", clips=2)
+    sandbox.add_job("job_2", status="failed", error="no speech found")
+    sandbox.add_job("job_3", clips=0)
+    clipmart("track", "klipit", "job_1", "job_2", "job_3")
+    clipmart("sync")
+    before = hashlib.sha256(clipmart.warehouse.read_bytes()).hexdigest()
+    sandbox.forget_requests()
+
+    second = clipmart("sync", "--json").json()
+
+    assert [request.path for request in sandbox.requests] == ["/account"]
+    assert second["published"] is False
+    assert second["services"]["klipit"]["due"] == 0
+    assert hashlib.sha256(clipmart.warehouse.read_bytes()).hexdigest() == before
+
+
+def test_the_run_log_is_loaded_by_the_next_sync_that_lands(
+    sandbox: Sandbox, clipmart: Clipmart
+) -> None:
+    """`clipmart.sync_runs` holds the runs that had finished before."""
+    sandbox.add_job("job_1", clips=2)
+    clipmart("track", "klipit", "job_1")
+    first = clipmart("sync", "--json").json()
+    idle = clipmart("sync", "--json").json()
+    sandbox.add_job("job_2", clips=1)
+    clipmart("track", "klipit", "job_2")
+    clipmart("sync")
+
+    runs = clipmart.rows("SELECT run_id, exit_code, rows FROM clipmart.sync_runs ORDER BY rows")
+
+    landed = sum(first["services"]["klipit"]["loaded"].values())
+    assert [run[0] for run in runs[:1]] == [idle["run_id"]]
+    assert runs[1:] == [(first["run_id"], 0, landed)]
+
+
+def test_an_empty_answer_removes_clips_and_a_new_one_replaces_them(
+    sandbox: Sandbox, clipmart: Clipmart
+) -> None:
+    """What the latest read of a job's clips does not hold is gone."""
+    sandbox.add_job("job_1", clips=[{"id": "a"}, {"id": "b"}])
+    sandbox.add_job("job_2", clips=[{"id": "c"}])
+    clipmart("track", "klipit", "job_1", "job_2")
+    clipmart("sync")
+    sandbox.set_clips("job_1", [{"id": "b"}, {"id": "d"}])
+    sandbox.set_clips("job_2", [])
+
+    clipmart("sync", "--refresh", "job_1", "--refresh", "job_2")
+
+    assert clipmart.rows("SELECT id FROM klipit.clips ORDER BY id") == [("b",), ("d",)]
+    assert clipmart.rows("SELECT job_id, clips FROM klipit.clip_reads ORDER BY job_id") == [
+        ("job_1", 2),
+        ("job_2", 0),
+    ]
+
+
+def test_observations_are_noted_when_a_status_changes(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    """Three looks at two statuses are two observations."""
+    sandbox.add_job("job_1", status="queued", created_at="2026-04-08T12:00:00Z")
+    clipmart("track", "klipit", "job_1")
+    for minute, status in ((0, "queued"), (1, "queued"), (2, "clipping")):
+        sandbox.clock.set(f"2026-04-08T12:0{minute}:00Z")
+        clipmart.at(f"2026-04-08T12:0{minute}:00Z")
+        sandbox.update_job("job_1", status=status)
+        assert clipmart("sync").code == 0
+
+    assert clipmart.rows(
+        "SELECT status, observed_at::VARCHAR FROM klipit.job_observations ORDER BY observed_at"
+    ) == [("queued", "2026-04-08 12:00:00+00"), ("clipping", "2026-04-08 12:02:00+00")]
+
+
+def test_a_balance_lands_when_it_changes_and_once_a_day(
+    sandbox: Sandbox, clipmart: Clipmart
+) -> None:
+    """Same day and balance: one snapshot. A change or a new day: another."""
+    for instant, balance in (
+        ("2026-04-08T12:00:00Z", 50),
+        ("2026-04-08T13:00:00Z", 50),
+        ("2026-04-08T14:00:00Z", 49.5),
+        ("2026-04-09T00:00:00Z", 49.5),
+    ):
+        sandbox.clock.set(instant)
+        clipmart.at(instant)
+        sandbox.balance = balance
+        clipmart("sync")
+
+    assert clipmart.rows(
+        "SELECT observed_at::VARCHAR, balance, origin FROM klipit.account_snapshots ORDER BY 1"
+    ) == [
+        ("2026-04-08 12:00:00+00", 50.0, "api"),
+        ("2026-04-08 14:00:00+00", 49.5, "api"),
+        ("2026-04-09 00:00:00+00", 49.5, "api"),
+    ]
+
+
+def test_one_service_without_a_key_leaves_its_tables_empty_but_there(
+    sandbox: Sandbox, clipmart: Clipmart
+) -> None:
+    """With Klipit alone every Clipus table and report exists."""
+    del clipmart.environ["CLIPUS_API_KEY"]
+    sandbox.add_job("job_1", clips=1)
+    clipmart("track", "klipit", "job_1")
+
+    assert clipmart("sync").code == 0
+    assert clipmart.rows("clipus.videos") == []
+    assert clipmart.rows("reports.video_readiness") == []
+
+
+def test_tracked_metadata_reaches_the_report(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    """The show is known from the import alone; a later import adds the guest."""
+    sandbox.add_job("job_1", clips=1)
+    clipmart("track", "klipit", "--from", "-", stdin="job_id,show_name\njob_1,Über Ton\n")
+    clipmart("sync")
+    clipmart("track", "klipit", "--from", "-", stdin="\ufeffjob_id,guest_name\njob_1,Ana\n")
+    clipmart("sync")
+
+    assert clipmart.rows("SELECT show_name, guest_name FROM reports.shareability") == [
+        ("Über Ton", "Ana")
+    ]

@@ -1,0 +1,186 @@
+"""What lands of records that are odd: unknown fields, wrong types, missing keys, 404s."""
+
+from __future__ import annotations
+
+import json
+
+from sandbox import Sandbox
+from tests.conftest import Clipmart
+
+
+def test_undocumented_fields_become_columns_of_their_own_type(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """BOOLEAN, DOUBLE for every number, VARCHAR even where it looks like a time, JSON."""
+    sandbox.add_job(
+        "job_1",
+        clips=[
+            {
+                "id": "a",
+                "isPinned": True,
+                "views": 3,
+                "ratio": 0.5,
+                "looks_like_a_time": "2026-04-08T12:00:00Z",
+                "tags": ["x", "ü"],
+                "crop": {"w": 9, "h": 16},
+                "nothing": None,
+            },
+            {"id": "b", "views": 2.5},
+        ],
+    )
+    landing_only("track", "klipit", "job_1")
+    assert landing_only("sync").code == 0
+
+    types = dict(
+        landing_only.rows(
+            """SELECT column_name, data_type FROM duckdb_columns()
+               WHERE schema_name = 'klipit' AND table_name = 'clips'"""
+        )
+    )
+    assert {
+        name: types.get(name)
+        for name in ("isPinned", "views", "ratio", "looks_like_a_time", "tags", "crop", "nothing")
+    } == {
+        "isPinned": "BOOLEAN",
+        "views": "DOUBLE",
+        "ratio": "DOUBLE",
+        "looks_like_a_time": "VARCHAR",
+        "tags": "JSON",
+        "crop": "JSON",
+        "nothing": None,
+    }
+    assert landing_only.rows("SELECT id, views, tags FROM klipit.clips ORDER BY id") == [
+        ("a", 3.0, '["x", "ü"]'),
+        ("b", 2.5, None),
+    ]
+
+
+def test_an_undocumented_value_that_does_not_fit_its_column_lands_as_null_and_is_noted(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """The row lands; the note is a `field`, outside the sum of rejected records."""
+    sandbox.add_job("job_1", clips=[{"id": "a", "views": 3}])
+    landing_only("track", "klipit", "job_1")
+    landing_only("sync")
+    sandbox.add_job("job_2", clips=[{"id": "b", "views": "many"}])
+    landing_only("track", "klipit", "job_2")
+
+    second = landing_only("sync", "--json")
+
+    assert second.code == 0
+    assert second.json()["services"]["klipit"]["rejected"] == 0
+    assert landing_only.rows("SELECT id, views FROM klipit.clips ORDER BY id") == [
+        ("a", 3.0),
+        ("b", None),
+    ]
+    ((endpoint, id_, reason, payload),) = landing_only.rows(
+        "SELECT endpoint, id, reason, payload FROM clipmart.rejected_records"
+    )
+    assert (endpoint, id_, reason) == ("clips", "b", "field")
+    assert json.loads(payload) == {"column": "views", "value": "many"}
+
+
+def test_a_documented_field_of_the_wrong_type_rejects_its_record_alone(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """Input = loaded + rejected: 4 clips in, 2 loaded, 2 rejected with their payload."""
+    sandbox.add_job(
+        "job_1",
+        clips=[
+            {"id": "a", "start_seconds": 134.5},
+            {"id": "b", "start_seconds": "134"},
+            {"moment_type": "how_to"},
+            {"id": "d", "shareability_score": 94},
+        ],
+    )
+    landing_only("track", "klipit", "job_1")
+
+    done = landing_only("sync", "--json")
+
+    assert done.code == 1
+    service = done.json()["services"]["klipit"]
+    assert (service["loaded"]["clips"], service["rejected"]) == (2, 2)
+    assert landing_only.rows("SELECT clips FROM klipit.clip_reads") == [(4,)]
+    assert landing_only.rows(
+        "SELECT id, reason FROM clipmart.rejected_records ORDER BY reason"
+    ) == [
+        ("job_1", "key: id is missing"),
+        ("b", "type: start_seconds is not a number"),
+    ]
+
+
+def test_a_rejected_job_is_asked_for_again_only_as_its_age_allows(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """A job that cannot land is like an unfinished one: not hammered, not forgotten."""
+    sandbox.add_job("job_1", clip_count="four", clips=1)
+    landing_only("track", "klipit", "job_1")
+    assert landing_only("sync").code == 1
+    sandbox.forget_requests()
+    landing_only("sync")
+    assert sandbox.asked("GET", "/jobs/job_1") == 0
+
+    for now in ("2026-04-08T12:00:15Z",):
+        sandbox.clock.set(now)
+        landing_only.at(now)
+    sandbox.update_job("job_1", clip_count=1)
+    assert landing_only("sync").code == 0
+    assert landing_only.rows("SELECT clip_count FROM klipit.jobs") == [(1,)]
+
+
+def test_an_unknown_id_is_recorded_once_and_asked_again_only_by_refresh(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """404: recorded in rejected_records, then left alone until it is named."""
+    sandbox.add_job("job_1", clips=1)
+    landing_only("track", "klipit", "job_1", "job_gone")
+    assert landing_only("sync").code == 1
+    assert landing_only.rows("SELECT id, reason FROM clipmart.rejected_records") == [
+        ("job_gone", "not_found")
+    ]
+    sandbox.forget_requests()
+    assert landing_only("sync").code == 0
+    assert sandbox.asked("GET", "/jobs/job_gone") == 0
+
+    sandbox.add_job("job_gone", clips=1)
+    assert landing_only("sync", "--refresh", "job_gone").code == 0
+    assert landing_only.rows("SELECT id FROM klipit.jobs ORDER BY id") == [
+        ("job_1",),
+        ("job_gone",),
+    ]
+
+
+def test_a_loaded_job_that_vanishes_keeps_its_row_and_is_settled(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """404 for a loaded id: an observation `not_found`, no rejection, never due again."""
+    sandbox.add_job("job_1", status="clipping", created_at="2026-04-08T12:00:00Z")
+    landing_only("track", "klipit", "job_1")
+    landing_only("sync")
+    sandbox.remove_job("job_1")
+    for now in ("2026-04-08T12:01:00Z", "2026-04-08T12:05:00Z"):
+        sandbox.clock.set(now)
+        landing_only.at(now)
+        sandbox.forget_requests()
+        assert landing_only("sync").code == 0
+
+    assert sandbox.asked("GET", "/jobs/job_1") == 0
+    assert landing_only.rows("SELECT id, status FROM klipit.jobs") == [("job_1", "clipping")]
+    assert landing_only.rows("SELECT status FROM klipit.job_observations ORDER BY observed_at") == [
+        ("clipping",),
+        ("not_found",),
+    ]
+    assert landing_only.rows("clipmart.rejected_records") == []
+
+
+def test_videos_of_two_campaigns_may_share_an_id(sandbox: Sandbox, landing_only: Clipmart) -> None:
+    """The key is (campaign_id, id)."""
+    for campaign in ("c-1", "c-2"):
+        sandbox.add_campaign(campaign, status="completed", videos=[{"id": "v1", "status": "ready"}])
+    landing_only("track", "clipus", "c-1", "c-2")
+    landing_only("sync")
+
+    assert landing_only.rows("SELECT campaign_id, id FROM clipus.videos ORDER BY 1") == [
+        ("c-1", "v1"),
+        ("c-2", "v1"),
+    ]
