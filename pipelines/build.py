@@ -62,9 +62,10 @@ def preload() -> None:
 
 
 def build(landing: Path | None, target: Path, *, work_dir: Path) -> None:
-    """Make a new DuckDB file at `target` from the landing file, which nobody may hold open to write.
+    """Make a new DuckDB file at `target` from the landing file.
 
-    Without a landing file every table stands empty. SQLMesh's cache goes below `work_dir`.
+    Nobody may hold the landing file open to write. Without one every table stands empty.
+    SQLMesh's cache goes below `work_dir`.
 
     Raises:
         AuditFailed: a blocking audit found rows; `target` is removed.
@@ -82,8 +83,13 @@ def build(landing: Path | None, target: Path, *, work_dir: Path) -> None:
             _plan(context, failures)
             _free_views_of_catalog(con)
             _comment(con, relations)
-    except BaseException:
+    except BaseException as error:
         remove_database(target)
+        if isinstance(error, duckdb.Error):
+            raise BuildFailed(
+                f"{target} could not be built: {str(error).splitlines()[0]}. Nothing was "
+                "published; what is landed is unchanged. Mend this, then `clipmart publish`."
+            ) from error
         raise
 
 
@@ -135,7 +141,7 @@ def _project(target: Path, work_dir: Path) -> Iterator[tuple[Any, list[Any]]]:
         constants.MAX_FORK_WORKERS = 1
         failures: list[Any] = []
 
-        class Console(NoopConsole):  # type: ignore[misc] # untyped
+        class Console(NoopConsole):
             def log_failed_models(self, errors: list[Any]) -> None:
                 failures.extend(errors)
 
@@ -194,7 +200,7 @@ def _copy_landing(
         if own:
             listed = ", ".join(map(name, own))
             copies.append(
-                f"INSERT INTO {dotted(table)} ({listed}) SELECT {listed} "  # noqa: S608 - quoted
+                f"INSERT INTO {dotted(table)} ({listed}) SELECT {listed} "
                 f"FROM landing.{dotted(table)} WHERE {_worth_copying(table, columns)}"
             )
     con.execute(";".join(copies))
@@ -244,7 +250,7 @@ def _worth_copying(table: str, columns: dict[str, str]) -> str:
         column, parent, key = PARENTS[table]
         loads = f"landing.{table.partition('.')[0]}._dlt_loads"
         conditions.append(
-            f"(_dlt_load_id IN (SELECT load_id FROM {loads} WHERE status = 0)"  # noqa: S608
+            f"(_dlt_load_id IN (SELECT load_id FROM {loads} WHERE status = 0)"
             f" OR {column} IN (SELECT {key} FROM {parent}))"
         )
     return " AND ".join(conditions)

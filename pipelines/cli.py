@@ -105,6 +105,105 @@ def ids(service: str) -> None:
     click.echo(known_ids(load_settings(), service), nl=False)
 
 
+again = click.option("--again", is_flag=True, help="Also where the URL was submitted before.")
+wait = click.option("--wait", is_flag=True, help="Poll to the end, with progress.")
+
+
+@main.group()
+def submit() -> None:
+    """Submit an episode or a page, once. It costs credits or quota.
+
+    The id goes to stdout. Where an answer is lost, the submission is kept as 'outcome unknown' and
+    never sent again by itself.
+    """
+
+
+@submit.command("klipit")
+@click.option("--source-url", help="Where the episode is, e.g. at YouTube.")
+@click.option("--file", type=click.Path(path_type=Path), help="Or a file to upload.")
+@click.option("--show", help="Name of the show; reports group by it.")
+@click.option("--guest", help="Name of the guest.")
+@click.option("--description")
+@click.option("--platform", "platforms", multiple=True, help="E.g. tiktok; may be repeated.")
+@again
+@wait
+@as_json
+def submit_klipit(again: bool, wait: bool, as_json: bool, **fields: Any) -> None:
+    """Submit a podcast episode; prints its job's id.
+
+    \b
+    clipmart submit klipit --source-url https://youtube.com/watch?v=… --show "My show"
+    """
+    from .submission import klipit_request
+
+    _submit(load_settings(), klipit_request(**fields), again=again, wait=wait, as_json=as_json)
+
+
+@submit.command("clipus")
+@click.option("--url", required=True, help="The public page of the product.")
+@click.option("--language", "languages", multiple=True, help="E.g. en; may be repeated.")
+@click.option("--title", help="A label for the campaign.")
+@click.option("--webhook-url", help="What Clipus calls at the end; see `clipmart listen`.")
+@again
+@wait
+@as_json
+def submit_clipus(again: bool, wait: bool, as_json: bool, **fields: Any) -> None:
+    """Submit a product's page; prints its campaign's id. Clipus may take 300 s to answer.
+
+    \b
+    clipmart submit clipus --url https://example.com --language en --language ja
+    """
+    from .submission import clipus_request
+
+    settings = load_settings()
+    request = clipus_request(token=settings.clipus_webhook_token, **fields)
+    _submit(settings, request, again=again, wait=wait, as_json=as_json)
+
+
+def _submit(settings: Settings, request: Any, *, again: bool, wait: bool, as_json: bool) -> None:
+    from .submit import submit as run
+
+    def on_known(id_: str) -> None:
+        if not as_json:
+            click.echo(id_)
+
+    done = run(settings, request, again=again, wait=wait, say=say, on_known=on_known)
+    if as_json:
+        _print_json(done.as_json())
+    if done.error is None:
+        say(f"{done.service}: {done.id} is submitted. Run `clipmart sync` to load it.")
+    _exit_with(done.error)
+
+
+@main.command()
+@click.argument("job_id")
+@click.option("--platform", type=click.Choice(["tiktok", "reels", "shorts", "linkedin", "twitter"]))
+@click.option(
+    "--format", "format_", type=click.Choice(["mp4", "zip"]), default="mp4", show_default=True
+)
+@click.option("--download", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+@as_json
+def export(
+    job_id: str, platform: str | None, format_: str, download: Path | None, as_json: bool
+) -> None:
+    """Ask Klipit for a job's clips in one file, once; --download fetches it.
+
+    Prints the file's path, or the export's id. Exit code 75: not ready yet.
+    """
+    from .export import export as run
+
+    done = run(
+        load_settings(), job_id, platform=platform, format_=format_, download=download, say=say
+    )
+    if as_json:
+        _print_json(done.as_json())
+    elif done.error is None:
+        click.echo(done.path or done.export_id)
+    if done.error is None:
+        say(done.line())
+    _exit_with(done.error)
+
+
 @main.command()
 @click.argument("service", type=SERVICE, required=False)
 @click.option("--max-minutes", type=click.FloatRange(min=0), help="End after so long; go on later.")
@@ -244,6 +343,47 @@ def listen(host: str, port: int) -> None:
 
 
 @main.command()
+@click.option("--replay", is_flag=True, help="Read the kept payloads again by today's rules.")
+@as_json
+def rejected(replay: bool, as_json: bool) -> None:
+    """Tell which records did not land, and why."""
+    from . import rejected as quarantine
+    from .reports import printable
+
+    settings = load_settings()
+    if replay:
+        outcome = quarantine.replay(settings)
+        if as_json:
+            _print_json(vars(outcome))
+        else:
+            click.echo(
+                f"{outcome.landed} landed, {outcome.outdated} outdated by newer answers, "
+                f"{outcome.still_rejected} still rejected"
+            )
+        return
+    rows = quarantine.rejected(settings)
+    if as_json:
+        names = quarantine.COLUMNS
+        _print_json({"rejected": [dict(zip(names, map(str, r), strict=True)) for r in rows]})
+        return
+    for seen_at, source, endpoint, id_, reason in rows:
+        click.echo(
+            f"{seen_at:%Y-%m-%d %H:%M}Z  {source} {endpoint} {printable(id_)}: {printable(reason)}"
+        )
+    say(f'{len(rows)} rejected. Payloads: `clipmart query "FROM clipmart.rejected_records"`.')
+
+
+@main.command()
+def recover() -> None:
+    """Rebuild a damaged state from the published file and the ledger."""
+    from .recover import recover as run
+
+    done = run(load_settings())
+    for line in done or ["Nothing is damaged; nothing was changed."]:
+        click.echo(line)
+
+
+@main.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=8900, show_default=True)
 @click.option("--history", is_flag=True, help="Start with a month of use.")
 @click.option("--seed", type=int, default=1, show_default=True)
@@ -286,6 +426,12 @@ def _text_of(source: str) -> str:
         raise Unusable(
             f"{source} cannot be read ({error.strerror}). Nothing was kept. Check the file's name."
         ) from error
+
+
+def _exit_with(error: ClipmartError | None) -> None:
+    if error is not None:
+        say(f"clipmart: {error}")
+        click.get_current_context().exit(error.exit_code)
 
 
 def _print_json(value: dict[str, Any]) -> None:

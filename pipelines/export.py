@@ -13,7 +13,7 @@ import os
 import re
 import sqlite3
 import uuid
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException, HTTPResponse
@@ -26,7 +26,7 @@ from urllib.request import Request, urlopen
 from sources.klipit.client import KlipitClient
 from sources.shared.batches import http_client
 from sources.shared.errors import ClipmartError, TryAgainLater, Unusable
-from sources.shared.http import Api, OutcomeUnknown
+from sources.shared.http import OutcomeUnknown
 
 from .inbox import refusal
 from .ledger import Event, Ledger, unusable
@@ -35,7 +35,6 @@ from .settings import Settings
 
 STALLED_SECONDS = 60.0
 PIECE_BYTES = 1 << 20
-LINK_QUERY = "clipmart query \"SELECT export_url FROM klipit.exports WHERE export_id = '{}'\""
 
 
 @dataclass
@@ -52,6 +51,16 @@ class Exported:
     path: Path | None = None
     error: ClipmartError | None = None
 
+    def line(self) -> str:
+        """What to tell where nothing went wrong."""
+        if self.path is not None:
+            return f"klipit: fetched {self.path}"
+        return (
+            f"klipit: the export of {self.job_id} is ready. Run `clipmart sync`, then `clipmart "
+            'query "SELECT export_url FROM klipit.exports WHERE export_id = '
+            f"'{self.export_id}'\"`; or give --download DIR."
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Without the link."""
         expires_at = self.expires_at
@@ -61,7 +70,7 @@ class Exported:
             "platform": self.platform,
             "format": self.format,
             "state": self.state,
-            "expires_at": expires_at and expires_at.astimezone(UTC).isoformat(),
+            "expires_at": expires_at and _z(expires_at),
             "path": None if self.path is None else str(self.path),
             "error": None if self.error is None else str(self.error),
         }
@@ -134,7 +143,9 @@ async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> 
         api = api_of(settings, ledger, "klipit", client, say)
         try:
             with cancelled_by_sigterm():
-                told = await _post(api, settings, done.job_id, fields, lambda: keep("unknown"))
+                told = await KlipitClient(api, settings.now).export(
+                    done.job_id, fields, before=lambda: keep("unknown")
+                )
         except (OutcomeUnknown, asyncio.CancelledError) as error:
             if not asked:
                 raise TryAgainLater("Stopped before anything was sent. Nothing was kept.") from None
@@ -164,16 +175,10 @@ async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> 
     return link
 
 
-async def _post(
-    api: Api, settings: Settings, job_id: str, fields: dict[str, str], before: Callable[[], None]
-) -> tuple[str, datetime | None] | None:
-    return await KlipitClient(api, settings.now).export(job_id, fields, before=before)
-
-
 def file_name(job_id: str, platform: str | None, format_: str) -> str:
     """A name without a path in it, whatever the id looks like."""
     stem = f"{job_id}-{platform}" if platform else job_id
-    return re.sub(r"[^A-Za-z0-9._-]", "_", stem).lstrip(".-") + f".{format_}"
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '_', stem).lstrip('.-') or 'export'}.{format_}"
 
 
 def fetch(link: str, path: Path) -> Path:
@@ -185,9 +190,7 @@ def fetch(link: str, path: Path) -> Path:
         TryAgainLater: the link has ended, is refused, or the connection failed.
         OSError: the file can't be written.
     """
-    host = urlsplit(link).hostname
-    if urlsplit(link).scheme not in ("http", "https"):
-        raise TryAgainLater("Klipit's link is no web address. Nothing was written; ask it again.")
+    host = _host(link)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     again = "Nothing was written; the same command asks for a new link."
     try:
@@ -208,6 +211,16 @@ def fetch(link: str, path: Path) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def _host(link: str) -> str:
+    with suppress(ValueError):
+        parts = urlsplit(link)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return parts.hostname
+    raise TryAgainLater(
+        "Klipit's link is no web address. Nothing was written; the same command asks for a new one."
+    )
 
 
 def _save(answer: HTTPResponse, part: Path) -> None:
@@ -232,3 +245,7 @@ class _Unwritable(Exception):
 
     def __init__(self, cause: OSError) -> None:
         self.cause = cause
+
+
+def _z(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

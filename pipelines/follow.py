@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from datetime import datetime
 
 from sources.clipus.client import ClipusClient
 from sources.klipit.client import KlipitClient
@@ -20,7 +20,9 @@ LONGEST_SECONDS = {"klipit": 2 * 3600.0, "clipus": 24 * 3600.0}  # by then it co
 Look = Callable[[str], Awaitable[tuple[str | None, str]]]
 
 
-async def follow(service: str, id_: str, api: Api, now: Any, say: Say, sleep: Sleep) -> str:
+async def follow(
+    service: str, id_: str, api: Api, now: Callable[[], datetime], say: Say, sleep: Sleep
+) -> str:
     """Poll until the end, saying each change and every minute.
 
     Returns:

@@ -139,6 +139,8 @@ def refusal(service: str, id_: str) -> str | None:
         return "the id is longer than 200 characters"
     if re.match(r"[a-z][a-z0-9+.-]*://|www\.", id_, re.IGNORECASE):
         return "this is a URL, not an id"
+    if id_ in (".", ".."):
+        return "this is a folder, not an id"
     if re.search(r"[\s/?#%]", id_) or not id_.isprintable():
         return "an id has no white space, control characters or any of / ? # %"
     if service == "klipit" and _is_uuid(id_):
@@ -190,6 +192,16 @@ def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterat
                 row.update({k: v for k, v in earlier.items() if row.get(k) is None})
                 changed.discard(double)
                 removed[double] = {"submission_id": double, REMOVED: True}
+            guessed = row.get(id_name)
+            if guessed and guessed != id_:
+                # The intent was tied to another id before its answer came: that one stays known.
+                rows[guessed] = {
+                    **{"submission_id": guessed, id_name: guessed, "origin": "import"},
+                    **{"state": "known", "recorded_at": event.recorded_at, SEQ: event.seq},
+                }
+                by_id[guessed] = guessed
+                changed.add(guessed)
+                removed.pop(guessed, None)
             by_id[id_] = key
             row[id_name] = id_
         for name, value in event.body.items():

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from sources.shared.errors import FixConfiguration, TryAgainLater
-from sources.shared.tables import Drift, Row, Table, data_type
+from sources.shared.tables import PRIVATE, Drift, Row, Table, data_type
 
 from .inbox import ID_NAME, SEQ, SUBMISSIONS
 
@@ -73,7 +73,7 @@ class Landing:
             [schema],
         ).fetchall():
             table = documented.get(table_name)
-            if table is None or column in table.hints() or column.startswith(("_dlt_", "_clipmart_")):
+            if table is None or column in table.columns or column.startswith(PRIVATE):
                 continue
             drift.columns(table)[column] = data_type(duckdb_type)
         return drift

@@ -18,12 +18,12 @@ import os
 import select
 import signal
 import socket
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -146,9 +146,9 @@ class _Inbox:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._thread = ThreadPoolExecutor(1, "ledger")
-        self._turn = asyncio.Lock()
         self._waiting: list[tuple[list[Event], asyncio.Future[bool]]] = []
-        self._checked = -1.0
+        self._commits: asyncio.Task[None] | None = None
+        self._checked = 0.0
         self._open()
 
     def close(self) -> None:
@@ -158,27 +158,31 @@ class _Inbox:
     async def keep(self, events: list[Event]) -> None:
         """Return once the events are on disk.
 
-        Whoever's turn it is commits for all that wait, so that one fsync serves many.
+        Those that come while a commit is being made share the next: one fsync serves many.
         """
-        mine: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((events, mine))
-        async with self._turn:
-            if not mine.done():
-                batch, self._waiting = self._waiting, []
-                kept = False
-                try:
-                    together = [event for waiting, _ in batch for event in waiting]
-                    await self.run(lambda ledger: self._add(ledger, together))
-                    kept = True
-                finally:
-                    for _, each in batch:
-                        each.set_result(kept)
-        if not mine.result():
+        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((events, kept))
+        if self._commits is None or self._commits.done():
+            self._commits = asyncio.create_task(self._commit_waiting())
+        if not await kept:
             raise _unavailable()
+
+    async def _commit_waiting(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            together = [event for events, _ in batch for event in events]
+            try:
+                await self.run(partial(self._add, events=together))
+                done = True
+            except HTTPException:
+                done = False
+            for _, kept in batch:
+                if not kept.done():
+                    kept.set_result(done)
 
     async def check(self) -> None:
         """Prove that the ledger takes a write, at most once a second."""
-        if time.monotonic() - self._checked >= 1:
+        if time.monotonic() >= self._checked + 1:
             now = self._settings.now().isoformat()
             await self.run(lambda ledger: ledger.note("listener", {"checked_at": now}))
             self._checked = time.monotonic()
@@ -189,7 +193,7 @@ class _Inbox:
             return await asyncio.get_running_loop().run_in_executor(
                 self._thread, self._run_in_thread, work
             )
-        except (ClipmartError, sqlite3.Error, OSError) as error:
+        except Exception as error:
             _log(f"The ledger cannot be used: {error}. What was sent is answered 503, not kept.")
             raise _unavailable() from error
 

@@ -20,7 +20,9 @@ from sources.shared.tables import (
     Drift,
     Row,
     Table,
+    arrow_item,
     resource,
+    resource_hints,
 )
 
 from . import inbox
@@ -116,7 +118,11 @@ class Loader:
     ) -> None:
         """Load rows in one package; a table without rows is made, empty."""
         known = drift or Drift()
-        self._run(schema, [resource(table, found, known) for table, found in rows.items()])
+        self.load_arrow(schema, {t: arrow_item(t, found, known) for t, found in rows.items()})
+
+    def load_arrow(self, schema: str, items: Mapping[Table, Any]) -> None:
+        """Load Arrow tables in one package."""
+        self._run(schema, [resource(table, item) for table, item in items.items()])
 
     def load_chunk(self, schema: str, made: Chunk) -> dict[str, int]:
         """Load a chunk, its rejected records first; returns rows by table of the schema."""
@@ -141,8 +147,6 @@ class Loader:
             submissions: gives the landed submissions of some ids.
         """
         import dlt
-
-        from sources.shared.tables import arrow_item, resource_hints
 
         cursor = dlt.sources.incremental(SEQ, initial_value=0, range_start="open", row_order="asc")
 
@@ -169,7 +173,7 @@ class Loader:
             return [
                 events,
                 *(rows_of(table) for table in of_events),
-                *(resource(table, [], Drift()) for table in others),
+                *(resource(table, arrow_item(table, [], Drift())) for table in others),
             ]
 
         self._run(schema, inbox_source())

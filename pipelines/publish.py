@@ -19,7 +19,7 @@ import duckdb
 from pipelines.build import LANDING_SCHEMAS, SQL, build
 from pipelines.settings import Settings
 from pipelines.warehouse import attach
-from sources.shared.errors import FixConfiguration
+from sources.shared.errors import ClipmartError, FixConfiguration
 
 
 def publish(settings: Settings) -> None:
@@ -67,7 +67,7 @@ def landing_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
     for schema in LANDING_SCHEMAS:
         with suppress(duckdb.CatalogException):
             counted = con.execute(
-                f"SELECT COUNT(*), MAX(load_id) FROM {schema}._dlt_loads WHERE status = 0"  # noqa: S608
+                f"SELECT COUNT(*), MAX(load_id) FROM {schema}._dlt_loads WHERE status = 0"
             ).fetchone()
             loads.append(" ".join([schema, *map(str, counted or ())]))
     return "; ".join([*loads, f"clipmart {metadata.version('clipmart')}", f"sql {_sql_digest()}"])
@@ -80,13 +80,13 @@ def published_fingerprint(warehouse: Path) -> str | None:
     try:
         with attach(warehouse) as con:
             row = con.execute("SELECT built_from FROM clipmart.publication").fetchone()
-    except duckdb.Error:
+    except (duckdb.Error, ClipmartError):
         return None
     return row[0] if row else None
 
 
 def _sign(built: Path, settings: Settings) -> None:
-    """Say in the file what it was built from, and leave it whole on disk without a log beside it."""
+    """Say in the file what it was built from; closed, it has no log beside it."""
     with _landing(settings.landing) as landing:
         built_from = landing_fingerprint(landing)
     with duckdb.connect(str(built)) as con:

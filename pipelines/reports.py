@@ -13,10 +13,9 @@ import math
 import os
 import re
 import sys
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -69,7 +68,7 @@ def read_report(con: duckdb.DuckDBPyConnection, name: str, *, links: bool = True
         Unusable: there is no such report; the message lists those there are.
     """
     name = report_name(con, name)
-    table = fetch(con.execute(f'FROM reports."{name}"'), name)  # noqa: S608 - a name that exists
+    table = fetch(con.execute(f'FROM reports."{name}"'), name)
     return table if links else table.only(lambda column: column not in LINKS)
 
 
@@ -103,7 +102,7 @@ def render(tables: Sequence[Table], format: str, *, raw: bool = False, width: in
 
 
 def as_json(tables: Sequence[Table]) -> str:
-    """One object: table name to a list of rows. Numbers that JSON lacks (NaN, infinity) are null."""
+    """One object: table name to a list of rows. NaN and infinity, which JSON lacks, are null."""
     content = {
         table.name: [
             {
@@ -114,14 +113,14 @@ def as_json(tables: Sequence[Table]) -> str:
         ]
         for table in tables
     }
-    return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2)
+    # What could steer a terminal stands in strings alone, but for the line breaks between them.
+    return re.sub(r"(?!\n)" + _STEERING, lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def as_csv(table: Table, *, raw: bool = False) -> str:
     """A header and a line a row; NULL is empty, lists and JSON columns are JSON."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.columns if raw else map(_defused, table.columns))
+    lines = [_csv_line(table.columns if raw else map(_defused, table.columns))]
     for row in table.rows:
         cells = [_plain(value, kind) for value, kind in zip(row, table.types, strict=True)]
         if not raw:
@@ -129,8 +128,8 @@ def as_csv(table: Table, *, raw: bool = False) -> str:
                 cell if _is_number(value) else _defused(cell)
                 for cell, value in zip(cells, row, strict=True)
             ]
-        writer.writerow(cells)
-    return out.getvalue()
+        lines.append(_csv_line(cells))
+    return "".join(lines)
 
 
 def as_markdown(table: Table, *, titled: bool = False) -> str:
@@ -154,17 +153,25 @@ def as_terminal_table(table: Table, *, width: int = 80) -> str:
 
     telling = _TELLING.get(table.name, "").split()
     shown = table.only(lambda column: not telling or column in telling)
-    title = table.name.replace("_", " ")
-    grid = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, right in zip(shown.columns, _numeric(shown), strict=True):
-        grid.add_column(
-            Text(printable(column).replace("_", " ")),
-            justify="right" if right else "left",
-            overflow="fold" if right else "ellipsis",
-            no_wrap=not right,
-        )
+    grid = RichTable(
+        title=table.name.replace("_", " "),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for column, kind, right in zip(shown.columns, shown.types, _numeric(shown), strict=True):
+        # Where the terminal is too narrow, text gives way; numbers, days and instants do not.
+        heading = Text(printable(column).replace("_", "\n"))
+        gives_way = kind.startswith(("VARCHAR", "JSON"))
+        grid.add_column(heading, justify="right" if right else "left", no_wrap=not gives_way)
     for row in shown.rows[:_TERMINAL_ROWS]:
-        grid.add_row(*(Text(_short(v, k)) for v, k in zip(row, shown.types, strict=True)))
+        grid.add_row(
+            *(
+                Text(_short(value, kind), no_wrap=True, overflow="ellipsis")
+                for value, kind in zip(row, shown.types, strict=True)
+            )
+        )
     out = io.StringIO()
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     console = Console(
@@ -184,18 +191,12 @@ def as_terminal_table(table: Table, *, width: int = 80) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that cannot steer a terminal: control and direction characters become visible."""
-    return "".join(
-        character
-        if character == " " or unicodedata.category(character) not in _STEERING
-        else " "
-        if character in "\t\r\n"
-        else "\ufffd"
-        for character in text
-    )
+    """Text that cannot steer a terminal: controls and changes of direction become visible."""
+    return re.sub(_STEERING, "\ufffd", re.sub(r"\s", " ", text))
 
 
-_STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+# C0, C1, line and paragraph separators, changes of writing direction, halves of surrogate pairs.
+_STEERING = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 def _json_value(value: Any, kind: str) -> Any:
@@ -249,11 +250,11 @@ def _plain(value: Any, kind: str) -> str:
 def _short(value: Any, kind: str) -> str:
     """One cell of a terminal's table."""
     if value is None:
-        return "–"
+        return "–"  # noqa: RUF001 - a dash, not a minus
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float | Decimal):
-        return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}"
+        return f"{value:,.2f}" if -10 < value < 10 else f"{value:,.1f}"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, datetime):
@@ -269,9 +270,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _numeric(table: Table) -> list[bool]:
-    return [
-        bool(re.match(r"U?(TINY|SMALL|BIG|HUGE)?INT|DOUBLE|FLOAT|DECIMAL", k)) for k in table.types
-    ]
+    number = r"U?(TINY|SMALL|BIG|HUGE)?INT|INTEGER|UINTEGER|DOUBLE|FLOAT|DECIMAL\(.*\)|BIGNUM"
+    return [re.fullmatch(number, kind) is not None for kind in table.types]
+
+
+def _csv_line(cells: Iterable[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that a lone \r is quoted too
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _defused(cell: str) -> str:
@@ -279,5 +285,4 @@ def _defused(cell: str) -> str:
 
 
 def _markdown_cell(cell: str) -> str:
-    escaped = re.sub(r"([\\|`*_<>\[\]])", r"\\\1", cell)
-    return re.sub(r"\s*[\r\n]+\s*", " ", escaped)
+    return re.sub(r"([\\|`*<>\[\]])", r"\\\1", printable(cell))

@@ -135,6 +135,10 @@ class _Submission:
                 told = await self._post(api, before)
         except OutcomeUnknown as error:
             self._unknown(str(error))
+        except OSError as error:
+            if not self.intended:
+                raise
+            self._unknown(f"{api.name}: the file could not be read to its end ({error.strerror}).")
         except asyncio.CancelledError:
             if not self.intended:
                 raise TryAgainLater("Stopped before anything was sent. Nothing was kept.") from None
@@ -196,15 +200,13 @@ class _Submission:
 
     def _unknown(self, cause: str) -> None:
         self._answer(outcome="unknown", error=cause)
-        joined = (
-            "Or track the id alone: `clipmart sync` joins a campaign by its url."
-            if self.service == "clipus"
-            else "`clipmart sync` joins it by its job.created event where only one can be meant."
-        )
+        joined = ""
+        if self.service == "clipus":
+            joined = " Or track the id alone: `clipmart sync` joins a campaign by its url."
         self.done.error = OutcomeUnknown(
             f"{cause} The {THING[self.service]} may exist, so it is not sent again by itself. It "
             f"is kept as submission {self.done.submission_id}, outcome unknown. If you find its "
-            f"id: `clipmart track {self.service} ID --intent {self.done.submission_id}`. {joined}"
+            f"id: `clipmart track {self.service} ID --intent {self.done.submission_id}`.{joined}"
         )
 
     async def _follow(self, api: Api) -> None:

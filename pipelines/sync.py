@@ -35,6 +35,7 @@ from .ledger import Ledger
 from .load import SYNC_RUNS, Loader, inbox_tables, sync_run_rows, tables_of
 from .lock import sync_lock
 from .settings import Settings
+from .ties import find_ties
 from .worklist import Due, Worklist, worklist
 from .writer import CHUNK_IDS, Snapshot, Writer
 
@@ -198,6 +199,7 @@ class _Sync:
             for name in without_key:
                 result.services.setdefault(name, ServiceResult()).fail(_no_key(name))
             self._fetch_and_load(landing, wanted, worklists)
+            self._tie(landing)
             if self.publish_now:
                 self._publish(landing)
         except ClipmartError as error:
@@ -243,6 +245,13 @@ class _Sync:
             if not landing.has_tables(name, tables_of(name)) or (
                 self.ledger.last_seq(name, LANDED_KINDS) > landing.drained_up_to(name, landed)
             ):
+                self.loader.drain_inbox(self.ledger, name, landing.submissions)
+
+    def _tie(self, landing: Landing) -> None:
+        """Give submissions whose answer was lost the job or campaign that they became."""
+        for name in SERVICES:
+            ties = find_ties(landing, name, self.settings.now())
+            if ties and self.ledger.add(ties):
                 self.loader.drain_inbox(self.ledger, name, landing.submissions)
 
     def _worklists(

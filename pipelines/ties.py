@@ -59,7 +59,7 @@ def find_ties(landing: Landing, service: str, now: datetime) -> list[Event]:
     if not unknown:
         return []
     unclaimed = [Unclaimed(*row) for row in execute(_UNCLAIMED[service]).fetchall()]
-    tie = by_url if service == "clipus" else by_time
+    ties = by_url(unknown, unclaimed) if service == "clipus" else by_time(unknown, unclaimed, now)
     return [
         Event(
             service,
@@ -74,28 +74,24 @@ def find_ties(landing: Landing, service: str, now: datetime) -> list[Event]:
                 "error": BY_TIME if service == "klipit" else None,
             },
         )
-        for intent, id_ in tie(unknown, unclaimed, now)
+        for intent, id_ in ties
     ]
 
 
-def by_url(
-    unknown: Iterable[Unknown], unclaimed: Iterable[Unclaimed], now: datetime
-) -> list[tuple[str, str]]:
+def by_url(unknown: Iterable[Unknown], unclaimed: Iterable[Unclaimed]) -> list[tuple[str, str]]:
     """(submission, campaign): the campaign of its url that was made nearest to it."""
     ties: list[tuple[str, str]] = []
-    left = list(unclaimed)
+    left = {campaign.id: campaign for campaign in unclaimed if campaign.url}
     for intent in unknown:
-        fitting = [
-            (abs(away), campaign.id, campaign)
-            for campaign in left
-            if campaign.url and intent.url and same_url(campaign.url, intent.url)
-            if abs(away := (campaign.created_at or intent.submitted_at) - intent.submitted_at)
-            <= CAMPAIGN_WITHIN
-        ]
+        fitting = []
+        for campaign in left.values():
+            apart = abs((campaign.created_at or intent.submitted_at) - intent.submitted_at)
+            if apart <= CAMPAIGN_WITHIN and same_url(campaign.url or "", intent.url or ""):
+                fitting.append((apart, campaign.id))
         if fitting:
-            campaign = min(fitting)[2]
-            left.remove(campaign)
-            ties.append((intent.submission_id, campaign.id))
+            _, id_ = min(fitting)
+            del left[id_]
+            ties.append((intent.submission_id, id_))
     return ties
 
 

@@ -120,7 +120,7 @@ def attach(warehouse: Path, now: datetime | None = None) -> duckdb.DuckDBPyConne
             con.execute("SET VARIABLE clipmart_now = ?::TIMESTAMPTZ", [now])
     except duckdb.Error as error:
         con.close()
-        if "lock" in str(error).lower():
+        if "Could not set lock" in str(error):
             raise TryAgainLater(
                 f"{warehouse} is held open for writing by another program. Nothing is lost; "
                 "close that program (or open the file read-only there) and try again."

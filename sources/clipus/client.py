@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from ..shared.http import Answer, Api, OutcomeUnknown, refuse_unauthorised
 from ..shared.refusals import refused
@@ -50,25 +51,23 @@ class ClipusClient:
             FixConfiguration: 401 or 403.
             RequestFailed, TryAgainLater: as `Api.get`.
         """
-        answer = await self.api.get(f"/api/v1/campaigns/{campaign_id}", self._bucket, _is_campaign)
+        answer = await self.api.get(
+            f"/api/v1/campaigns/{quote(campaign_id, safe='')}", self._bucket, _is_campaign
+        )
         refuse_unauthorised(self.api, answer, "the plan Growth or above")
         read = CampaignRead(campaign_id, answer.observed_at or self._now())
         read.ok = answer.status < 400
         if not read.ok:
             read.found = answer.status != 404
             reason = "status: " + str(answer.status) if read.found else "not_found"
-            self._reject(read, "campaigns", campaign_id, reason, answer.body)
+            self._reject(read, reason, answer.body)
             return read
         try:
             if not _is_campaign(answer.body):
                 raise BadRecord("shape: the answer is not a campaign with a list of videos")
-            # `success` wraps the record, it is no part of it.
-            record = {k: v for k, v in answer.body.items() if k not in ("success", "videos")}
-            campaign = settings.CAMPAIGNS.read(record)
-            if campaign["campaign_id"] != campaign_id:
-                raise BadRecord("key: campaign_id is another campaign's")
+            campaign = campaign_row(answer.body, campaign_id)
         except BadRecord as error:
-            self._reject(read, "campaigns", campaign_id, str(error), answer.body)
+            self._reject(read, str(error), answer.body)
             return read
         read.campaign = {**campaign, "observed_at": read.observed_at}
         videos = answer.body.get("videos")
@@ -125,13 +124,16 @@ class ClipusClient:
                 if video["id"] in videos:
                     raise BadRecord("key: id stands twice in one answer")
             except BadRecord as error:
-                id_ = record.get("id") if isinstance(record, dict) else None
-                self._reject(
-                    read,
-                    "videos",
-                    f"{read.campaign_id}/{id_}" if isinstance(id_, str) else read.campaign_id,
-                    str(error),
-                    record,
+                named = isinstance(record, dict) and isinstance(record.get("id"), str)
+                read.rejected.append(
+                    Rejected(
+                        "clipus",
+                        "videos",
+                        record["id"] if named else read.campaign_id,
+                        str(error),
+                        {"campaign_id": read.campaign_id, "record": record},
+                        read.observed_at,
+                    )
                 )
                 continue
             videos[video["id"]] = {
@@ -151,8 +153,24 @@ class ClipusClient:
         self.plan = {"observed_at": answer.observed_at or self._now(), **told}
 
     @staticmethod
-    def _reject(read: CampaignRead, endpoint: str, id_: str, reason: str, payload: Any) -> None:
-        read.rejected.append(Rejected("clipus", endpoint, id_, reason, payload, read.observed_at))
+    def _reject(read: CampaignRead, reason: str, payload: Any) -> None:
+        read.rejected.append(
+            Rejected("clipus", "campaigns", read.campaign_id, reason, payload, read.observed_at)
+        )
+
+
+def campaign_row(record: dict[str, Any], campaign_id: str) -> Row:
+    """The campaign in an answer's body.
+
+    Raises:
+        BadRecord: as `Table.read`, or it is another campaign.
+    """
+    # `success` wraps the record, it is no part of it.
+    told = {name: value for name, value in record.items() if name not in ("success", "videos")}
+    campaign = settings.CAMPAIGNS.read(told)
+    if campaign["campaign_id"] != campaign_id:
+        raise BadRecord("key: campaign_id is another campaign's")
+    return campaign
 
 
 def plan_headers(headers: Mapping[str, str]) -> Row | None:

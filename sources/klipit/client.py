@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any
+from urllib.parse import quote
 
 from ..shared.http import Answer, Api, OutcomeUnknown, refuse_unauthorised
 from ..shared.refusals import refused
@@ -94,7 +95,7 @@ class KlipitClient:
             FixConfiguration: 401 or 403.
             RequestFailed, TryAgainLater: as `Api.get`.
         """
-        answer = await self.api.get(f"/jobs/{job_id}", self._polls, _is_object)
+        answer = await self.api.get(f"/jobs/{quote(job_id, safe='')}", self._polls, _is_object)
         refuse_unauthorised(self.api, answer, "the scope jobs:read")
         read = JobRead(job_id, answer.observed_at or self._now())
         read.ok = answer.status < 400
@@ -105,9 +106,7 @@ class KlipitClient:
         try:
             if not _is_object(answer.body):
                 raise BadRecord("shape: the answer is not an object")
-            job = settings.JOBS.read(answer.body)
-            if job["id"] != job_id:
-                raise BadRecord("key: id is another job's")
+            job = job_row(answer.body, job_id)
             read.job = {**job, "observed_at": read.observed_at}
         except BadRecord as error:
             self._reject(read, "jobs", str(error), answer.body)
@@ -115,7 +114,9 @@ class KlipitClient:
 
     async def read_clips(self, read: JobRead) -> None:
         """GET /jobs/{id}/clips into `read`; raises as `poll`."""
-        answer = await self.api.get(f"/jobs/{read.job_id}/clips", self._clip_reads, _has_clips)
+        answer = await self.api.get(
+            f"/jobs/{quote(read.job_id, safe='')}/clips", self._clip_reads, _has_clips
+        )
         refuse_unauthorised(self.api, answer, "the scope clips:read")
         read.observed_at = answer.observed_at or self._now()
         if answer.status >= 400:
@@ -133,7 +134,7 @@ class KlipitClient:
                 if clip["id"] in clips:
                     raise BadRecord("key: id stands twice in one answer")
             except BadRecord as error:
-                self._reject(read, "clips", str(error), record)
+                self._reject_clip(read, str(error), record)
                 continue
             clips[clip["id"]] = {**clip, "job_id": read.job_id, "observed_at": read.observed_at}
         read.clips = list(clips.values())
@@ -227,10 +228,36 @@ class KlipitClient:
 
     @staticmethod
     def _reject(read: JobRead, endpoint: str, reason: str, payload: Any) -> None:
-        id_ = read.job_id
-        if endpoint == "clips" and isinstance(payload, dict) and isinstance(payload.get("id"), str):
-            id_ = payload["id"]
-        read.rejected.append(Rejected("klipit", endpoint, id_, reason, payload, read.observed_at))
+        read.rejected.append(
+            Rejected("klipit", endpoint, read.job_id, reason, payload, read.observed_at)
+        )
+
+    @staticmethod
+    def _reject_clip(read: JobRead, reason: str, record: Any) -> None:
+        named = isinstance(record, dict) and isinstance(record.get("id"), str)
+        read.rejected.append(
+            Rejected(
+                "klipit",
+                "clips",
+                record["id"] if named else read.job_id,
+                reason,
+                # The API's clip does not say whose it is, and a replay must know.
+                {"job_id": read.job_id, "record": record},
+                read.observed_at,
+            )
+        )
+
+
+def job_row(record: dict[str, Any], job_id: str) -> Row:
+    """The job in an answer's body.
+
+    Raises:
+        BadRecord: as `Table.read`, or it is another job.
+    """
+    job = settings.JOBS.read(record)
+    if job["id"] != job_id:
+        raise BadRecord("key: id is another job's")
+    return job
 
 
 def _is_object(body: Any) -> bool:

@@ -23,7 +23,9 @@ Row = dict[str, Any]
 REMOVED = "_clipmart_removed"
 """Marks a row that only says: this parent has no rows any more (dlt's hard_delete hint)."""
 
-_PRIVATE = ("_dlt_", "_clipmart_")
+PRIVATE = ("_dlt_", "_clipmart_")
+"""How the names of book-keeping columns begin, dlt's and ours."""
+
 _DRIFT_TYPES = frozenset({"text", "double", "bool", "json"})
 _NOT_IN_A_NAME = str.maketrans("\n\r'\"▶\0", "______")
 
@@ -157,7 +159,8 @@ class Drift:
                 continue
             column = name.translate(_NOT_IN_A_NAME)
             column = spelled.get(column.lower(), column)
-            if not column or column in table.columns or column.startswith(_PRIVATE) or column in row:
+            taken = column in table.columns or column in row
+            if not column or taken or column.startswith(PRIVATE):
                 unfit.append((name, value))
                 continue
             try:
@@ -329,10 +332,14 @@ def resource_hints(table: Table) -> dict[str, Any]:
 
 def arrow_item(table: Table, rows: list[Row], drift: Drift) -> Any:
     """Rows as Arrow with hints for undocumented columns; an empty one still makes its table."""
+    unknown = drift.columns(table)
+    return hinted(table.arrow(rows, unknown), unknown)
+
+
+def hinted(item: pa.Table, unknown: Mapping[str, DataType]) -> Any:
+    """An Arrow table with dlt's hints for its undocumented columns."""
     import dlt
 
-    unknown = drift.columns(table)
-    item = table.arrow(rows, unknown)
     columns: Any = {n: {"data_type": k} for n, k in unknown.items() if n in item.column_names}
     return dlt.mark.with_hints(item, dlt.mark.make_hints(columns=columns)) if columns else item
 
@@ -347,8 +354,8 @@ def with_drift(parent: Any, table: Table) -> Any:
     return dlt.transformer(rows, data_from=parent, **resource_hints(table))
 
 
-def resource(table: Table, rows: list[Row], drift: Drift) -> Any:
-    """The dlt resource that lands rows already at hand."""
+def resource(table: Table, item: Any) -> Any:
+    """The dlt resource that lands an Arrow table at hand."""
     import dlt
 
-    return dlt.resource([arrow_item(table, rows, drift)], **resource_hints(table))
+    return dlt.resource([item], **resource_hints(table))

@@ -10,7 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,9 @@ class Listener:
         return self.post("/webhooks/clipus" + query, json.dumps(told).encode()).status_code
 
     def raw(self, request: bytes) -> bytes:
-        """Send bytes as they are; returns all that comes back."""
+        """Send bytes as they are, but for `connection: close`; returns all that comes back."""
         with self.connect() as connection:
-            connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
+            connection.sendall(request.replace(b"host: x", b"host: x\r\nconnection: close", 1))
             answer = b""
             while part := connection.recv(65536):
                 answer += part
@@ -88,20 +87,36 @@ def request(body: bytes) -> bytes:
     ).encode() + body
 
 
-def flood(url: str, bodies: Iterable[bytes], connections: int) -> list[tuple[bytes, int, float]]:
+@dataclass(frozen=True)
+class Answered:
+    body: bytes
+    status: int
+    """0 where the connection broke."""
+    seconds: float
+
+
+def flood(
+    url: str,
+    bodies: Iterable[bytes],
+    connections: int,
+    on_answer: Callable[[int], None] = lambda _: None,
+) -> list[Answered]:
     """Send events over so many connections at once.
 
+    Args:
+        on_answer: called with the number of answers so far.
+
     Returns:
-        (body, status or 0 where the connection broke, seconds), in the order of the answers.
+        What became of each that was sent, in the order of the answers.
     """
-    return asyncio.run(_flood(urlsplit(url).port, list(bodies), connections))
+    return asyncio.run(_flood(urlsplit(url).port, bodies, connections, on_answer))
 
 
 async def _flood(
-    port: int | None, bodies: list[bytes], connections: int
-) -> list[tuple[bytes, int, float]]:
-    left = iter([(body, request(body)) for body in bodies])
-    answers: list[tuple[bytes, int, float]] = []
+    port: int | None, bodies: Iterable[bytes], connections: int, on_answer: Callable[[int], None]
+) -> list[Answered]:
+    left = ((body, request(body)) for body in bodies)
+    answers: list[Answered] = []
 
     async def sender() -> None:
         try:
@@ -120,7 +135,8 @@ async def _flood(
             except (OSError, EOFError):
                 break
             finally:
-                answers.append((body, status, time.perf_counter() - began))
+                answers.append(Answered(body, status, time.perf_counter() - began))
+                on_answer(len(answers))
         writer.close()
 
     await asyncio.gather(*(sender() for _ in range(connections)))

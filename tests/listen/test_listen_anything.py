@@ -67,8 +67,7 @@ def test_nothing_unsigned_is_kept(shared_listener, path, headers, body):
     lines = [b"POST " + path + b" HTTP/1.1", b"host: x", b"content-length: %d" % len(body)]
     lines += [name + b": " + value for name, value in headers]
     answer = shared_listener.raw(b"\r\n".join([*lines, b"", b""]) + body)
-    for status in statuses(answer):
-        assert status[:1] in (b"1", b"2", b"4")
+    assert {status[:1] for status in statuses(answer)} - {b"1"} in ({b"2"}, {b"4"})
     assert shared_listener.kept() == before
 
 

@@ -25,18 +25,16 @@ def due(listener):
     return [row for row in listener.kept() if row[0] == "due"]
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        *("", "?token=", "?token=wrong", "?Token=tok%2Ben%2F%C3%A9", "?token=tok+en/%C3%A9"),
-        *(f"{QUERY}&token=wrong", f"{QUERY}&{QUERY[1:]}", "?token=%ff", "?%00", "?token"),
-    ],
-)
-def test_the_token_must_fit_where_one_is_set(start, query):
-    """401 without reading the body; nothing becomes due."""
+def test_the_token_must_fit_where_one_is_set(start):
+    """Anything else is 401, and nothing becomes due."""
     listener = start(CLIPUS_WEBHOOK_TOKEN=TOKEN)
     know(listener, CAMPAIGN)
-    assert listener.clipus({"campaign_id": CAMPAIGN}, query) == 401
+    wrong = [
+        *("", "?token=", "?token=wrong", "?Token=tok%2Ben%2F%C3%A9", "?token=tok+en/%C3%A9"),
+        *(f"{QUERY}&token=wrong", f"{QUERY}&{QUERY[1:]}", "?token=%ff", "?%00", "?token"),
+    ]
+    answers = {query: listener.clipus({"campaign_id": CAMPAIGN}, query) for query in wrong}
+    assert answers == dict.fromkeys(wrong, 401)
     assert due(listener) == []
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,15 +41,15 @@ def write_landing(path: Path, tables: Rows, *, load_id: str = "1.0", status: int
         for table, rows in tables.items():
             names = list(dict.fromkeys(name for row in rows for name in row))
             types = {n: DECLARED.get(table, {}).get(n) or kind_of(rows, n) for n in names}
-            columns = ", ".join(f'"{n}" {types[n]}' for n in names)
-            con.execute(f"CREATE TABLE {table} ({columns}, _dlt_load_id VARCHAR, _dlt_id VARCHAR)")
-            marks = ", ".join("?" * (len(names) + 2))
-            con.executemany(
-                f"INSERT INTO {table} VALUES ({marks})",
-                [
-                    [*(cell(row.get(n), types[n]) for n in names), load_id, f"{table}{i}"]
-                    for i, row in enumerate(rows)
-                ],
+            cells = {n: [cell(row.get(n), types[n]) for row in rows] for n in names}
+            arrow = pa.table(
+                {n: pa.array(values, arrow_type(types[n])) for n, values in cells.items()}
+            )
+            con.register("arrow", arrow)
+            columns = ", ".join(f'"{n}"::{types[n]} AS "{n}"' for n in names)
+            con.execute(
+                f"CREATE TABLE {table} AS SELECT {columns}, '{load_id}' AS _dlt_load_id, "
+                "uuid()::VARCHAR AS _dlt_id FROM arrow"
             )
     return path
 
@@ -58,6 +59,16 @@ def kind_of(rows: list[dict[str, Any]], name: str) -> str:
     value = next(row[name] for row in rows if row.get(name) is not None)
     kinds = {bool: "BOOLEAN", int: "DOUBLE", float: "DOUBLE", str: "VARCHAR"}
     return kinds.get(type(value), "JSON")
+
+
+def arrow_type(kind: str) -> pa.DataType:
+    known = {
+        "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+        "DOUBLE": pa.float64(),
+        "BIGINT": pa.int64(),
+        "BOOLEAN": pa.bool_(),
+    }
+    return known.get(kind, pa.string())
 
 
 def cell(value: Any, kind: str) -> Any:
@@ -134,7 +145,8 @@ def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
                     "recorded_at": made + timedelta(seconds=dice.randrange(1, 9999)),
                 }
             )
-        if status in ("complete", "completed") and dice.random() < 0.85 or dice.random() < 0.03:
+        finished = status in ("complete", "completed")
+        if dice.random() < (0.85 if finished else 0.1):
             count = dice.randrange(0, 9)
             tables["klipit.clip_reads"].append(
                 {"job_id": job_id, "observed_at": done + timedelta(minutes=1), "clips": count}

@@ -38,22 +38,22 @@ TYPES = {  # of report columns whose type their name does not tell
     "settled": "BOOLEAN",
     "stuck": "BOOLEAN",
 }
-COUNTS = set(
+COUNTS = (
     "clips jobs clips_80_plus videos ready failed pending published jobs_submitted "
-    "jobs_completed rank campaigns quota row_count".split()
+    "jobs_completed rank campaigns quota row_count"
 )
-TEXTS = set(
+TEXTS = (
     "moment_type show_name guest_name best_hook title url status hook_suggestion media_url "
-    "platform table_name".split()
+    "platform table_name"
 )
 
 
 def expected_type(column: str) -> str:
     if column in TYPES:
         return TYPES[column]
-    if column in COUNTS:
+    if column in COUNTS.split():
         return "BIGINT"
-    if column in TEXTS or column.endswith("_id"):
+    if column in TEXTS.split() or column.endswith("_id"):
         return "VARCHAR"
     return "TIMESTAMP WITH TIME ZONE" if column.endswith("_at") else "DOUBLE"
 

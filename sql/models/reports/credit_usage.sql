@@ -164,4 +164,4 @@ SELECT
   )::DOUBLE AS days_left /* Days until the balance is used up at that pace; NULL where nothing was used */
 FROM paced
 ORDER BY
-  day
+  day DESC

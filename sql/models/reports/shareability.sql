@@ -23,14 +23,14 @@ WITH clips AS (
     job_id
 ), best AS (
   SELECT
-    job_id,
-    clip_id,
-    hook_suggestion
-  FROM staging.stg_klipit__clips
-  WHERE
-    NOT score IS NULL
+    candidates.job_id,
+    candidates.clip_id,
+    candidates.hook_suggestion
+  FROM staging.stg_klipit__clips AS candidates
+  INNER JOIN clips
+    ON clips.job_id = candidates.job_id AND clips.best_score = candidates.score
   QUALIFY
-    ROW_NUMBER() OVER (PARTITION BY job_id ORDER BY score DESC, start_seconds NULLS LAST, clip_id) = 1
+    ROW_NUMBER() OVER (PARTITION BY candidates.job_id ORDER BY candidates.start_seconds NULLS LAST, candidates.clip_id) = 1
 )
 SELECT
   jobs.job_id::TEXT AS job_id, /* Klipit job id */

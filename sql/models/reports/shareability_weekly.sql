@@ -17,25 +17,45 @@ WITH jobs AS (
   FROM staging.stg_klipit__jobs
   WHERE
     outcome = 'finished'
+), made AS (
+  SELECT
+    week,
+    show_name,
+    COUNT(*) AS jobs
+  FROM jobs
+  GROUP BY
+    week,
+    show_name
+), scored AS (
+  SELECT
+    jobs.week,
+    jobs.show_name,
+    COUNT(*) AS clips,
+    AVG(clips.score) AS mean_score,
+    QUANTILE_CONT(clips.score, 0.5) AS median_score,
+    MAX(clips.score) AS best_score,
+    COUNT(*) FILTER(WHERE
+      clips.score >= 80) AS clips_80_plus
+  FROM jobs
+  INNER JOIN staging.stg_klipit__clips AS clips
+    ON clips.job_id = jobs.job_id
+  GROUP BY
+    jobs.week,
+    jobs.show_name
 )
 SELECT
-  jobs.week::DATE AS week, /* Monday of the UTC week in which the job was made */
-  jobs.show_name::TEXT AS show_name, /* Show, as submitted; NULL gathers the jobs without one */
-  COUNT(DISTINCT jobs.job_id)::BIGINT AS jobs, /* Complete jobs, those without clips included */
-  COUNT(clips.clip_id)::BIGINT AS clips, /* Their clips, unscored ones included */
-  AVG(clips.score)::DOUBLE AS mean_score, /* Mean score of the clips in points; NULL where none is scored */
-  QUANTILE_CONT(clips.score, 0.5)::DOUBLE AS median_score, /* Median score of the clips in points; NULL where none is scored */
-  MAX(clips.score)::DOUBLE AS best_score, /* Highest score in points; NULL where none is scored */
-  (
-    COUNT(*) FILTER(WHERE
-      clips.score >= 80)
-  )::BIGINT AS clips_80_plus /* Clips of 80 points or more */
-FROM jobs
-LEFT JOIN staging.stg_klipit__clips AS clips
-  ON clips.job_id = jobs.job_id
-GROUP BY
-  jobs.week,
-  jobs.show_name
+  made.week::DATE AS week, /* Monday of the UTC week in which the job was made */
+  made.show_name::TEXT AS show_name, /* Show, as submitted; NULL gathers the jobs without one */
+  made.jobs::BIGINT AS jobs, /* Complete jobs, those without clips included */
+  COALESCE(scored.clips, 0)::BIGINT AS clips, /* Their clips, unscored ones included */
+  scored.mean_score::DOUBLE AS mean_score, /* Mean score of the clips in points; NULL where none is scored */
+  scored.median_score::DOUBLE AS median_score, /* Median score of the clips in points; NULL where none is scored */
+  scored.best_score::DOUBLE AS best_score, /* Highest score in points; NULL where none is scored */
+  COALESCE(scored.clips_80_plus, 0)::BIGINT AS clips_80_plus /* Clips of 80 points or more */
+FROM made
+LEFT JOIN scored
+  ON scored.week IS NOT DISTINCT FROM made.week
+  AND scored.show_name IS NOT DISTINCT FROM made.show_name
 ORDER BY
-  week DESC NULLS LAST,
-  show_name
+  made.week DESC NULLS LAST,
+  made.show_name

@@ -1,0 +1,260 @@
+"""The demo: a month of made-up use, lived through over HTTP in less than a minute.
+
+It runs a sandbox of its own and drives two clocks together, the sandbox's and that of the settings,
+so that submissions, progress, syncs and reports are the real ones; only the time between them is
+left out. It knows no key, and whatever it writes lies in one folder that it marks as its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import click
+
+from sandbox import Sandbox, believable, running
+from sandbox.accounts import CLIPUS_KEY, KLIPIT_KEY
+from sources.shared.errors import ClipmartError, FixConfiguration
+
+from .inbox import balance_event
+from .ledger import Ledger
+from .lock import sync_lock
+from .reports import MAIN, read_report, render
+from .settings import Settings
+from .submission import clipus_request, klipit_request
+from .submit import submit
+from .sync import SyncResult, sync
+from .warehouse import open_published
+
+SEED = 1
+MARKER = ".clipmart-demo"
+# Of so many syncs one asks both services, and one publishes: there is only a minute for a month.
+BOTH_EVERY = 3
+PUBLISH_EVERY = 9
+
+
+class DemoFailed(ClipmartError):
+    """A sync of the demo went wrong, or was stopped."""
+
+    def __init__(self, result: SyncResult) -> None:
+        why = " ".join(result.problems()) or "It was stopped."
+        super().__init__(f"The demo ends here. {why} Run it again: it starts anew.")
+        self.exit_code = result.exit_code
+
+
+def run_demo(settings: Settings) -> None:
+    """Live through a month that ends now, print the four main reports, say what to try next.
+
+    Args:
+        settings: the data folder and the clock are taken from it, and no key or address.
+
+    Raises:
+        FixConfiguration: the demo's folder can't be written, or holds what the demo did not make.
+        TryAgainLater: another demo runs there.
+        DemoFailed: a sync went wrong.
+    """
+    end = settings.now().replace(microsecond=0)
+    folder = settings.data_dir / "demo"
+    with _own_folder(folder, end):
+        # What the demo asks for lies on this machine: no proxy needs to hear of it.
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
+        world = Sandbox(seed=SEED, now=end - timedelta(days=30), minute_seconds=0)
+        with running(world):
+            _say(
+                "A month of podcast episodes and product videos, up to now, on two sandboxed APIs:"
+            )
+            demo = _Demo(_own_settings(folder, world), world)
+            demo.live(end)
+            world.clock.set(settings.pinned_now)
+            demo.sync(settings.pinned_now, last=True)
+        with open_published(replace(settings, data_dir=folder)) as con:
+            tables = [read_report(con, name, links=False) for name in MAIN]
+        click.echo("\n" + render(tables, "table"), nl=False)
+    _say(_what_next(folder))
+
+
+@dataclass
+class _Demo:
+    """What happens in the month, each thing by the command that a person would use for it."""
+
+    settings: Settings
+    world: Sandbox
+    episodes: int = 0
+    campaigns: int = 0
+    syncs: int = 0
+
+    def live(self, end: datetime) -> None:
+        """Do what the month holds, each thing at its instant."""
+        uses = believable.month_of_use(SEED, end, balance=self.world.balance)
+        begin = self.world.clock.now()
+        events: list[tuple[datetime, Callable[[datetime], None]]] = [(begin, self.note_balance)]
+        events += [(use.at, self._doer(use)) for use in uses]
+        events += [(night, self.note_balance) for night in _nights(begin, end)]
+        events += [(at, self.sync) for at in _sync_times(uses) if at < end]
+        for at, do in sorted(events, key=lambda event: event[0]):
+            self.world.clock.set(at)
+            do(at)
+
+    def sync(self, now: datetime | None, *, last: bool = False) -> None:
+        """`clipmart sync`, or only its Clipus half, at an instant or by the machine's clock."""
+        self.syncs += 1
+        at = replace(self.settings, pinned_now=now)
+        both = last or self.syncs % BOTH_EVERY == 0
+        result = sync(
+            at,
+            None if both else "clipus",
+            publish_now=last or self.syncs % PUBLISH_EVERY == 0,
+        )
+        if result.exit_code:
+            raise DemoFailed(result)
+        landed = {
+            table: count
+            for service in result.services.values()
+            for table, count in service.loaded.items()
+        }
+        _say(
+            f"  {at.now():%a %d %b %H:%M}  {self.episodes:3} episodes, {self.campaigns:3} campaigns "
+            f"submitted; synced {landed.get('clips', 0):3} clips, {landed.get('videos', 0):3} videos"
+            + (", published" if result.published else "")
+        )
+
+    def note_balance(self, now: datetime) -> None:
+        """`clipmart credits`, so that each day has its own use without a sync a day."""
+        ledger = Ledger(self.settings.ledger)
+        try:
+            ledger.add([balance_event(self.world.balance, now, now)])
+        finally:
+            ledger.close()
+
+    def _doer(self, use: believable.Use) -> Callable[[datetime], None]:
+        do = {"klipit": self._episode, "clipus": self._campaign, "top_up": self._top_up}
+        return lambda now: do[use.service](use, now)
+
+    def _episode(self, use: believable.Use, now: datetime) -> None:
+        """`clipmart submit klipit`."""
+        request = klipit_request(
+            source_url=use.body["source_url"],
+            show=use.body["show_name"],
+            guest=use.body.get("guest_name"),
+            description=use.body["description"],
+            platforms=use.body["platforms"],
+        )
+        if submit(replace(self.settings, pinned_now=now), request).state == "known":
+            self.episodes += 1
+
+    def _campaign(self, use: believable.Use, now: datetime) -> None:
+        """`clipmart submit clipus`; one is refused, since the month's videos are used up."""
+        request = clipus_request(
+            url=use.body["url"], languages=use.body["languages"], title=use.body["title"]
+        )
+        if submit(replace(self.settings, pinned_now=now), request).state == "known":
+            self.campaigns += 1
+
+    def _top_up(self, use: believable.Use, now: datetime) -> None:
+        """Credits bought; the balance before and after tells how many."""
+        self.note_balance(now)
+        self.world.top_up(use.body["credits"])
+        self.note_balance(now + timedelta(seconds=1))
+
+
+def _own_settings(folder: Path, world: Sandbox) -> Settings:
+    """Settings of which nothing comes from the environment."""
+    return Settings(
+        data_dir=folder,
+        klipit_api_key=KLIPIT_KEY,
+        clipus_api_key=CLIPUS_KEY,
+        klipit_base_url=world.klipit_url,
+        clipus_base_url=world.clipus_url,
+        minute_seconds=0,
+    )
+
+
+def _nights(begin: datetime, end: datetime) -> Iterator[datetime]:
+    night = begin.replace(hour=23, minute=59, second=59)
+    while night < end:
+        yield night
+        night += timedelta(days=1)
+
+
+def _sync_times(uses: list[believable.Use]) -> Iterator[datetime]:
+    """A while after each day's last campaign: that is when videos become ready."""
+    last = {use.at.date(): use.at for use in uses if use.service == "clipus"}
+    for day, at in last.items():
+        yield at + timedelta(minutes=believable.dice(SEED, "sync", day).randint(15, 90))
+
+
+@contextmanager
+def _own_folder(folder: Path, now: datetime) -> Iterator[None]:
+    """Empty the demo's folder of what an earlier demo left, and keep other demos out meanwhile.
+
+    Nothing is removed from a folder without the demo's mark, and from its own only what it made.
+    """
+    if folder.is_symlink() or (folder.exists() and not _is_ours(folder)):
+        raise FixConfiguration(
+            f"{folder} is not of the demo's making. Nothing was removed or written. Move it away, "
+            "or set CLIPMART_DATA_DIR to another folder, then run `clipmart demo` again."
+        )
+    with sync_lock(folder / MARKER, now):
+        for name in ("state", "warehouse.duckdb", "warehouse.duckdb.wal"):
+            path = folder / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        yield
+
+
+def _is_ours(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / MARKER).is_file() or not any(folder.iterdir()))
+
+
+def _what_next(folder: Path) -> str:
+    here = shlex.quote(_short(folder))
+    program = _program("clipmart")
+    demo = f"CLIPMART_DATA_DIR={here} {program}"
+    query = "SELECT show_name, avg(mean_score) FROM reports.shareability GROUP BY ALL"
+    notebook = Path(__file__).parent.parent / "notebooks" / "01_start_here.ipynb"
+    lines = [
+        "",
+        f"All of it is in {_short(folder)}/warehouse.duckdb. Try next, on the same data:",
+        f"  {demo} report top-clips",
+        f'  {demo} query "{query}"',
+        f"  {demo} status",
+    ]
+    if notebook.exists():
+        lines.append(f"  {_program('jupyter')} lab {shlex.quote(_short(notebook))}")
+    lines += [
+        "",
+        "Both APIs, to try submitting and syncing yourself (it prints what to export):",
+        f"  {program} sandbox",
+        "",
+        "With your own keys, in KLIPIT_API_KEY and CLIPUS_API_KEY or in .env:",
+        f"  {program} track klipit JOB_ID",
+        f"  {program} sync",
+        f"  {program} report",
+    ]
+    return "\n".join(lines)
+
+
+def _program(name: str) -> str:
+    """How to start one of this environment's programs from here."""
+    if shutil.which(name):
+        return name
+    return shlex.quote(_short(Path(sys.executable).with_name(name)))
+
+
+def _short(path: Path) -> str:
+    """A path as it is called from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)

@@ -1,0 +1,220 @@
+"""One API over HTTP: what is retried, how long is waited, what is refused. Time is injected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sandbox import Fault, Sandbox, running
+from sources.shared import http
+from sources.shared.batches import http_client
+from sources.shared.errors import FixConfiguration, TryAgainLater
+from sources.shared.http import Answer, Api, RequestFailed, retry_after_seconds
+from sources.shared.slots import Bucket, RateSlots
+
+NOW = datetime(2026, 4, 8, 12, tzinfo=UTC)
+BUCKET = Bucket("klipit", "polls", "key", per_minute=60)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sandbox]:
+    with running(Sandbox(now=NOW, minute_seconds=0)) as served:
+        served.add_job("job_1", clips=1)
+        yield served
+
+
+@pytest.fixture
+def sandbox(server: Sandbox) -> Sandbox:
+    server.faults.clear()
+    server.forget_requests()
+    return server
+
+
+def get(sandbox: Sandbox, path: str = "/jobs/job_1", **api: Any) -> tuple[Any, list[float], Api]:
+    """GET with recorded instead of slept waits; the error is returned, not raised."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def run() -> tuple[Any, Api]:
+        async with http_client() as client:
+            made = Api(
+                **{
+                    "name": "Klipit",
+                    "base_url": sandbox.klipit_url,
+                    "key": "klipit_sk_sandbox",
+                    "key_variable": "KLIPIT_API_KEY",
+                    "slots": RateSlots.in_memory(0),
+                    "client": client,
+                    "sleep": sleep,
+                    "jitter": lambda: 0.0,
+                    **api,
+                }
+            )
+            try:
+                return await made.get(path, BUCKET, lambda body: isinstance(body, dict)), made
+            except Exception as error:
+                return error, made
+
+    answer, made = asyncio.run(run())
+    return answer, waits, made
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("error", "bad_gateway", "unavailable", "too_many_requests", "drop"),
+        *("lost", "truncated", "malformed", "empty", "wrong_shape"),
+    ],
+)
+def test_a_passing_fault_is_survived(sandbox: Sandbox, kind: str) -> None:
+    """Two faulty answers of each kind, then the true one."""
+    sandbox.faults.plan([Fault(kind, "/jobs/*", times=2)])
+
+    answer, _, _ = get(sandbox)
+
+    assert isinstance(answer, Answer) and answer.body["id"] == "job_1"
+    assert sandbox.faults.unused == []
+
+
+def test_a_trickling_body_is_given_up_and_asked_for_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes keep coming, but not within the attempt's time."""
+    monkeypatch.setattr(http, "ATTEMPT_SECONDS", 0.5)
+    sandbox.faults.plan([Fault("trickle", "/jobs/*", seconds=0.2)])
+
+    answer, waits, _ = get(sandbox)
+
+    assert answer.body["id"] == "job_1"
+    assert len(waits) == 1
+
+
+def test_a_fault_that_stays_is_told_with_the_id_and_without_the_key(sandbox: Sandbox) -> None:
+    sandbox.faults.plan([Fault("error", "/jobs/*", times=None)])
+
+    error, waits, _ = get(sandbox)
+
+    assert isinstance(error, RequestFailed)
+    assert "/jobs/job_1" in str(error) and "klipit_sk" not in str(error)
+    assert sandbox.asked("GET", "/jobs/job_1") == http.ATTEMPTS
+    assert waits == sorted(waits) and len(waits) == http.ATTEMPTS - 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [
+        ("0", 0.0),
+        ("7", 7.0),
+        ("Wed, 08 Apr 2026 12:00:09 GMT", 9.0),
+        ("Wed, 08 Apr 2026 11:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_kept_never_early(sandbox: Sandbox, asked: str, waited: float) -> None:
+    sandbox.faults.plan([Fault("too_many_requests", "/jobs/*", retry_after=asked)])
+
+    answer, waits, api = get(sandbox)
+
+    assert answer.status == 200
+    assert waits[0] == waited
+    assert api.tally.refused == 1
+
+
+@pytest.mark.parametrize("garbage", ["soon", "-5", "1e3", "", "\uff17", "99999999999999999999 GMT"])
+def test_a_retry_after_of_garbage_is_like_none(sandbox: Sandbox, garbage: str) -> None:
+    assert retry_after_seconds(garbage, NOW) is None
+
+
+def test_a_retry_after_longer_than_the_run_may_wait_ends_it(sandbox: Sandbox) -> None:
+    """1000 s: try again later, after one request."""
+    sandbox.faults.plan([Fault("too_many_requests", "/jobs/*", retry_after="1000")])
+
+    error, waits, _ = get(sandbox)
+
+    assert isinstance(error, TryAgainLater) and "1000 s" in str(error)
+    assert waits == []
+    assert sandbox.asked("GET", "/jobs/job_1") == 1
+
+
+def test_a_429_without_retry_after_is_waited_out_for_at_least_a_rate_minute(
+    sandbox: Sandbox,
+) -> None:
+    """The waits of one request add up to more than the window."""
+    sandbox.faults.plan([Fault("too_many_requests", "/jobs/*", times=None)])
+
+    error, _, api = get(sandbox)
+    assert isinstance(error, RequestFailed)
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    get(sandbox, slots=_Unpaced(60.0), sleep=sleep)
+    assert sum(waits) >= 60
+    assert api.tally.refused == http.ATTEMPTS
+
+
+class _Unpaced(RateSlots):
+    """A rate minute of 60 s, without waiting for slots."""
+
+    def __init__(self, minute_seconds: float) -> None:
+        import sqlite3
+
+        super().__init__(sqlite3.connect(":memory:", isolation_level=None), minute_seconds)
+
+    def take(self, bucket: Bucket, timeout_seconds: float) -> tuple[int, float]:
+        return -1, 0.0
+
+
+def test_a_redirect_is_not_followed(sandbox: Sandbox) -> None:
+    """The other host is never asked; the message names the variable."""
+    sandbox.faults.plan([Fault("redirect", "/jobs/*")])
+
+    error, _, _ = get(sandbox)
+
+    assert isinstance(error, FixConfiguration) and "KLIPIT_BASE_URL" in str(error)
+    assert len(sandbox.requests) == 1
+
+
+def test_a_body_without_end_is_cut(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than the bound: not kept in memory, told as broken."""
+    monkeypatch.setattr(http, "MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr(http, "ATTEMPTS", 1)
+    sandbox.faults.plan([Fault("answer", "/jobs/*", body=b"x" * 5000)])
+
+    error, _, _ = get(sandbox)
+
+    assert isinstance(error, RequestFailed) and "more than" in str(error)
+
+
+def test_an_encoding_nobody_asked_for_is_refused(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small gzip body may unpack to anything."""
+    monkeypatch.setattr(http, "ATTEMPTS", 1)
+    sandbox.faults.plan(
+        [Fault("answer", "/jobs/*", body=b"\x1f\x8b", headers={"content-encoding": "gzip"})]
+    )
+
+    error, _, _ = get(sandbox)
+
+    assert isinstance(error, RequestFailed) and "encoding" in str(error)
+
+
+def test_a_refused_connection_is_told_without_a_traceback(sandbox: Sandbox) -> None:
+    error, _, _ = get(sandbox, base_url="http://127.0.0.1:9")
+    assert isinstance(error, RequestFailed) and "ConnectError" in str(error)
+
+
+def test_nan_is_no_json(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "ATTEMPTS", 1)
+    sandbox.faults.plan([Fault("answer", "/jobs/*", body=b'{"id": NaN}')])
+
+    error, _, _ = get(sandbox)
+
+    assert isinstance(error, RequestFailed) and "not JSON" in str(error)

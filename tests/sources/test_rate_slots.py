@@ -1,0 +1,126 @@
+"""Rate slots: a window counted from the answer, shared through the file, by an injected clock."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from sources.shared.slots import Bucket, RateSlots, fingerprint
+
+POLLS = Bucket("klipit", "polls", "key", per_minute=3)
+UNKNOWN = Bucket("clipus", "requests", "key")
+TIMEOUT = 30.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def slots(tmp_path: Path, clock: Clock) -> RateSlots:
+    return opened(tmp_path, clock)
+
+
+def opened(folder: Path, clock: Clock, minute: float = 60.0) -> RateSlots:
+    connection = sqlite3.connect(folder / "ledger.sqlite", isolation_level=None)
+    return RateSlots(connection, minute, clock)
+
+
+def test_the_limit_is_reached_and_not_passed(slots: RateSlots) -> None:
+    """Three of three are given; the fourth is told to wait the whole minute."""
+    given = [slots.take(POLLS, TIMEOUT) for _ in range(3)]
+    for slot, wait in given:
+        assert slot > 0 and wait == 0
+        slots.answered(slot)
+    assert slots.take(POLLS, TIMEOUT) == (0, pytest.approx(60.0, abs=0.01))
+
+
+def test_a_slot_is_free_one_minute_after_its_answer_not_its_sending(
+    slots: RateSlots, clock: Clock
+) -> None:
+    """Sent at 0, answered at 5: taken at 64.9, free at 65."""
+    taken = [slots.take(POLLS, TIMEOUT)[0] for _ in range(3)]
+    clock.now += 5
+    for slot in taken:
+        slots.answered(slot)
+    clock.now += 59.9
+    assert slots.take(POLLS, TIMEOUT)[0] == 0
+    clock.now += 0.1
+    assert slots.take(POLLS, TIMEOUT)[0] > 0
+
+
+def test_a_slot_whose_process_died_counts_until_its_request_would_have_given_up(
+    slots: RateSlots, clock: Clock
+) -> None:
+    """Never answered: it may have arrived up to 30 s late, so it is free after 90 s."""
+    for _ in range(3):
+        slots.take(POLLS, TIMEOUT)
+    clock.now += 89.9
+    assert slots.take(POLLS, TIMEOUT)[0] == 0
+    clock.now += 0.1
+    assert slots.take(POLLS, TIMEOUT)[0] > 0
+
+
+def test_processes_that_share_the_file_share_the_quota(
+    slots: RateSlots, tmp_path: Path, clock: Clock
+) -> None:
+    other = opened(tmp_path, clock)
+    assert [bool(s.take(POLLS, TIMEOUT)[0]) for s in (slots, other, slots, other)] == [
+        *(True, True, True),
+        False,
+    ]
+
+
+def test_keys_and_kinds_have_quotas_of_their_own(slots: RateSlots) -> None:
+    for _ in range(3):
+        slots.take(POLLS, TIMEOUT)
+    assert slots.take(Bucket("klipit", "clips", "key", per_minute=3), TIMEOUT)[0]
+    assert slots.take(Bucket("klipit", "polls", "another key", per_minute=3), TIMEOUT)[0]
+
+
+def test_until_the_limit_is_known_one_request_is_sent_at_a_time(slots: RateSlots) -> None:
+    first, _ = slots.take(UNKNOWN, TIMEOUT)
+    assert slots.take(UNKNOWN, TIMEOUT)[0] == 0
+    slots.answered(first)
+    assert slots.take(UNKNOWN, TIMEOUT)[0] > 0
+
+
+def test_a_learnt_limit_is_remembered_and_a_change_obeyed_at_once(
+    slots: RateSlots, tmp_path: Path, clock: Clock
+) -> None:
+    slots.learn(UNKNOWN, 2)
+    later = opened(tmp_path, clock)
+    assert later.limit(UNKNOWN) == 2
+    assert [bool(later.take(UNKNOWN, TIMEOUT)[0]) for _ in range(3)] == [True, True, False]
+    later.learn(UNKNOWN, 3)
+    assert slots.take(UNKNOWN, TIMEOUT)[0] > 0
+
+
+def test_a_pause_holds_the_whole_bucket(slots: RateSlots, clock: Clock) -> None:
+    slots.pause(POLLS, 7)
+    assert slots.take(POLLS, TIMEOUT) == (0, pytest.approx(7.0))
+    clock.now += 7
+    assert slots.take(POLLS, TIMEOUT)[0] > 0
+
+
+def test_minute_0_turns_pacing_off_but_not_a_pause(tmp_path: Path, clock: Clock) -> None:
+    slots = opened(tmp_path, clock, minute=0)
+    assert all(slots.take(POLLS, TIMEOUT)[0] for _ in range(100))
+    slots.pause(POLLS, 1)
+    assert slots.take(POLLS, TIMEOUT)[0] == 0
+
+
+def test_a_fingerprint_does_not_tell_its_key() -> None:
+    assert fingerprint("klipit_sk_a") != fingerprint("klipit_sk_b")
+    assert "klipit" not in fingerprint("klipit_sk_a")

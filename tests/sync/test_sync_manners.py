@@ -1,0 +1,122 @@
+"""One sync at a time, limits kept, signals obeyed, a run ended in time."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from sandbox import Fault, Sandbox, running
+from tests.conftest import NOW, Clipmart
+
+
+def test_a_second_sync_ends_at_once_naming_the_first(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    """Exit 75 with the holder's process and start; a killed holder's lock is free again."""
+    sandbox.add_job("job_1", clips=0)
+    clipmart("track", "klipit", "job_1")
+    sandbox.faults.plan([Fault("trickle", "/jobs/*", seconds=3.0)])
+    holder = clipmart.start("sync")
+    try:
+        while not sandbox.asked("GET", "/jobs/job_1"):
+            assert holder.poll() is None
+            time.sleep(0.01)
+        began = time.monotonic()
+        second = clipmart("sync")
+        assert time.monotonic() - began < 2
+    finally:
+        holder.kill()
+        holder.communicate()
+
+    assert second.code == 75
+    assert str(holder.pid) in second.err and "2026-04-08" in second.err
+    sandbox.faults.clear()
+    assert clipmart("sync").code == 0
+
+
+def test_sigterm_loads_the_chunk_in_hand_and_ends_with_75(
+    sandbox: Sandbox, clipmart: Clipmart
+) -> None:
+    """What was fetched before the signal is published; what was not stays due."""
+    for number in range(30):
+        sandbox.add_job(f"job_{number:02}", clips=0)
+    clipmart("track", "klipit", *(f"job_{number:02}" for number in range(30)))
+    # Three of the four workers wait for an answer that does not come within this test.
+    sandbox.faults.plan([Fault("trickle", "/jobs/job_0[0-2]", seconds=5.0, times=None)])
+    process = clipmart.start("sync", "--json")
+    while sandbox.asked("GET", "/jobs/*", status=200) < 15:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 75, err
+    assert "Traceback" not in err
+    (published,) = clipmart.rows("SELECT count(*) FROM klipit.jobs")[0]
+    assert 1 <= published < 30
+
+
+def test_max_minutes_ends_with_0_and_something_remaining(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """The next run goes on where this one ended."""
+    for number in range(8):
+        sandbox.add_job(f"job_{number}", clips=0)
+    landing_only("track", "klipit", *(f"job_{number}" for number in range(8)))
+    sandbox.faults.plan([Fault("trickle", "/jobs/job_[0-3]", seconds=9.0, times=None)])
+
+    first = landing_only("sync", "--max-minutes", "0.02", "--json")
+    assert first.code == 0
+    assert first.json()["services"]["klipit"]["remaining"] > 0
+
+    sandbox.faults.clear()
+    assert landing_only("sync").code == 0
+    assert landing_only.rows("SELECT count(*) FROM klipit.jobs") == [(8,)]
+
+
+def test_a_dry_run_asks_for_nothing(sandbox: Sandbox, landing_only: Clipmart) -> None:
+    landing_only("track", "klipit", "job_1", "job_2")
+
+    done = landing_only("sync", "--dry-run", "--json")
+
+    assert done.json()["services"]["klipit"]["due"] == 2
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_documented_limits_are_reached_without_one_refusal(
+    tmp_path: Path, processes: int
+) -> None:
+    """150 jobs with a minute of 1.5 s need two whole minutes; nobody is refused."""
+    with running(Sandbox(now=NOW, minute_seconds=1.5)) as sandbox:
+        clipmarts = []
+        for number in range(processes):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            clipmarts.append(
+                Clipmart(
+                    folder,
+                    {
+                        "KLIPIT_BASE_URL": sandbox.klipit_url,
+                        "KLIPIT_API_KEY": "klipit_sk_sandbox",
+                        "CLIPMART_MINUTE_SECONDS": "1.5",
+                        "CLIPMART_NOW": NOW,
+                    },
+                )
+            )
+        ids = [f"job_{number:03}" for number in range(150)]
+        for id_ in ids:
+            sandbox.add_job(id_, clips=1)
+        clipmart = clipmarts[0]
+        clipmart("track", "klipit", *ids)
+        done = clipmart("sync", "--json").json()["services"]["klipit"]
+        if processes == 2:
+            # A successive process shares the first one's slots through the ledger.
+            done = clipmart("sync", *(w for id_ in ids[:61] for w in ("--refresh", id_)), "--json")
+            done = done.json()["services"]["klipit"]
+
+    assert done["refused"] == 0
+    assert sandbox.asked(status=429) == 0
+    polls = [r.monotonic for r in sandbox.requests if r.path.count("/") == 2]
+    assert polls[149] - polls[0] >= 2 * 1.5
