@@ -138,13 +138,15 @@ class Loader:
         ledger: Ledger,
         schema: str,
         submissions: Callable[[str, list[str]], list[Row]],
+        *,
+        make_tables: bool = True,
     ) -> None:
         """Land a service's new events, from a dlt incremental cursor on, merging by key.
 
-        Tables of the service that events say nothing of are made, empty, if they are not there.
-
         Args:
             submissions: gives the landed submissions of some ids.
+            make_tables: also make the service's tables that get no row. To load an empty one takes
+                as long as a full one, so where they are all there it is left out.
         """
         import dlt
 
@@ -160,9 +162,9 @@ class Loader:
         def rows_of(table: Table) -> Any:
             def landed(items: list[dict[str, Any]]) -> Iterator[Any]:
                 found = [item["event"] for item in items]
-                yield arrow_item(
-                    table, list(_inbox_rows(schema, table, found, submissions)), Drift()
-                )
+                rows = list(_inbox_rows(schema, table, found, submissions))
+                if rows or make_tables:
+                    yield arrow_item(table, rows, Drift())
 
             return dlt.transformer(landed, data_from=events, **resource_hints(table))
 
@@ -170,6 +172,8 @@ class Loader:
         def inbox_source() -> Any:
             of_events = inbox_tables(schema)
             others = [table for table in tables_of(schema) if table not in of_events]
+            if not make_tables:
+                others = []
             return [
                 events,
                 *(rows_of(table) for table in of_events),

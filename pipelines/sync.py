@@ -242,10 +242,13 @@ class _Sync:
             self.loader.load("clipmart", {table: [] for table in tables_of("clipmart")})
         for name in SERVICES:
             landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
-            if not landing.has_tables(name, tables_of(name)) or (
+            made = landing.has_tables(name, tables_of(name))
+            if not made or (
                 self.ledger.last_seq(name, LANDED_KINDS) > landing.drained_up_to(name, landed)
             ):
-                self.loader.drain_inbox(self.ledger, name, landing.submissions)
+                self.loader.drain_inbox(
+                    self.ledger, name, landing.submissions, make_tables=not made
+                )
 
     def _tie(self, landing: Landing) -> None:
         """Give submissions whose answer was lost the job or campaign that they became."""

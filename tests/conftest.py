@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,9 +124,28 @@ def sandbox() -> Iterator[Sandbox]:
         yield served
 
 
+@pytest.fixture(scope="session")
+def prepared_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder whose tables are made and whose models are parsed: seconds, paid once."""
+    from pipelines.build import build
+    from pipelines.landing import Landing
+    from pipelines.load import Loader, tables_of
+
+    state = tmp_path_factory.mktemp("prepared") / "state"
+    state.mkdir(mode=0o700)
+    landing = Landing(state / "landing.duckdb")
+    loader = Loader(state / "landing.duckdb", state / "dlt")
+    for schema in ("clipmart", "klipit", "clipus"):
+        loader.load(schema, {table: [] for table in tables_of(schema)})
+    landing.close()
+    build(state / "landing.duckdb", state / "build" / "w.duckdb", work_dir=state / "build")
+    (state / "build" / "w.duckdb").unlink()
+    return state
+
+
 @pytest.fixture
 def clipmart(tmp_path: Path, sandbox: Sandbox) -> Clipmart:
-    """The command line with keys of the sandbox, its clock pinned at NOW."""
+    """The command line with keys of the sandbox, its clock pinned at NOW, and no data folder."""
     return Clipmart(
         tmp_path,
         {
@@ -140,8 +160,15 @@ def clipmart(tmp_path: Path, sandbox: Sandbox) -> Clipmart:
 
 
 @pytest.fixture
-def landing_only(clipmart: Clipmart, monkeypatch: pytest.MonkeyPatch) -> Clipmart:
+def prepared(clipmart: Clipmart, prepared_state: Path) -> Clipmart:
+    """The same with every table made, as after a first sync that landed nothing."""
+    shutil.copytree(prepared_state, clipmart.data_dir / "state")
+    return clipmart
+
+
+@pytest.fixture
+def landing_only(prepared: Clipmart, monkeypatch: pytest.MonkeyPatch) -> Clipmart:
     """The same without building and publishing, which take seconds; `rows` reads what landed."""
     monkeypatch.setattr("pipelines.publish.publish", lambda settings: None)
-    clipmart.publishing = False
-    return clipmart
+    prepared.publishing = False
+    return prepared

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -190,7 +192,7 @@ class Api:
             except (httpx.TransportError, TimeoutError, BrokenBody) as error:
                 raise self._unknown(path, _told(error)) from error
             finally:
-                self.slots.answered(slot)
+                _keep_book(self.slots.answered, slot)
             if answer is not None:
                 cause = f"was refused for its rate ({answer.status})"
                 if answer.status >= 500 or answer.status in _MAY_BE_TAKEN:
@@ -269,7 +271,7 @@ class Api:
         headers = response.headers
         decoded = _decoded(body, demanded=demand_json and status < 300)
         answer = Answer(status, headers, decoded, _date(headers.get("date")))
-        self.on_answer(answer)
+        _keep_book(self.on_answer, answer)
         if status == 429:
             self.tally.refused += 1
         return answer, retry_after_seconds(headers.get("retry-after"), answer.observed_at)
@@ -319,6 +321,15 @@ def refuse_unauthorised(api: Api, answer: Answer, needed: str) -> None:
             f"loaded stays, nothing more was asked. Give the key in {api.key_variable} what it "
             "needs, or set another."
         )
+
+
+def _keep_book(note: Callable[[Any], None], what: Any) -> None:
+    """A ledger that can't be written must not cost an answer, which may hold an id paid for.
+
+    A slot that was not freed frees itself, and the next answer tells the limit again.
+    """
+    with suppress(sqlite3.Error):
+        note(what)
 
 
 def retry_after_seconds(value: str | None, now: datetime | None) -> float | None:

@@ -66,18 +66,18 @@ def test_one_id_that_always_fails_is_named_and_the_others_are_loaded(
     assert landing_only.rows("SELECT count(*) FROM klipit.jobs") == [(4,)]
 
 
-def test_a_reader_may_keep_the_published_file_open(sandbox: Sandbox, clipmart: Clipmart) -> None:
+def test_a_reader_may_keep_the_published_file_open(sandbox: Sandbox, prepared: Clipmart) -> None:
     """Another process reads on while a sync publishes; it keeps the old file, newcomers the new."""
     fill(sandbox, 2)
-    clipmart("track", "klipit", "job_000")
-    clipmart("sync")
+    prepared("track", "klipit", "job_000")
+    prepared("sync")
     reader = subprocess.Popen(
         [
             sys.executable,
             "-c",
             f"""
 import duckdb, sys
-con = duckdb.connect({str(clipmart.warehouse)!r}, read_only=True)
+con = duckdb.connect({str(prepared.warehouse)!r}, read_only=True)
 print("open", flush=True)
 sys.stdin.readline()
 print(con.execute("SELECT count(*) FROM klipit.jobs").fetchone()[0], flush=True)
@@ -88,23 +88,23 @@ print(con.execute("SELECT count(*) FROM klipit.jobs").fetchone()[0], flush=True)
         text=True,
     )
     assert reader.stdout is not None and reader.stdout.readline() == "open\n"
-    clipmart("track", "klipit", "job_001")
+    prepared("track", "klipit", "job_001")
 
-    assert clipmart("sync").code == 0
+    assert prepared("sync").code == 0
 
     out, _ = reader.communicate("go on\n", timeout=20)
     assert out == "1\n"
-    assert clipmart.rows("SELECT count(*) FROM klipit.jobs") == [(2,)]
+    assert prepared.rows("SELECT count(*) FROM klipit.jobs") == [(2,)]
 
 
 def test_somebody_else_in_the_landing_store_is_waited_for_then_told(
-    sandbox: Sandbox, clipmart: Clipmart, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, prepared: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit 75, naming the file and what to open instead."""
     fill(sandbox, 1)
-    clipmart("track", "klipit", "job_000")
-    (clipmart.data_dir / "state").mkdir(parents=True, exist_ok=True)
-    landing = clipmart.data_dir / "state" / "landing.duckdb"
+    prepared("track", "klipit", "job_000")
+    (prepared.data_dir / "state").mkdir(parents=True, exist_ok=True)
+    landing = prepared.data_dir / "state" / "landing.duckdb"
     code = (
         f"import duckdb; c = duckdb.connect({str(landing)!r}); print('open', flush=True); input()"
     )
@@ -114,7 +114,7 @@ def test_somebody_else_in_the_landing_store_is_waited_for_then_told(
     assert holder.stdout is not None and holder.stdout.readline() == "open\n"
     monkeypatch.setattr("pipelines.landing.WAIT_SECONDS", 0.3)
     try:
-        done = clipmart("sync")
+        done = prepared("sync")
     finally:
         holder.kill()
         holder.communicate()
@@ -124,54 +124,54 @@ def test_somebody_else_in_the_landing_store_is_waited_for_then_told(
 
 
 def test_a_full_disk_is_told_and_nothing_that_was_published_is_harmed(
-    sandbox: Sandbox, clipmart: Clipmart
+    sandbox: Sandbox, prepared: Clipmart
 ) -> None:
     """A limit on the size of files stands for the disk; once it is lifted, sync goes on."""
     fill(sandbox, 1)
-    clipmart("track", "klipit", "job_000")
-    clipmart("sync")
-    before = clipmart.warehouse.read_bytes()
+    prepared("track", "klipit", "job_000")
+    prepared("sync")
+    before = prepared.warehouse.read_bytes()
     for number in range(1, 40):
         clips: list[dict[str, Any]] = [
             {"id": f"{number}_{k}", "reason": f"{number}{k}" * 2000} for k in range(20)
         ]
         sandbox.add_job(f"job_{number:03}", clips=clips)
-    clipmart("track", "klipit", *(f"job_{number:03}" for number in range(1, 40)))
-    landed = (clipmart.data_dir / "state" / "landing.duckdb").stat().st_size
+    prepared("track", "klipit", *(f"job_{number:03}" for number in range(1, 40)))
+    landed = (prepared.data_dir / "state" / "landing.duckdb").stat().st_size
 
     def full() -> None:
         limit = landed + 4096
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    process = clipmart.start("sync", preexec_fn=full)
+    process = prepared.start("sync", preexec_fn=full)
     _, err = process.communicate(timeout=120)
 
     assert process.returncode in (1, 3, 75), err
     assert "Traceback" not in err
     assert "clipmart" in err
-    assert clipmart.warehouse.read_bytes() == before
-    assert clipmart("sync").code == 0
-    assert clipmart.rows("SELECT count(*) FROM klipit.clips") == [(39 * 20,)]
+    assert prepared.warehouse.read_bytes() == before
+    assert prepared("sync").code == 0
+    assert prepared.rows("SELECT count(*) FROM klipit.clips") == [(39 * 20,)]
 
 
 def test_a_failed_blocking_audit_leaves_the_published_file_and_exits_1(
-    sandbox: Sandbox, clipmart: Clipmart
+    sandbox: Sandbox, prepared: Clipmart
 ) -> None:
     """A key that stands twice could only be our mistake; an odd score is the vendor's."""
     sandbox.add_job("job_1", clips=[{"id": "a", "shareability_score": 1000}])
-    clipmart("track", "klipit", "job_1")
-    assert clipmart("sync").code == 0
-    before = clipmart.warehouse.read_bytes()
-    with duckdb.connect(str(clipmart.data_dir / "state" / "landing.duckdb")) as con:
+    prepared("track", "klipit", "job_1")
+    assert prepared("sync").code == 0
+    before = prepared.warehouse.read_bytes()
+    with duckdb.connect(str(prepared.data_dir / "state" / "landing.duckdb")) as con:
         con.execute("INSERT INTO klipit.jobs FROM klipit.jobs")
     sandbox.add_job("job_2", clips=0)
-    clipmart("track", "klipit", "job_2")
+    prepared("track", "klipit", "job_2")
 
-    done = clipmart("sync")
+    done = prepared("sync")
 
     assert done.code == 1
     assert "audit" in done.err.lower() and "Traceback" not in done.err
-    assert clipmart.warehouse.read_bytes() == before
+    assert prepared.warehouse.read_bytes() == before
 
 
 def test_an_http_proxy_page_instead_of_json_is_asked_for_again(

@@ -13,16 +13,16 @@ from tests.conftest import Clipmart
 
 
 def test_rejected_records_are_listed_with_their_reason(
-    sandbox: Sandbox, clipmart: Clipmart
+    sandbox: Sandbox, prepared: Clipmart
 ) -> None:
     sandbox.add_job(
         "job_1",
         clips=[{"id": "a", "start_seconds": "2:14", "media_url": "https://cdn.example/a?sig=s3cr"}],
     )
-    clipmart("track", "klipit", "job_1")
-    clipmart("sync")
+    prepared("track", "klipit", "job_1")
+    prepared("sync")
 
-    done = clipmart("rejected")
+    done = prepared("rejected")
 
     assert "klipit clips a: type: start_seconds is not a number" in done.out
     assert "s3cr" not in done.out + done.err

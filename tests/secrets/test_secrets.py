@@ -26,13 +26,13 @@ main(sys.argv[1:], prog_name="clipmart")
 """
 
 
-def run(clipmart: Clipmart, *arguments: str) -> str:
+def run(prepared: Clipmart, *arguments: str) -> str:
     """Everything that a command prints at DEBUG."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("CLIPMART", "KLIPIT"))}
     done = subprocess.run(
         [sys.executable, "-c", AT_DEBUG, *arguments],
-        cwd=clipmart.folder,
-        env={**clean, **clipmart.environ, "RUNTIME__LOG_LEVEL": "DEBUG"},
+        cwd=prepared.folder,
+        env={**clean, **prepared.environ, "RUNTIME__LOG_LEVEL": "DEBUG"},
         capture_output=True,
         text=True,
         timeout=120,
@@ -41,12 +41,12 @@ def run(clipmart: Clipmart, *arguments: str) -> str:
 
 
 def test_no_secret_is_printed_or_written(
-    sandbox: Sandbox, clipmart: Clipmart, tmp_path: Path
+    sandbox: Sandbox, prepared: Clipmart, tmp_path: Path
 ) -> None:
     """Failures of every kind; keys in no output and no file, signed links in no output."""
     sandbox.add_klipit_key(KLIPIT)
     sandbox.add_klipit_key(LONGER)
-    clipmart.environ |= {
+    prepared.environ |= {
         "KLIPIT_API_KEY": KLIPIT,
         "CLIPUS_API_KEY": WRONG,
         "KLIPIT_WEBHOOK_SECRET": WEBHOOK,
@@ -57,21 +57,21 @@ def test_no_secret_is_printed_or_written(
     sandbox.add_job("job_2", clips=[{"id": "b", "media_url": [link]}, {"media_url": link}])
     sandbox.add_job("job_3", clips=1)
     sandbox.add_job("job_4", clips=1)
-    output = run(clipmart, "track", "klipit", "job_1", "job_2", "job_3", "job_4", "job_gone")
-    output += run(clipmart, "track", "clipus", "c-1")
+    output = run(prepared, "track", "klipit", "job_1", "job_2", "job_3", "job_4", "job_gone")
+    output += run(prepared, "track", "clipus", "c-1")
     sandbox.faults.plan(
         [
             Fault("redirect", "/jobs/job_4", location=f"https://elsewhere.example/?{SIGNATURE}"),
             *(Fault(kind, "/jobs/*") for kind in ("error", "drop", "malformed", "truncated")),
         ]
     )
-    output += run(clipmart, "sync")
-    output += run(clipmart, "sync", "--json")
-    clipmart.environ["KLIPIT_API_KEY"] = LONGER
-    output += run(clipmart, "sync", "--refresh", "job_1")
-    clipmart.environ["KLIPIT_BASE_URL"] = "http://127.0.0.1:9"
-    output += run(clipmart, "sync", "--refresh", "job_1")
-    output += run(clipmart, "status") + run(clipmart, "rejected") + run(clipmart, "ids", "klipit")
+    output += run(prepared, "sync")
+    output += run(prepared, "sync", "--json")
+    prepared.environ["KLIPIT_API_KEY"] = LONGER
+    output += run(prepared, "sync", "--refresh", "job_1")
+    prepared.environ["KLIPIT_BASE_URL"] = "http://127.0.0.1:9"
+    output += run(prepared, "sync", "--refresh", "job_1")
+    output += run(prepared, "status") + run(prepared, "rejected") + run(prepared, "ids", "klipit")
 
     written = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
     for secret in (KLIPIT, WRONG, WEBHOOK):
@@ -79,14 +79,14 @@ def test_no_secret_is_printed_or_written(
         assert secret.encode() not in written
     assert "canary66ab" not in output
     assert "DEBUG" in output, "the libraries did log"
-    assert clipmart.rows("SELECT media_url FROM klipit.clips WHERE id = 'a'") == [(link,)]
+    assert prepared.rows("SELECT media_url FROM klipit.clips WHERE id = 'a'") == [(link,)]
 
 
-def test_the_state_is_its_owners_alone(sandbox: Sandbox, clipmart: Clipmart) -> None:
+def test_the_state_is_its_owners_alone(sandbox: Sandbox, prepared: Clipmart) -> None:
     """The folder is closed to others, its database files too."""
-    clipmart("track", "klipit", "job_1")
-    clipmart("sync")
-    state = clipmart.data_dir / "state"
+    prepared("track", "klipit", "job_1")
+    prepared("sync")
+    state = prepared.data_dir / "state"
     assert state.stat().st_mode & 0o077 == 0
     for name in ("ledger.sqlite", "landing.duckdb", "lock"):
         assert (state / name).stat().st_mode & 0o077 == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ from contextlib import contextmanager
 import pytest
 
 import sources.clipus.settings
+from pipelines.ledger import Event, Ledger
 from sandbox import Fault, Sandbox
+from sources.shared.slots import RateSlots
 from tests.conftest import Clipmart
 from tests.submit.ledger_view import only, submissions
 
@@ -127,27 +130,31 @@ def test_a_file_that_breaks_off_is_unknown(
     assert only(clipmart, "klipit")["state"] == "unknown"
 
 
+@pytest.mark.parametrize("service", ["klipit", "clipus"])
 def test_an_answer_that_cannot_be_kept_is_printed(
-    sandbox: Sandbox, clipmart: Clipmart, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, clipmart: Clipmart, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk is full when the id arrives: it goes to stdout, with the command that keeps it."""
-    import sqlite3
+    clipmart.environ["CLIPMART_MINUTE_SECONDS"] = "1"
 
-    from pipelines.ledger import Ledger
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
 
     add = Ledger.add
 
-    def full(self: Ledger, events: list[object], *check: Callable[[], None]) -> int:
-        if "answer" in [event.kind for event in events]:  # type: ignore[attr-defined]
-            raise sqlite3.OperationalError("database or disk is full")
-        return add(self, events, *check)  # type: ignore[arg-type]
+    def full_for_answers(self: Ledger, events: list[Event], *check: Callable[[], None]) -> int:
+        if events[0].kind == "answer":
+            full()
+        return add(self, events, *check)
 
-    monkeypatch.setattr(Ledger, "add", full)
-    done = clipmart("submit", *ARGUMENTS["klipit"])
-    (job_id,) = sandbox.jobs
-    assert (done.code, done.out.strip()) == (3, job_id)
-    intent = submissions(clipmart, "klipit")[0]["submission_id"]
-    assert f"clipmart track klipit {job_id} --intent {intent}" in done.err
+    monkeypatch.setattr(Ledger, "add", full_for_answers)
+    monkeypatch.setattr(RateSlots, "answered", full)
+    monkeypatch.setattr(RateSlots, "learn", full)
+    done = clipmart("submit", *ARGUMENTS[service])
+    (id_,) = sandbox.jobs | sandbox.campaigns
+    assert (done.code, done.out.strip()) == (3, id_)
+    intent = submissions(clipmart, service)[0]["submission_id"]
+    assert f"clipmart track {service} {id_} --intent {intent}" in done.err
 
 
 @contextmanager

@@ -54,38 +54,38 @@ def test_tracked_ids_become_rows_with_their_clips_and_videos(
 
 
 def test_second_sync_asks_for_no_settled_id_and_leaves_the_file_byte_for_byte(
-    sandbox: Sandbox, clipmart: Clipmart
+    sandbox: Sandbox, prepared: Clipmart
 ) -> None:
     """Only the account is asked again; the published file does not change."""
     sandbox.add_job("job_1", clips=2)
     sandbox.add_job("job_2", status="failed", error="no speech found")
     sandbox.add_job("job_3", clips=0)
-    clipmart("track", "klipit", "job_1", "job_2", "job_3")
-    clipmart("sync")
-    before = hashlib.sha256(clipmart.warehouse.read_bytes()).hexdigest()
+    prepared("track", "klipit", "job_1", "job_2", "job_3")
+    prepared("sync")
+    before = hashlib.sha256(prepared.warehouse.read_bytes()).hexdigest()
     sandbox.forget_requests()
 
-    second = clipmart("sync", "--json").json()
+    second = prepared("sync", "--json").json()
 
     assert [request.path for request in sandbox.requests] == ["/account"]
     assert second["published"] is False
     assert second["services"]["klipit"]["due"] == 0
-    assert hashlib.sha256(clipmart.warehouse.read_bytes()).hexdigest() == before
+    assert hashlib.sha256(prepared.warehouse.read_bytes()).hexdigest() == before
 
 
 def test_the_run_log_is_loaded_by_the_next_sync_that_lands(
-    sandbox: Sandbox, clipmart: Clipmart
+    sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
     """`clipmart.sync_runs` holds the runs that had finished before."""
     sandbox.add_job("job_1", clips=2)
-    clipmart("track", "klipit", "job_1")
-    first = clipmart("sync", "--json").json()
-    idle = clipmart("sync", "--json").json()
+    landing_only("track", "klipit", "job_1")
+    first = landing_only("sync", "--json").json()
+    idle = landing_only("sync", "--json").json()
     sandbox.add_job("job_2", clips=1)
-    clipmart("track", "klipit", "job_2")
-    clipmart("sync")
+    landing_only("track", "klipit", "job_2")
+    landing_only("sync")
 
-    runs = clipmart.rows("SELECT run_id, exit_code, rows FROM clipmart.sync_runs ORDER BY rows")
+    runs = landing_only.rows("SELECT run_id, exit_code, rows FROM clipmart.sync_runs ORDER BY rows")
 
     landed = sum(first["services"]["klipit"]["loaded"].values())
     assert [run[0] for run in runs[:1]] == [idle["run_id"]]
@@ -93,42 +93,44 @@ def test_the_run_log_is_loaded_by_the_next_sync_that_lands(
 
 
 def test_an_empty_answer_removes_clips_and_a_new_one_replaces_them(
-    sandbox: Sandbox, clipmart: Clipmart
+    sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
     """What the latest read of a job's clips does not hold is gone."""
     sandbox.add_job("job_1", clips=[{"id": "a"}, {"id": "b"}])
     sandbox.add_job("job_2", clips=[{"id": "c"}])
-    clipmart("track", "klipit", "job_1", "job_2")
-    clipmart("sync")
+    landing_only("track", "klipit", "job_1", "job_2")
+    landing_only("sync")
     sandbox.set_clips("job_1", [{"id": "b"}, {"id": "d"}])
     sandbox.set_clips("job_2", [])
 
-    clipmart("sync", "--refresh", "job_1", "--refresh", "job_2")
+    landing_only("sync", "--refresh", "job_1", "--refresh", "job_2")
 
-    assert clipmart.rows("SELECT id FROM klipit.clips ORDER BY id") == [("b",), ("d",)]
-    assert clipmart.rows("SELECT job_id, clips FROM klipit.clip_reads ORDER BY job_id") == [
+    assert landing_only.rows("SELECT id FROM klipit.clips ORDER BY id") == [("b",), ("d",)]
+    assert landing_only.rows("SELECT job_id, clips FROM klipit.clip_reads ORDER BY job_id") == [
         ("job_1", 2),
         ("job_2", 0),
     ]
 
 
-def test_observations_are_noted_when_a_status_changes(sandbox: Sandbox, clipmart: Clipmart) -> None:
+def test_observations_are_noted_when_a_status_changes(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
     """Three looks at two statuses are two observations."""
     sandbox.add_job("job_1", status="queued", created_at="2026-04-08T12:00:00Z")
-    clipmart("track", "klipit", "job_1")
+    landing_only("track", "klipit", "job_1")
     for minute, status in ((0, "queued"), (1, "queued"), (2, "clipping")):
         sandbox.clock.set(f"2026-04-08T12:0{minute}:00Z")
-        clipmart.at(f"2026-04-08T12:0{minute}:00Z")
+        landing_only.at(f"2026-04-08T12:0{minute}:00Z")
         sandbox.update_job("job_1", status=status)
-        assert clipmart("sync").code == 0
+        assert landing_only("sync").code == 0
 
-    assert clipmart.rows(
+    assert landing_only.rows(
         "SELECT status, observed_at::VARCHAR FROM klipit.job_observations ORDER BY observed_at"
     ) == [("queued", "2026-04-08 12:00:00+00"), ("clipping", "2026-04-08 12:02:00+00")]
 
 
 def test_a_balance_lands_when_it_changes_and_once_a_day(
-    sandbox: Sandbox, clipmart: Clipmart
+    sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
     """Same day and balance: one snapshot. A change or a new day: another."""
     for instant, balance in (
@@ -138,11 +140,11 @@ def test_a_balance_lands_when_it_changes_and_once_a_day(
         ("2026-04-09T00:00:00Z", 49.5),
     ):
         sandbox.clock.set(instant)
-        clipmart.at(instant)
+        landing_only.at(instant)
         sandbox.balance = balance
-        clipmart("sync")
+        landing_only("sync")
 
-    assert clipmart.rows(
+    assert landing_only.rows(
         "SELECT observed_at::VARCHAR, balance, origin FROM klipit.account_snapshots ORDER BY 1"
     ) == [
         ("2026-04-08 12:00:00+00", 50.0, "api"),
@@ -152,26 +154,26 @@ def test_a_balance_lands_when_it_changes_and_once_a_day(
 
 
 def test_one_service_without_a_key_leaves_its_tables_empty_but_there(
-    sandbox: Sandbox, clipmart: Clipmart
+    sandbox: Sandbox, prepared: Clipmart
 ) -> None:
     """With Klipit alone every Clipus table and report exists."""
-    del clipmart.environ["CLIPUS_API_KEY"]
+    del prepared.environ["CLIPUS_API_KEY"]
     sandbox.add_job("job_1", clips=1)
-    clipmart("track", "klipit", "job_1")
+    prepared("track", "klipit", "job_1")
 
-    assert clipmart("sync").code == 0
-    assert clipmart.rows("clipus.videos") == []
-    assert clipmart.rows("reports.video_readiness") == []
+    assert prepared("sync").code == 0
+    assert prepared.rows("clipus.videos") == []
+    assert prepared.rows("reports.video_readiness") == []
 
 
-def test_tracked_metadata_reaches_the_report(sandbox: Sandbox, clipmart: Clipmart) -> None:
+def test_tracked_metadata_reaches_the_report(sandbox: Sandbox, prepared: Clipmart) -> None:
     """The show is known from the import alone; a later import adds the guest."""
     sandbox.add_job("job_1", clips=1)
-    clipmart("track", "klipit", "--from", "-", stdin="job_id,show_name\njob_1,Über Ton\n")
-    clipmart("sync")
-    clipmart("track", "klipit", "--from", "-", stdin="\ufeffjob_id,guest_name\njob_1,Ana\n")
-    clipmart("sync")
+    prepared("track", "klipit", "--from", "-", stdin="job_id,show_name\njob_1,Über Ton\n")
+    prepared("sync")
+    prepared("track", "klipit", "--from", "-", stdin="\ufeffjob_id,guest_name\njob_1,Ana\n")
+    prepared("sync")
 
-    assert clipmart.rows("SELECT show_name, guest_name FROM reports.shareability") == [
+    assert prepared.rows("SELECT show_name, guest_name FROM reports.shareability") == [
         ("Über Ton", "Ana")
     ]

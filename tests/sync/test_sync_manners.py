@@ -12,18 +12,18 @@ from sandbox import Fault, Sandbox, running
 from tests.conftest import NOW, Clipmart
 
 
-def test_a_second_sync_ends_at_once_naming_the_first(sandbox: Sandbox, clipmart: Clipmart) -> None:
+def test_a_second_sync_ends_at_once_naming_the_first(sandbox: Sandbox, prepared: Clipmart) -> None:
     """Exit 75 with the holder's process and start; a killed holder's lock is free again."""
     sandbox.add_job("job_1", clips=0)
-    clipmart("track", "klipit", "job_1")
+    prepared("track", "klipit", "job_1")
     sandbox.faults.plan([Fault("trickle", "/jobs/*", seconds=3.0)])
-    holder = clipmart.start("sync")
+    holder = prepared.start("sync")
     try:
         while not sandbox.asked("GET", "/jobs/job_1"):
             assert holder.poll() is None
             time.sleep(0.01)
         began = time.monotonic()
-        second = clipmart("sync")
+        second = prepared("sync")
         assert time.monotonic() - began < 2
     finally:
         holder.kill()
@@ -32,19 +32,19 @@ def test_a_second_sync_ends_at_once_naming_the_first(sandbox: Sandbox, clipmart:
     assert second.code == 75
     assert str(holder.pid) in second.err and "2026-04-08" in second.err
     sandbox.faults.clear()
-    assert clipmart("sync").code == 0
+    assert prepared("sync").code == 0
 
 
 def test_sigterm_loads_the_chunk_in_hand_and_ends_with_75(
-    sandbox: Sandbox, clipmart: Clipmart
+    sandbox: Sandbox, prepared: Clipmart
 ) -> None:
     """What was fetched before the signal is published; what was not stays due."""
     for number in range(30):
         sandbox.add_job(f"job_{number:02}", clips=0)
-    clipmart("track", "klipit", *(f"job_{number:02}" for number in range(30)))
+    prepared("track", "klipit", *(f"job_{number:02}" for number in range(30)))
     # Three of the four workers wait for an answer that does not come within this test.
     sandbox.faults.plan([Fault("trickle", "/jobs/job_0[0-2]", seconds=5.0, times=None)])
-    process = clipmart.start("sync", "--json")
+    process = prepared.start("sync", "--json")
     while sandbox.asked("GET", "/jobs/*", status=200) < 15:
         assert process.poll() is None
         time.sleep(0.01)
@@ -53,7 +53,7 @@ def test_sigterm_loads_the_chunk_in_hand_and_ends_with_75(
 
     assert process.returncode == 75, err
     assert "Traceback" not in err
-    (published,) = clipmart.rows("SELECT count(*) FROM klipit.jobs")[0]
+    (published,) = prepared.rows("SELECT count(*) FROM klipit.jobs")[0]
     assert 1 <= published < 30
 
 
@@ -109,11 +109,11 @@ def test_the_documented_limits_are_reached_without_one_refusal(
         for id_ in ids:
             sandbox.add_job(id_, clips=1)
         clipmart = clipmarts[0]
-        clipmart("track", "klipit", *ids)
-        done = clipmart("sync", "--json").json()["services"]["klipit"]
+        prepared("track", "klipit", *ids)
+        done = prepared("sync", "--json").json()["services"]["klipit"]
         if processes == 2:
             # A successive process shares the first one's slots through the ledger.
-            done = clipmart("sync", *(w for id_ in ids[:61] for w in ("--refresh", id_)), "--json")
+            done = prepared("sync", *(w for id_ in ids[:61] for w in ("--refresh", id_)), "--json")
             done = done.json()["services"]["klipit"]
 
     assert done["refused"] == 0

@@ -113,14 +113,14 @@ def test_an_api_that_is_down_stops_after_a_few_ids_and_the_rest_stays_due(
     assert landing_only.rows("SELECT count(*) FROM klipit.jobs") == [(30,)]
 
 
-def test_an_unwritable_data_folder_is_named(landing_only: Clipmart) -> None:
+def test_an_unwritable_data_folder_is_named(clipmart: Clipmart) -> None:
     """A file stands where the data folder should be."""
-    landing_only.data_dir.write_text("not a folder")
+    clipmart.data_dir.write_text("not a folder")
 
-    done = landing_only("sync")
+    done = clipmart("sync")
 
     assert done.code == 3
-    assert str(landing_only.data_dir) in done.err
+    assert str(clipmart.data_dir) in done.err
     assert "Traceback" not in done.err
 
 
@@ -147,31 +147,31 @@ def test_reading_before_anything_is_published_names_the_place_and_the_command(
     ],
 )
 def test_an_id_that_cannot_be_one_is_refused_naming_the_line(
-    clipmart: Clipmart, service: str, id_: str, why: str
+    prepared: Clipmart, service: str, id_: str, why: str
 ) -> None:
     """The good one beside it is kept; exit 1."""
     good = "job_good" if service == "klipit" else "c-good"
-    done = clipmart("track", service, "--from", "-", stdin=f"{good}\n{id_}\n")
+    done = prepared("track", service, "--from", "-", stdin=f"{good}\n{id_}\n")
 
     assert done.code == 1
     assert "line 2" in done.err and why in done.err
-    assert clipmart("ids", service).out.splitlines()[1:] == [
+    assert prepared("ids", service).out.splitlines()[1:] == [
         good + "," * (6 if service == "klipit" else 4)
     ]
 
 
-def test_ids_is_a_backup_that_track_reads_back(clipmart: Clipmart, tmp_path: object) -> None:
+def test_ids_is_a_backup_that_track_reads_back(prepared: Clipmart, tmp_path: object) -> None:
     """Known ids with their metadata survive the loss of the data folder."""
     csv = (
         "job_id,show_name,guest_name,description,platforms,source_url,submitted_at\n"
         'job_1,"Ton, Bild",Ana,"two\nlines",tiktok;reels,https://e.example/1,2026-04-01T10:00:00\n'
         "job_2,,,,,,\n"
     )
-    clipmart("track", "klipit", "--from", "-", stdin=csv)
-    backup = clipmart("ids", "klipit").out
-    (clipmart.data_dir / "state" / "ledger.sqlite").unlink()
+    prepared("track", "klipit", "--from", "-", stdin=csv)
+    backup = prepared("ids", "klipit").out
+    (prepared.data_dir / "state" / "ledger.sqlite").unlink()
 
-    clipmart("track", "klipit", "--from", "-", stdin=backup)
+    prepared("track", "klipit", "--from", "-", stdin=backup)
 
-    assert clipmart("ids", "klipit").out == backup
+    assert prepared("ids", "klipit").out == backup
     assert "2026-04-01T10:00:00+00:00" in backup and "tiktok;reels" in backup
