@@ -30,7 +30,8 @@ from .reports import MAIN, read_report, render
 from .settings import Settings
 from .submission import clipus_request, klipit_request
 from .submit import submit
-from .sync import SyncResult, sync
+from .result import SyncResult
+from .sync import sync
 from .warehouse import open_published
 
 SEED = 1

@@ -44,12 +44,19 @@ class Fetch:
     _failures_in_a_row: int = 0
     _unproven_asked: int = 0
     _strangers: list[Any] = field(default_factory=list)
+    _queues: tuple[deque[Due], ...] = ()
+
+    @property
+    def waiting(self) -> list[Due]:
+        """Ids not yet taken up by a worker."""
+        return [item for queue in self._queues for item in queue]
 
     async def run(self) -> None:
         """Ask until nothing is due; an error that stops the service ends in `error`."""
         # Clip reads have a quota of their own: they must not queue behind polls.
         polls = deque(item for item in self.due if item.poll)
         others = deque(item for item in self.due if not item.poll)
+        self._queues = (polls, others)
         self._news = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as workers:

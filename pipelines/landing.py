@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,11 @@ class Landing:
         if len(id_columns) == 1:
             return dict(rows)
         return {tuple(row[:-1]): row[-1] for row in rows}
+
+    def last_run(self) -> datetime | None:
+        """When the latest landed run finished (UTC)."""
+        row = self.connection.execute("SELECT max(finished_at) FROM clipmart.sync_runs").fetchone()
+        return row[0].astimezone(UTC) if row and row[0] else None
 
     def latest(self, table: str, columns: tuple[str, ...], where: str = "true") -> Row | None:
         """The row of the latest observed_at."""

@@ -162,12 +162,14 @@ class Ledger:
             (finished_at.isoformat(), result["exit_code"], json.dumps(result), run_id),
         )
 
-    def runs(self, limit: int = -1) -> list[dict[str, Any]]:
+    def runs(self, limit: int = -1, finished_since: datetime | None = None) -> list[dict[str, Any]]:
         """Runs, the latest first: run_id, started_at, finished_at, exit_code, result."""
+        since = finished_since.isoformat() if finished_since else ""
         rows = self.connection.execute(
             """SELECT run_id, started_at, finished_at, exit_code, result FROM runs
+               WHERE COALESCE(finished_at, '9') >= ?
                ORDER BY started_at DESC, rowid DESC LIMIT ?""",
-            (limit,),
+            (since, limit),
         )
         return [
             {

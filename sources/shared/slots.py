@@ -107,9 +107,10 @@ class RateSlots:
             if wait > 0:
                 return 0, wait
             taken, unanswered, oldest = db.execute(
-                """SELECT count(*), count(*) FILTER (WHERE NOT answered), min(answered_at)
+                """SELECT count(*), count(*) FILTER (WHERE NOT answered AND answered_at > ?),
+                          min(answered_at)
                    FROM rate_slots WHERE bucket = ?""",
-                (bucket.name,),
+                (now, bucket.name),
             ).fetchone()
             limit = self.limit(bucket)
             if limit is None:
@@ -149,6 +150,14 @@ class RateSlots:
                SET not_before = max(not_before, excluded.not_before)""",
             (bucket.name, self._clock() + seconds),
         )
+
+    def in_use(self, bucket: Bucket) -> int:
+        """Slots that are taken and not free again."""
+        (taken,) = self._connection.execute(
+            "SELECT count(*) FROM rate_slots WHERE bucket = ? AND answered_at > ?",
+            (bucket.name, self._clock() - self.minute_seconds),
+        ).fetchone()
+        return int(taken)
 
     def limit(self, bucket: Bucket) -> int | None:
         """Requests a minute, documented or learnt; None while unknown."""

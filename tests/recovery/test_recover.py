@@ -23,7 +23,7 @@ def synced(sandbox: Sandbox, prepared: Clipmart) -> Clipmart:
     prepared("track", "klipit", "--from", "-", stdin="job_id,show_name\njob_1,Ton\njob_2,\njob_3,")
     prepared("sync")
     sandbox.forget_requests()
-    return clipmart
+    return prepared
 
 
 def content(prepared: Clipmart) -> dict[str, Counter[tuple[str, ...]]]:

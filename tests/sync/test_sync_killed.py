@@ -50,34 +50,34 @@ def fill(sandbox: Sandbox) -> None:
         sandbox.add_campaign(f"c-{number:02}", status="rendering", videos=videos)
 
 
-def track(prepared: Clipmart) -> None:
-    prepared("track", "klipit", *(f"job_{number:03}" for number in range(JOBS)))
-    prepared("track", "clipus", *(f"c-{number:02}" for number in range(CAMPAIGNS)))
+def track(clipmart: Clipmart) -> None:
+    clipmart("track", "klipit", *(f"job_{number:03}" for number in range(JOBS)))
+    clipmart("track", "clipus", *(f"c-{number:02}" for number in range(CAMPAIGNS)))
 
 
-def start(prepared: Clipmart) -> subprocess.Popen[bytes]:
+def start(clipmart: Clipmart) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", SMALL_CHUNKS],
-        cwd=prepared.folder,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(prepared.folder), **prepared.environ},
+        cwd=clipmart.folder,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(clipmart.folder), **clipmart.environ},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
 
 
-def content(prepared: Clipmart) -> dict[str, Counter[tuple[str, ...]]]:
+def content(clipmart: Clipmart) -> dict[str, Counter[tuple[str, ...]]]:
     return {
-        table: Counter(tuple(map(str, row)) for row in prepared.rows(table)) for table in COMPARED
+        table: Counter(tuple(map(str, row)) for row in clipmart.rows(table)) for table in COMPARED
     }
 
 
 def kill_at_random(
-    prepared: Clipmart, sandbox: Sandbox, dice: random.Random, *, lose_dlt: bool
+    clipmart: Clipmart, sandbox: Sandbox, dice: random.Random, *, lose_dlt: bool
 ) -> int:
     """Kill one sync at a random request and a random moment after it; returns its requests."""
     before = len(sandbox.requests)
     after_requests, then_wait = dice.randint(0, 2 * JOBS), dice.uniform(0, 1.5)
-    process = start(prepared)
+    process = start(clipmart)
     deadline = time.monotonic() + 20
     while (
         len(sandbox.requests) - before < after_requests
@@ -91,26 +91,26 @@ def kill_at_random(
         process.kill()
         process.wait()
     if lose_dlt:
-        shutil.rmtree(prepared.data_dir / "state" / "dlt", ignore_errors=True)
+        shutil.rmtree(clipmart.data_dir / "state" / "dlt", ignore_errors=True)
     return len(sandbox.requests) - before
 
 
-def prove(prepared: Clipmart, sandbox: Sandbox, folder: Path, kills: int, seed: int) -> None:
+def prove(clipmart: Clipmart, sandbox: Sandbox, folder: Path, kills: int, seed: int) -> None:
     fill(sandbox)
-    whole = Clipmart(folder / "whole", dict(prepared.environ))
+    whole = Clipmart(folder / "whole", dict(clipmart.environ))
     whole.folder.mkdir()
     track(whole)
     whole("sync")
     needed = len(sandbox.requests)
 
-    track(prepared)
+    track(clipmart)
     dice = random.Random(seed)
     for number in range(kills):
         kill_at_random(clipmart, sandbox, dice, lose_dlt=number % 4 == 3)
-    last = start(prepared)
+    last = start(clipmart)
     assert last.wait(60) in (0, 1)
 
-    assert content(prepared) == content(whole)
+    assert content(clipmart) == content(whole)
     # Each kill may cost one chunk: its ids' polls and clip reads, and the account's.
     assert len(sandbox.requests) - needed <= needed + (kills + 1) * (2 * CHUNK + 10)
 

@@ -109,11 +109,11 @@ def test_the_documented_limits_are_reached_without_one_refusal(
         for id_ in ids:
             sandbox.add_job(id_, clips=1)
         clipmart = clipmarts[0]
-        prepared("track", "klipit", *ids)
-        done = prepared("sync", "--json").json()["services"]["klipit"]
+        clipmart("track", "klipit", *ids)
+        done = clipmart("sync", "--json").json()["services"]["klipit"]
         if processes == 2:
             # A successive process shares the first one's slots through the ledger.
-            done = prepared("sync", *(w for id_ in ids[:61] for w in ("--refresh", id_)), "--json")
+            done = clipmart("sync", *(w for id_ in ids[:61] for w in ("--refresh", id_)), "--json")
             done = done.json()["services"]["klipit"]
 
     assert done["refused"] == 0

@@ -1,0 +1,1 @@
+"""What is fast, and the proof: whole processes, measured from outside, beside what they rival."""

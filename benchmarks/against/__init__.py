@@ -1,0 +1,1 @@
+"""What clipmart is measured against: programs of their own, that do the same work."""

@@ -1,0 +1,180 @@
+"""Measures whole processes from outside, and the sandbox that answers them.
+
+This process stays small: on Linux a child's peak memory begins at its parent's.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from sandbox.remote import Remote
+
+NOW = "2026-04-08T12:00:00Z"
+KEY = "klipit_sk_sandbox"
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB here
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process from its start to its end, and what the sandbox saw of it."""
+
+    wall: float
+    cpu: float
+    """Seconds, user and system, its own children included."""
+    peak_mib: float
+    requests: int = 0
+    refused: int = 0
+    first_to_last: float = 0.0
+    """Seconds between its first request's arrival and its last one's."""
+    sandbox_cpu: float = 0.0
+    """Seconds that the sandbox worked meanwhile."""
+
+
+Subject = Callable[[], Run]
+Rounds = Mapping[str, list[Run]]
+
+
+@dataclass
+class Target:
+    """A number beside what it should be."""
+
+    what: str
+    value: float
+    limit: float
+    unit: str
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+
+@dataclass
+class Result:
+    """What one benchmark measured."""
+
+    title: str
+    rounds: Rounds
+    targets: list[Target]
+    remarks: list[str] = field(default_factory=list)
+
+
+class Service:
+    """A sandbox in a process of its own, whose CPU seconds can be told."""
+
+    def __init__(self, remote: Remote, pid: int) -> None:
+        self.remote = remote
+        self._pid = pid
+
+    def cpu(self) -> float:
+        """CPU seconds so far; 0 where the system does not tell (it is Linux that does)."""
+        try:
+            told = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+
+    def add_jobs(self, ids: list[str]) -> None:
+        """Complete jobs with 1 to 10 clips, 5.5 on the average."""
+        self.remote.call(
+            [("add_job", (id_,), {"clips": 1 + place % 10}) for place, id_ in enumerate(ids)]
+        )
+
+
+@contextmanager
+def served(minute_seconds: float) -> Iterator[Service]:
+    """Serve both APIs at NOW, with limits by a minute of this length; 0: none."""
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--now", NOW]
+    command += ["--minute-seconds", str(minute_seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            for line in process.stdout or ():
+                if line.startswith("export CLIPUS_BASE_URL="):
+                    url = line.split("=", 1)[1].strip().removesuffix("/clipus")
+                    yield Service(Remote(url), process.pid)
+                    break
+            else:
+                raise RuntimeError("The sandbox did not start; its own words are above.")
+        finally:
+            process.terminate()
+
+
+def clipmart(data: Path, service: Service, minute_seconds: float, *arguments: str) -> Run:
+    """Run clipmart on a data folder."""
+    return measured(
+        [sys.executable, "-m", "pipelines", *arguments],
+        service,
+        CLIPMART_DATA_DIR=str(data),
+        CLIPMART_MINUTE_SECONDS=str(minute_seconds),
+        CLIPMART_NOW=NOW,
+        KLIPIT_BASE_URL=service.remote.klipit_url,
+        KLIPIT_API_KEY=KEY,
+    )
+
+
+def rival(name: str, service: Service, ids: Path) -> Run:
+    """Run a program of `against` in a folder of its own."""
+    program = Path(__file__).parent / "against" / f"{name}.py"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(program), service.remote.klipit_url, KEY, str(ids), folder]
+        return measured(command, service, RUNTIME__DLTHUB_TELEMETRY="false")
+
+
+def measured(command: list[str], service: Service | None = None, **environ: str) -> Run:
+    """Run a program to its end; where it fails, its own words and RuntimeError."""
+    ours = ("CLIPMART_", "KLIPIT_", "CLIPUS_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    if service:
+        service.remote.forget_requests()
+    busy = service.cpu() if service else 0.0
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=folder, env={**clean, **environ}, stdout=said, stderr=said
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{' '.join(command)}: {said.read().decode()}")
+    busy = service.cpu() - busy if service else 0.0
+    seen: list[dict[str, Any]] = service.remote.read("requests") if service else []
+    return Run(
+        wall=wall,
+        cpu=used.ru_utime + used.ru_stime,
+        peak_mib=used.ru_maxrss * _RSS_UNIT / 2**20,
+        requests=len(seen),
+        refused=sum(arrival["status"] == 429 for arrival in seen),
+        first_to_last=seen[-1]["monotonic"] - seen[0]["monotonic"] if seen else 0.0,
+        sandbox_cpu=busy,
+    )
+
+
+def alternate(subjects: Mapping[str, Subject], rounds: int) -> Rounds:
+    """Run every subject once a round, in turn, so that a slow spell strikes all of them."""
+    runs: dict[str, list[Run]] = {name: [] for name in subjects}
+    for _ in range(rounds):
+        for name, subject in subjects.items():
+            runs[name].append(subject())
+    return runs
+
+
+def typical(runs: list[Run], of: Callable[[Run], float] = lambda run: run.wall) -> float:
+    """The median of what is measured."""
+    return median(map(of, runs))
+
+
+def ratio(above: list[Run], below: list[Run]) -> float:
+    """How many times as long one takes as the other: the median of the rounds' ratios."""
+    return median(a.wall / b.wall for a, b in zip(above, below, strict=True))

@@ -1,0 +1,66 @@
+"""How long it takes: known ids and known limits give a true answer.
+
+Requests go out as soon as a slot is free, so n requests under a limit of L a minute of which u are
+in use need a wait of ceil((n - (L - u)) / L) rate minutes; the requests' own time hides in them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sources.clipus.settings import requests_bucket
+from sources.klipit.settings import clips_bucket, polls_bucket
+from sources.shared.slots import Bucket, RateSlots, fingerprint
+
+from .worklist import Due
+
+
+@dataclass(frozen=True)
+class Need:
+    """Requests that one bucket is still to send."""
+
+    bucket: Bucket
+    requests: int
+
+
+def needs(service: str, key: str, due: Iterable[Due]) -> list[Need]:
+    """What a service's due ids need at most: each polled job is counted with a clip read."""
+    items = list(due)
+    name = fingerprint(key)
+    if service == "clipus":
+        return [Need(requests_bucket(name), len(items))]
+    return [
+        Need(polls_bucket(name), sum(item.poll for item in items)),
+        Need(clips_bucket(name), len(items)),
+    ]
+
+
+def seconds_needed(slots: RateSlots, wanted: Iterable[Need]) -> float | None:
+    """Seconds until the last request can be sent; None while a limit is not known.
+
+    Buckets are spent side by side, so the slowest decides.
+    """
+    waits = [0.0]
+    for need in wanted:
+        limit = slots.limit(need.bucket)
+        if need.requests == 0 or slots.minute_seconds == 0:
+            continue
+        if limit is None:
+            return None
+        beyond = need.requests - max(limit - slots.in_use(need.bucket), 0)
+        waits.append(max(math.ceil(beyond / limit), 0) * slots.minute_seconds)
+    return max(waits)
+
+
+def in_words(seconds: float | None) -> str:
+    """A duration as a person says it: 'at once', '40 s', '12 min', '2 h 47 min'."""
+    if seconds is None:
+        return "unknown until the first answer tells the limit"
+    if seconds < 1:
+        return "at once"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

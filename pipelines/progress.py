@@ -1,0 +1,74 @@
+"""Progress of a running sync: bars on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from .eta import in_words
+
+TERMINAL_SECONDS = 0.5
+PLAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far one service is; `eta_seconds` is None while its limit is unknown."""
+
+    service: str
+    done: int
+    due: int
+    eta_seconds: float | None
+
+    def words(self) -> str:
+        return f"{self.service}: {self.done} of {self.due}, ready in {in_words(self.eta_seconds)}"
+
+
+class Progress:
+    """Shows steps on a stream; `every_seconds` says how often it is worth the while."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._bars: Any = None
+        self._tasks: dict[str, Any] = {}
+        self.every_seconds = TERMINAL_SECONDS if self._stream.isatty() else PLAIN_SECONDS
+
+    def show(self, steps: Sequence[Step]) -> None:
+        if not self._stream.isatty():
+            for step in steps:
+                if step.done < step.due:
+                    self._stream.write(step.words() + "\n")
+            self._stream.flush()
+            return
+        bars = self._started()
+        for step in steps:
+            if step.service not in self._tasks:
+                self._tasks[step.service] = bars.add_task(step.service, total=step.due, eta="")
+            bars.update(
+                self._tasks[step.service],
+                completed=step.done,
+                eta="done" if step.done >= step.due else in_words(step.eta_seconds),
+            )
+
+    def close(self) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def _started(self) -> Any:
+        if self._bars is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+            from rich.progress import Progress as Bars
+
+            self._bars = Bars(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[eta]}"),
+                console=Console(file=self._stream),
+                transient=True,
+            )
+            self._bars.start()
+        return self._bars

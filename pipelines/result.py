@@ -1,0 +1,123 @@
+"""What a sync did: the keys of `sync --json`, its lines, its exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sources.shared.errors import ClipmartError
+
+from .eta import in_words
+
+
+@dataclass
+class ServiceResult:
+    """What a sync did for one service; the keys of `sync --json`."""
+
+    known: int = 0
+    due: int = 0
+    asked: int = 0
+    loaded: Counter[str] = field(default_factory=Counter)
+    rejected: int = 0
+    remaining: int = 0
+    eta_seconds: float | None = None
+    """Seconds until the last of the due ids can be asked, as reckoned at the start."""
+    requests: int = 0
+    refused: int = 0
+    error: str | None = None
+    exit_code: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, rows: Mapping[str, int], rejected: int) -> None:
+        """Count one loaded chunk."""
+        self.loaded.update(rows)
+        self.rejected += rejected
+        if rejected:
+            self.exit_code = worst((self.exit_code, 1))
+
+    def fail(self, error: ClipmartError) -> None:
+        self.error = self.error or str(error)
+        self.exit_code = worst((self.exit_code, error.exit_code))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "known": self.known,
+            "due": self.due,
+            "asked": self.asked,
+            "loaded": dict(self.loaded),
+            "rejected": self.rejected,
+            "remaining": self.remaining,
+            "eta_seconds": self.eta_seconds,
+            "requests": self.requests,
+            "refused": self.refused,
+            "error": self.error,
+        }
+
+
+@dataclass
+class SyncResult:
+    run_id: str
+    started_at: datetime
+    data_dir: str
+    services: dict[str, ServiceResult] = field(default_factory=dict)
+    finished_at: datetime | None = None
+    published: bool = False
+    exit_code: int = 0
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "started_at": _z(self.started_at),
+            "finished_at": _z(self.finished_at) if self.finished_at else None,
+            "exit_code": self.exit_code,
+            "data_dir": self.data_dir,
+            "published": self.published,
+            "error": self.error,
+            "services": {name: service.as_json() for name, service in self.services.items()},
+        }
+
+    def lines(self, *, dry_run: bool) -> list[str]:
+        """A line a service and one for publishing."""
+        told = []
+        for name, s in self.services.items():
+            if dry_run:
+                told.append(
+                    f"{name}: {s.known} known, {s.due} due, asked for in {in_words(s.eta_seconds)}"
+                )
+                continue
+            loaded = ", ".join(f"{count} {table}" for table, count in s.loaded.items() if count)
+            told.append(
+                f"{name}: {s.known} known, {s.due} due, {s.asked} asked; loaded "
+                f"{loaded or 'nothing'}; {s.rejected} rejected, {s.remaining} remaining; "
+                f"{s.requests} requests, {s.refused} refused"
+            )
+            told += [f"{name}: {note}" for note in s.notes]
+            if s.rejected:
+                told.append(f"{name}: `clipmart rejected` tells what was rejected, and why")
+        if not dry_run:
+            if self.published:
+                told.append(f"published {self.data_dir}/warehouse.duckdb")
+            elif self.error:
+                told.append("not published: the file stays as it is")
+            else:
+                told.append("nothing changed: the published file stays as it is")
+        return told
+
+    def problems(self) -> list[str]:
+        """What went wrong, each a message with its remedy."""
+        found = [self.error] if self.error else []
+        return found + [s.error for s in self.services.values() if s.error]
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Of several outcomes the first in the order 3, 75, 1, 2, 0."""
+    found = set(codes)
+    return next(code for code in (3, 75, 1, 2, 0) if code in found | {0})
+
+
+def _z(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

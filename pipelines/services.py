@@ -1,0 +1,244 @@
+"""Both services side by side in one asyncio loop, until done, stopped or out of time."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import httpx
+
+from sources.clipus.client import ClipusClient
+from sources.clipus.settings import PLAN_OBSERVATIONS
+from sources.klipit.client import KlipitClient
+from sources.klipit.settings import ACCOUNT_SNAPSHOTS
+from sources.shared.batches import http_client
+from sources.shared.errors import ClipmartError, FixConfiguration
+from sources.shared.http import Api
+from sources.shared.slots import fingerprint
+
+from .eta import needs, seconds_needed
+from .fetch import Fetch
+from .ledger import Ledger
+from .progress import Progress, Step
+from .result import ServiceResult
+from .settings import Settings
+from .worklist import Due, Worklist
+from .writer import CHUNK_IDS, Snapshot, Writer
+
+
+class Services:
+    """Asks for every due id of the wanted services and hands the answers to the writer.
+
+    Args:
+        counts: service → what is counted of it.
+        deadline: when to end, on the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        writer: Writer,
+        counts: Mapping[str, ServiceResult],
+        deadline: float | None,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._slots = ledger.slots(settings.minute_seconds)
+        self._writer = writer
+        self._counts = counts
+        self._deadline = deadline
+        self._room = asyncio.Semaphore(CHUNK_IDS)
+        self._fetches: dict[str, Fetch] = {}
+        self.stopped_by_signal = False
+
+    async def run(self, worklists: Mapping[str, Worklist]) -> None:
+        loop = asyncio.get_running_loop()
+
+        def make_room(ids: int) -> None:
+            # After a stop the loop may be gone, and nobody waits.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._make_room, ids)
+
+        self._writer.on_loaded = make_room
+        async with http_client() as client:
+            fetches = [
+                asyncio.create_task(self._fetch(name, todo, client))
+                for name, todo in worklists.items()
+            ]
+            progress = asyncio.create_task(self._show_progress())
+            with _on_signals(loop, lambda: self._stop(fetches)):
+                if self._deadline is not None:
+                    left = max(self._deadline - time.monotonic(), 0.0)
+                    loop.call_later(left, _cancel, fetches)
+                outcomes = await asyncio.gather(*fetches, return_exceptions=True)
+            progress.cancel()
+            await asyncio.gather(progress, return_exceptions=True)
+        for outcome in outcomes:
+            if outcome is not None and not isinstance(outcome, asyncio.CancelledError):
+                raise outcome
+
+    async def _fetch(self, name: str, todo: Worklist, client: httpx.AsyncClient) -> None:
+        count = self._counts[name]
+        key = self._settings.api_key(name) or ""
+        proof = f"{name}/{fingerprint(key)}"
+        api = Api(
+            name=name.capitalize(),
+            base_url=getattr(self._settings, f"{name}_base_url"),
+            key=key,
+            key_variable=f"{name.upper()}_API_KEY",
+            slots=self._slots,
+            client=client,
+            deadline=self._deadline,
+        )
+        reader = _Klipit(api, self._settings) if name == "klipit" else _Clipus(api, self._settings)
+        fetch = self._fetches[name] = Fetch(
+            service=name,
+            due=todo.due,
+            read=reader.read,
+            emit=lambda read: self._emit(name, read),
+            proven=self._ledger.is_proven(proof),
+            prove=lambda: self._ledger.prove(proof, self._settings.now()),
+        )
+        try:
+            count.notes += await reader.begin()
+            await fetch.run()
+            if fetch.error is not None:
+                count.fail(fetch.error)
+            elif fetch.failed:
+                count.fail(_Incomplete(fetch.failed))
+        except ClipmartError as error:
+            count.fail(error)
+        finally:
+            for snapshot in reader.snapshots():
+                self._writer.add(name, snapshot)
+            count.asked = fetch.asked
+            count.remaining = count.due - fetch.done
+            count.requests = api.tally.requests
+            count.refused = api.tally.refused
+
+    async def _emit(self, name: str, read: Any) -> None:
+        await self._room.acquire()
+        if self._writer.failed:
+            raise _NoWriter
+        self._writer.add(name, read)
+
+    def _make_room(self, ids: int) -> None:
+        for _ in range(min(ids, CHUNK_IDS)):
+            self._room.release()
+
+    def _stop(self, fetches: list[asyncio.Task[None]]) -> None:
+        self.stopped_by_signal = True
+        _cancel(fetches)
+
+    async def _show_progress(self) -> None:
+        progress = Progress()
+        try:
+            while True:
+                await asyncio.sleep(progress.every_seconds)
+                steps = [
+                    Step(
+                        name,
+                        fetch.done,
+                        len(fetch.due),
+                        seconds_needed(
+                            self._slots,
+                            needs(name, self._settings.api_key(name) or "", fetch.waiting),
+                        ),
+                    )
+                    for name, fetch in self._fetches.items()
+                    if fetch.due
+                ]
+                progress.show(steps)
+                self._ledger.note("progress", [vars(step) for step in steps])
+        finally:
+            progress.close()
+
+
+class _Klipit:
+    """Reads jobs; begins with the account's balance."""
+
+    def __init__(self, api: Api, settings: Settings) -> None:
+        self._client = KlipitClient(api, settings.now)
+        self._settings = settings
+        self._snapshots: list[Snapshot] = []
+
+    async def begin(self) -> list[str]:
+        """Ask for the balance; that it is not told is said and no failure."""
+        try:
+            told = await self._client.balance(self._settings.klipit_account_path)
+        except FixConfiguration:
+            raise
+        except ClipmartError as error:
+            return [f"The balance could not be read: {error}"]
+        if told is None:
+            return ["This key or API tells no balance; enter one with `clipmart credits BALANCE`."]
+        balance, at = told
+        row = {"observed_at": at or self._settings.now(), "balance": balance, "origin": "api"}
+        self._snapshots.append(Snapshot(ACCOUNT_SNAPSHOTS, row))
+        return []
+
+    async def read(self, item: Due) -> Any:
+        return await self._client.read(
+            item.id,
+            poll=item.poll,
+            clips_read_at=item.clips_read_at,
+            clips_again=item.refresh,
+        )
+
+    def snapshots(self) -> list[Snapshot]:
+        return self._snapshots
+
+
+class _Clipus:
+    """Reads campaigns; ends with what the answers' headers told of the plan."""
+
+    def __init__(self, api: Api, settings: Settings) -> None:
+        self._client = ClipusClient(api, settings.now)
+
+    async def begin(self) -> list[str]:
+        return []
+
+    async def read(self, item: Due) -> Any:
+        return await self._client.poll(item.id)
+
+    def snapshots(self) -> list[Snapshot]:
+        plan = self._client.plan
+        return [] if plan is None else [Snapshot(PLAN_OBSERVATIONS, plan)]
+
+
+class _NoWriter(ClipmartError):
+    """Loading failed; its own error is told when the writer ends."""
+
+
+class _Incomplete(ClipmartError):
+    """Some ids failed through all their retries."""
+
+    def __init__(self, failed: list[str]) -> None:
+        more = f" So did {len(failed) - 1} more." if len(failed) > 1 else ""
+        super().__init__(f"{failed[0]}{more}")
+
+
+def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+
+
+@contextmanager
+def _on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT end the fetching; what was fetched is still loaded."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    # Only the main thread of a process gets signals.
+    with suppress(ValueError, RuntimeError):
+        for number in numbers:
+            loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        with suppress(ValueError, RuntimeError):
+            for number in numbers:
+                loop.remove_signal_handler(number)
