@@ -11,6 +11,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,10 +28,10 @@ from .inbox import balance_event
 from .ledger import Ledger
 from .lock import sync_lock
 from .reports import MAIN, read_report, render
-from .settings import Settings
-from .submission import clipus_request, klipit_request
-from .submit import submit
 from .result import SyncResult
+from .settings import Settings
+from .submission import Request, clipus_request, klipit_request
+from .submit import submit
 from .sync import sync
 from .warehouse import open_published
 
@@ -68,9 +69,7 @@ def run_demo(settings: Settings) -> None:
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
         world = Sandbox(seed=SEED, now=end - timedelta(days=30), minute_seconds=0)
         with running(world):
-            _say(
-                "A month of podcast episodes and product videos, up to now, on two sandboxed APIs:"
-            )
+            _say("A month of made-up use passes, on both APIs as served by this machine:")
             demo = _Demo(_own_settings(folder, world), world)
             demo.live(end)
             world.clock.set(settings.pinned_now)
@@ -115,15 +114,12 @@ class _Demo:
         )
         if result.exit_code:
             raise DemoFailed(result)
-        landed = {
-            table: count
-            for service in result.services.values()
-            for table, count in service.loaded.items()
-        }
+        landed = sum((service.loaded for service in result.services.values()), Counter[str]())
+        clips = f"{landed['clips']:3} clips, " if both else " " * 11
         _say(
-            f"  {at.now():%a %d %b %H:%M}  {self.episodes:3} episodes, {self.campaigns:3} campaigns "
-            f"submitted; synced {landed.get('clips', 0):3} clips, {landed.get('videos', 0):3} videos"
-            + (", published" if result.published else "")
+            f"  {at.now():%a %d %b %H:%M}  submitted {self.episodes:2} episodes, "
+            f"{self.campaigns:2} campaigns; synced {clips}{landed['videos']:2} videos"
+            + ("; published" if result.published else "")
         )
 
     def note_balance(self, now: datetime) -> None:
@@ -147,16 +143,21 @@ class _Demo:
             description=use.body["description"],
             platforms=use.body["platforms"],
         )
-        if submit(replace(self.settings, pinned_now=now), request).state == "known":
-            self.episodes += 1
+        self.episodes += self._submit(request, now)
 
     def _campaign(self, use: believable.Use, now: datetime) -> None:
         """`clipmart submit clipus`; one is refused, since the month's videos are used up."""
         request = clipus_request(
             url=use.body["url"], languages=use.body["languages"], title=use.body["title"]
         )
-        if submit(replace(self.settings, pinned_now=now), request).state == "known":
-            self.campaigns += 1
+        self.campaigns += self._submit(request, now)
+
+    def _submit(self, request: Request, now: datetime) -> bool:
+        """Whether it was taken."""
+        done = submit(replace(self.settings, pinned_now=now), request)
+        if done.error is not None and done.state == "unknown":
+            raise done.error
+        return done.state == "known"
 
     def _top_up(self, use: believable.Use, now: datetime) -> None:
         """Credits bought; the balance before and after tells how many."""
@@ -188,7 +189,7 @@ def _sync_times(uses: list[believable.Use]) -> Iterator[datetime]:
     """A while after each day's last campaign: that is when videos become ready."""
     last = {use.at.date(): use.at for use in uses if use.service == "clipus"}
     for day, at in last.items():
-        yield at + timedelta(minutes=believable.dice(SEED, "sync", day).randint(15, 90))
+        yield at + timedelta(minutes=believable.dice(SEED, "sync", day).randint(8, 90))
 
 
 @contextmanager
@@ -217,31 +218,35 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _what_next(folder: Path) -> str:
-    here = shlex.quote(_short(folder))
     program = _program("clipmart")
-    demo = f"CLIPMART_DATA_DIR={here} {program}"
-    query = "SELECT show_name, avg(mean_score) FROM reports.shareability GROUP BY ALL"
-    notebook = Path(__file__).parent.parent / "notebooks" / "01_start_here.ipynb"
+    on_demo = f"CLIPMART_DATA_DIR={shlex.quote(_short(folder))} {program}"
     lines = [
         "",
-        f"All of it is in {_short(folder)}/warehouse.duckdb. Try next, on the same data:",
-        f"  {demo} report top-clips",
-        f'  {demo} query "{query}"',
-        f"  {demo} status",
-    ]
-    if notebook.exists():
-        lines.append(f"  {_program('jupyter')} lab {shlex.quote(_short(notebook))}")
-    lines += [
+        f"All of it lies in {_short(folder)}/warehouse.duckdb. Try next, on the same data:",
+        f"  {on_demo} report top-clips",
+        f'  {on_demo} query "FROM reports.video_quota"',
+        f"  {on_demo} status",
+        *_notebook(folder),
         "",
-        "Both APIs, to try submitting and syncing yourself (it prints what to export):",
-        f"  {program} sandbox",
+        "Both APIs again, to submit to and sync from yourself (it prints how):",
+        f"  {program} sandbox --history",
         "",
-        "With your own keys, in KLIPIT_API_KEY and CLIPUS_API_KEY or in .env:",
+        "With your own keys, set as KLIPIT_API_KEY and CLIPUS_API_KEY or written to .env:",
         f"  {program} track klipit JOB_ID",
         f"  {program} sync",
         f"  {program} report",
     ]
     return "\n".join(lines)
+
+
+def _notebook(folder: Path) -> Iterator[str]:
+    """The line that opens the first notebook, in a checkout; there it finds `data/demo` itself."""
+    checkout = Path(__file__).parent.parent
+    notebook = checkout / "notebooks" / "01_start_here.ipynb"
+    if notebook.exists():
+        found = folder == checkout / "data" / "demo"
+        where = "" if found else f"CLIPMART_DATA_DIR={shlex.quote(str(folder))} "
+        yield f"  {where}{_program('jupyter')} lab {shlex.quote(_short(notebook))}"
 
 
 def _program(name: str) -> str:

@@ -52,15 +52,3 @@ def seconds_needed(slots: RateSlots, wanted: Iterable[Need]) -> float | None:
         beyond = need.requests - max(limit - slots.in_use(need.bucket), 0)
         waits.append(max(math.ceil(beyond / limit), 0) * slots.minute_seconds)
     return max(waits)
-
-
-def in_words(seconds: float | None) -> str:
-    """A duration as a person says it: 'at once', '40 s', '12 min', '2 h 47 min'."""
-    if seconds is None:
-        return "unknown until the first answer tells the limit"
-    if seconds < 1:
-        return "at once"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = math.ceil(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
-
-from .eta import in_words
 
 TERMINAL_SECONDS = 0.5
 PLAIN_SECONDS = 30.0
@@ -72,3 +71,15 @@ class Progress:
             )
             self._bars.start()
         return self._bars
+
+
+def in_words(seconds: float | None) -> str:
+    """A duration as a person says it: 'at once', '40 s', '12 min', '2 h 47 min'."""
+    if seconds is None:
+        return "unknown until the first answer tells the limit"
+    if seconds < 1:
+        return "at once"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -10,7 +10,7 @@ from typing import Any
 
 from sources.shared.errors import ClipmartError
 
-from .eta import in_words
+from .progress import in_words
 
 
 @dataclass

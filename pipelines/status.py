@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from .inbox import due_intents
 from .ledger import Ledger
 from .lock import holder
+from .progress import Step
 from .settings import Settings
 
 
@@ -17,7 +19,9 @@ def status(settings: Settings) -> dict[str, Any]:
         "data_dir": str(settings.data_dir),
         "now": _z(settings.now()),
         "running": None if running is None else {"pid": running[0], "since": running[1]},
+        "progress": None,
         "last_runs": [],
+        "unknown_submissions": [],
         "published": None,
         "freshness": [],
     }
@@ -28,7 +32,12 @@ def status(settings: Settings) -> dict[str, Any]:
                 {k: run[k] for k in ("run_id", "started_at", "finished_at", "exit_code")}
                 for run in ledger.runs(5)
             ]
-            found["progress"] = ledger.noted("progress")
+            found["progress"] = ledger.noted("progress") if running else None
+            found["unknown_submissions"] = [
+                {"service": service, "submission_id": intent}
+                for service in ("klipit", "clipus")
+                for intent in sorted(due_intents(ledger, service))
+            ]
         finally:
             ledger.close()
     if settings.warehouse.exists():
@@ -41,11 +50,17 @@ def status_lines(found: dict[str, Any]) -> list[str]:
     running = found["running"]
     if running:
         lines.append(f"a sync runs: process {running['pid']}, since {running['since']}")
+        lines += ["  " + Step(**step).words() for step in found["progress"] or []]
     if not found["last_runs"]:
         lines.append("no sync has run yet; run `clipmart sync`")
     for run in found["last_runs"]:
         ended = run["finished_at"] or "did not finish"
         lines.append(f"sync {run['started_at'][:19]}Z → {ended[:19]}, exit {run['exit_code']}")
+    lines += [
+        f"outcome unknown: {one['service']} submission {one['submission_id']}; once you know its "
+        f"id, run `clipmart track {one['service']} ID --intent {one['submission_id']}`"
+        for one in found["unknown_submissions"]
+    ]
     if found["published"] is None:
         lines.append("nothing is published yet")
     else:

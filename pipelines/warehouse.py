@@ -117,7 +117,8 @@ def attach(warehouse: Path, now: datetime | None = None) -> duckdb.DuckDBPyConne
         con.execute(f"ATTACH '{path}' AS warehouse (READ_ONLY)")
         con.execute("USE warehouse")
         if now is not None:
-            con.execute("SET VARIABLE clipmart_now = ?::TIMESTAMPTZ", [now])
+            # No bound parameter: the first one makes DuckDB import pandas.
+            con.execute(f"SET VARIABLE clipmart_now = TIMESTAMPTZ '{now.isoformat()}'")
     except duckdb.Error as error:
         con.close()
         if "Could not set lock" in str(error):

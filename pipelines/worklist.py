@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sources.klipit.settings import FAILED, FINISHED
 
-from .landing import Landing
+from .landing import Landing, bound
 
 # How long after the last look an unfinished id is worth another, by its age.
 _LADDER = """
@@ -222,20 +222,18 @@ def worklist(
         refresh: ids asked for by name; unknown ones are the caller's to refuse.
         hints: Clipus campaign ids named in a call → when (UTC).
     """
-    parameters = {
-        "now": now,
-        "source": service,
-        "finished": sorted(FINISHED),
-        "failed": sorted(FAILED),
-        "endpoints": ["jobs", "clips"] if service == "klipit" else ["campaigns"],
-    }
-    if service == "clipus":
-        parameters |= {
-            "hinted": list((hints or {}).keys()),
-            "hinted_at": list((hints or {}).values()),
-        }
-    sql = _KLIPIT if service == "klipit" else _CLIPUS
-    rows = landing.connection.execute(sql, parameters).fetchall()
+    told = hints or {}
+    sql = bound(
+        _KLIPIT if service == "klipit" else _CLIPUS,
+        now=now,
+        source=service,
+        finished=sorted(FINISHED),
+        failed=sorted(FAILED),
+        endpoints=["jobs", "clips"] if service == "klipit" else ["campaigns"],
+        hinted=told.keys(),
+        hinted_at=told.values(),
+    )
+    rows = landing.connection.execute(sql).fetchall()
     id_name = "job_id" if service == "klipit" else "campaign_id"
     (known,) = landing.connection.execute(
         f"SELECT count(DISTINCT {id_name}) FROM {service}.submissions"

@@ -98,14 +98,16 @@ class Writer(threading.Thread):
         return True, items
 
     def _load(self, service: str, items: list[Any]) -> None:
+        reads = [item for item in items if not isinstance(item, Snapshot)]
+        news = [i for i in items if isinstance(i, Snapshot) and self._is_news(service, i)]
+        if not reads and not news:
+            return
         drift = self._drift.get(service)
         if drift is None:
             drift = self._drift[service] = self._landing.drift(service, tables_of(service))
-        reads = [item for item in items if not isinstance(item, Snapshot)]
         made = self._klipit(reads, drift) if service == "klipit" else self._clipus(reads, drift)
-        for item in items:
-            if isinstance(item, Snapshot) and self._is_news(service, item):
-                made.add(item.table, item.row)
+        for snapshot in news:
+            made.add(snapshot.table, snapshot.row)
         rows = self._loader.load_chunk(service, made)
         self._counts[service].add(rows, sum(found.reason != "field" for found in made.rejected))
 

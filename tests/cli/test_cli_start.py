@@ -1,0 +1,82 @@
+"""Commands that only read start fast: they import neither dlt nor SQLMesh nor pandas."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from sandbox import Sandbox
+from tests.conftest import Clipmart
+
+LOADED = """
+import sys
+from pipelines.cli import main
+try:
+    main(sys.argv[1:], prog_name="clipmart")
+except SystemExit as ended:
+    assert not ended.code, ended.code
+heavy = {"dlt", "sqlmesh", "pandas", "pyarrow", "httpx"} & sys.modules.keys()
+assert not heavy, heavy
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["status"], ["report"], ["ids", "klipit"]])
+def test_reading_imports_no_loader(
+    sandbox: Sandbox, prepared: Clipmart, arguments: list[str]
+) -> None:
+    sandbox.add_job("job_1", clips=1)
+    prepared("track", "klipit", "job_1")
+    prepared("sync")
+
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *arguments],
+        cwd=prepared.folder,
+        env={"PATH": "/usr/bin:/bin", **prepared.environ},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_sync_that_has_nothing_to_do_imports_neither_sqlmesh_nor_pandas(
+    sandbox: Sandbox, prepared: Clipmart
+) -> None:
+    """It asks for the balance, so it needs httpx, and the sources, so dlt; no more."""
+    sandbox.add_job("job_1", clips=1)
+    prepared("track", "klipit", "job_1")
+    prepared("sync")
+    code = LOADED.replace(
+        '{"dlt", "sqlmesh", "pandas", "pyarrow", "httpx"}', '{"sqlmesh", "pandas"}'
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, "sync"],
+        cwd=prepared.folder,
+        env={"PATH": "/usr/bin:/bin", **prepared.environ},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_status_works_before_anything_is_there(clipmart: Clipmart) -> None:
+    done = clipmart("status", "--json")
+    assert done.code == 0
+    assert done.json()["published"] is None and done.json()["last_runs"] == []
+
+
+def test_status_names_runs_and_freshness(sandbox: Sandbox, prepared: Clipmart) -> None:
+    sandbox.add_job("job_1", clips=2)
+    prepared("track", "klipit", "job_1")
+    prepared("sync")
+    prepared.at("2026-04-08T15:00:00Z")
+
+    told = prepared("status", "--json").json()
+
+    assert [run["exit_code"] for run in told["last_runs"]] == [0]
+    clips = next(t for t in told["freshness"] if t["table_name"] == "klipit.clips")
+    assert (clips["row_count"], clips["hours_old"]) == (2, 3.0)
