@@ -78,7 +78,9 @@ def _note(results: list[Result]) -> None:
     for result in results:
         lines += ["", f"**{result.title}**", "", "| " + " | ".join(COLUMNS) + " |"]
         lines.append("|---|" + "---:|" * (len(COLUMNS) - 1))
-        lines += [f"| {n} | " + " | ".join(_cells(runs)) + " |" for n, runs in result.rounds.items()]
+        lines += [
+            f"| {n} | " + " | ".join(_cells(runs)) + " |" for n, runs in result.rounds.items()
+        ]
         lines += ["", *(f"{remark[0].upper()}{remark[1:]}." for remark in result.remarks)]
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]

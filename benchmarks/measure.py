@@ -17,10 +17,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from sandbox.accounts import CLIPUS_KEY, KLIPIT_KEY
 from sandbox.remote import Remote
 
 NOW = "2026-04-08T12:00:00Z"
-KEY = "klipit_sk_sandbox"
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB here
 
 
@@ -33,7 +33,10 @@ class Run:
     """Seconds, user and system, its own children included."""
     peak_mib: float
     requests: int = 0
+    job_requests: int = 0
+    """Those about one job."""
     refused: int = 0
+    """Answered 429."""
     first_to_last: float = 0.0
     """Seconds between its first request's arrival and its last one's."""
     sandbox_cpu: float = 0.0
@@ -84,11 +87,22 @@ class Service:
             return 0.0
         return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
-    def add_jobs(self, ids: list[str]) -> None:
+    def add_jobs(self, ids: Path) -> None:
         """Complete jobs with 1 to 10 clips, 5.5 on the average."""
         self.remote.call(
-            [("add_job", (id_,), {"clips": 1 + place % 10}) for place, id_ in enumerate(ids)]
+            [
+                ("add_job", (id_,), {"clips": 1 + place % 10})
+                for place, id_ in enumerate(ids.read_text().split())
+            ]
         )
+
+
+def job_ids(folder: Path, jobs: int, name: str = "job") -> Path:
+    """A file of made-up ids, one a line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = folder / f"{name}.txt"
+    ids.write_text("\n".join(f"job_{name}_{number:07}" for number in range(jobs)))
+    return ids
 
 
 @contextmanager
@@ -118,15 +132,32 @@ def clipmart(data: Path, service: Service, minute_seconds: float, *arguments: st
         CLIPMART_MINUTE_SECONDS=str(minute_seconds),
         CLIPMART_NOW=NOW,
         KLIPIT_BASE_URL=service.remote.klipit_url,
-        KLIPIT_API_KEY=KEY,
+        KLIPIT_API_KEY=KLIPIT_KEY,
+        CLIPUS_BASE_URL=service.remote.clipus_url,
+        CLIPUS_API_KEY=CLIPUS_KEY,
     )
+
+
+def backfill(service: Service, ids: Path, minute_seconds: float) -> Run:
+    """clipmart's first sync, in a new data folder, after its ids were tracked (not counted)."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        clipmart(data, service, minute_seconds, "track", "klipit", "--from", str(ids))
+        return clipmart(data, service, minute_seconds, "sync")
 
 
 def rival(name: str, service: Service, ids: Path) -> Run:
     """Run a program of `against` in a folder of its own."""
     program = Path(__file__).parent / "against" / f"{name}.py"
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(program), service.remote.klipit_url, KEY, str(ids), folder]
+        command = [
+            sys.executable,
+            str(program),
+            service.remote.klipit_url,
+            KLIPIT_KEY,
+            str(ids),
+            folder,
+        ]
         return measured(command, service, RUNTIME__DLTHUB_TELEMETRY="false")
 
 
@@ -155,6 +186,7 @@ def measured(command: list[str], service: Service | None = None, **environ: str)
         cpu=used.ru_utime + used.ru_stime,
         peak_mib=used.ru_maxrss * _RSS_UNIT / 2**20,
         requests=len(seen),
+        job_requests=sum(arrival["path"].startswith("/jobs/") for arrival in seen),
         refused=sum(arrival["status"] == 429 for arrival in seen),
         first_to_last=seen[-1]["monotonic"] - seen[0]["monotonic"] if seen else 0.0,
         sandbox_cpu=busy,

@@ -5,25 +5,17 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from .measure import Result, Run, Target, alternate, clipmart, ratio, rival, served, typical
+from .measure import Result, Target, alternate, backfill, job_ids, ratio, rival, served, typical
 
 
 def run(rounds: int, *, quick: bool = False) -> Result:
     jobs = 200 if quick else 2_000
     with served(0) as service, tempfile.TemporaryDirectory() as folder:
-        ids = Path(folder) / "ids.txt"
-        names = [f"job_{number:06}" for number in range(jobs)]
-        ids.write_text("\n".join(names))
-        service.add_jobs(names)
-
-        def backfill() -> Run:
-            with tempfile.TemporaryDirectory() as data:
-                clipmart(Path(data), service, 0, "track", "klipit", "--from", str(ids))
-                return clipmart(Path(data), service, 0, "sync")
-
+        ids = job_ids(Path(folder), jobs)
+        service.add_jobs(ids)
         runs = alternate(
             {
-                "clipmart sync": backfill,
+                "clipmart sync": lambda: backfill(service, ids, 0),
                 "bare client": lambda: rival("bare", service, ids),
                 "dlt rest_api": lambda: rival("rest_api", service, ids),
             },
@@ -36,11 +28,13 @@ def run(rounds: int, *, quick: bool = False) -> Result:
         f"Backfill of {jobs:,} jobs without limits",
         runs,
         [
-            Target("rest_api's time / clipmart's", ratio(rest_api, ours), 2.5, "×", at_least=True),
+            Target(
+                "rest_api's time / clipmart's", ratio(rest_api, ours), 2.5, "times", at_least=True
+            ),
             Target("peak memory of clipmart", peak, 450, "MiB"),
         ],
         [
-            f"clipmart takes {ratio(ours, bare):.1f} × the bare client's time",
+            f"clipmart takes {ratio(ours, bare):.1f} times the bare client's time",
             "the sandbox "
             + ("is" if share > 0.8 else "is not")
             + f" what limits the bare client: it works {share:.0%} of that time",

@@ -117,10 +117,11 @@ class _Demo:
         landed = sum((service.loaded for service in result.services.values()), Counter[str]())
         clips = f"{landed['clips']:3} clips, " if both else " " * 11
         _say(
-            f"  {at.now():%a %d %b %H:%M}  submitted {self.episodes:2} episodes, "
-            f"{self.campaigns:2} campaigns; synced {clips}{landed['videos']:2} videos"
-            + ("; published" if result.published else "")
+            f"  {at.now():%a %d %b %H:%M}  {self.episodes:2} episodes, {self.campaigns:2} campaigns"
+            f"; synced {clips}{landed['videos']:2} videos"
         )
+        if result.published:
+            _say(" " * 20 + "published")
 
     def note_balance(self, now: datetime) -> None:
         """`clipmart credits`, so that each day has its own use without a sync a day."""

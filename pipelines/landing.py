@@ -39,7 +39,7 @@ class Landing:
                 self.connection = duckdb.connect(str(path))
                 break
             except duckdb.IOException as error:
-                if "lock" not in str(error):
+                if "set lock" not in str(error):
                     raise _damaged(path, error) from error
                 if time.monotonic() > give_up:
                     raise TryAgainLater(

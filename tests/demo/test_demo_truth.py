@@ -97,10 +97,13 @@ def test_shows_and_guests_are_known(con: duckdb.DuckDBPyConnection, truth: Sandb
 
 
 def test_every_campaign_is_there(con: duckdb.DuckDBPyConnection, truth: Sandbox) -> None:
-    """Campaigns by status and videos by outcome; stuck and failed ones among them."""
-    told = [record.at(END) for record in truth.campaigns.values()]
+    """Campaigns and videos as told at the last look; stuck and failed ones among them."""
+    seen = dict(con.execute("SELECT campaign_id, observed_at FROM clipus.campaigns").fetchall())
+    assert seen.keys() == truth.campaigns.keys()
+    told = [record.at(seen[id_]) for id_, record in truth.campaigns.items()]
     rows = con.execute(
-        "SELECT status, sum(videos)::INT, sum(published)::INT FROM reports.video_readiness GROUP BY 1"
+        """SELECT status, sum(videos)::INT, sum(published)::INT
+           FROM reports.video_readiness GROUP BY status"""
     ).fetchall()
     videos: Counter[str] = Counter()
     published: Counter[str] = Counter()
@@ -118,6 +121,17 @@ def test_every_campaign_is_there(con: duckdb.DuckDBPyConnection, truth: Sandbox)
     assert counted[0] == len(told)
     assert counted[1] == sum(v["status"] == "failed" for c in told for v in c["videos"])
     assert all(isinstance(count, int) and count > 0 for count in counted[2:])
+
+
+def test_no_look_was_missed(con: duckdb.DuckDBPyConnection) -> None:
+    """What was not settled was asked for in the last day."""
+    (missed,) = one(
+        con,
+        f"""SELECT count(*) FROM reports.video_readiness AS r JOIN clipus.campaigns AS c
+            USING (campaign_id) WHERE NOT r.settled AND c.observed_at < '{NOW}'::TIMESTAMPTZ
+            - INTERVAL 24 HOURS""",
+    )
+    assert missed == 0
 
 
 def test_hours_to_ready_are_those_until_the_next_look(con: duckdb.DuckDBPyConnection) -> None:
@@ -183,7 +197,8 @@ def test_stuck_jobs_show(con: duckdb.DuckDBPyConnection, truth: Sandbox) -> None
         if job["status"] not in ("complete", "failed")
     }
     rows = con.execute(
-        "SELECT job_id, stuck FROM reports.job_turnaround WHERE status NOT IN ('complete', 'failed')"
+        """SELECT job_id, stuck FROM reports.job_turnaround
+           WHERE status NOT IN ('complete', 'failed')"""
     ).fetchall()
     assert dict(rows) == {id_: born <= END - timedelta(hours=2) for id_, born in running.items()}
     assert {stuck for _, stuck in rows} == {True, False}

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 
 import nbformat
 import pytest
@@ -83,21 +84,18 @@ def test_a_notebook_is_kept_clean(path: Path) -> None:
         number for number, _ in enumerate(code(notebook), 1)
     ]
     text = path.read_text()
-    for word in ("/home/", "/tmp/", "/root/", "/Users/", str(FOLDER.parent), '"error"', "stderr"):
+    for word in (str(FOLDER.parent), str(Path.home()), gettempdir(), '"error"', "stderr"):
         assert word not in text
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
 def test_a_notebook_reads_through_the_warehouse_alone(path: Path) -> None:
-    """Of ours it imports pipelines.warehouse and nothing else, and it writes nothing."""
+    """It imports nothing else that could reach data, and it writes nothing."""
     source = "\n".join(cell.source for cell in code(nbformat.read(path, as_version=4)))
     imported = {
         node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
-    ours = {
-        name for name in imported if str(name).split(".")[0] in ("pipelines", "sources", "sandbox")
-    }
-    assert ours == {"pipelines.warehouse"}
+    assert imported == {"os", "pathlib", "pipelines.warehouse"}
     assert not any(word in source for word in ("http", "chdir", "to_csv", "open("))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from sandbox import Sandbox
@@ -126,3 +128,23 @@ def test_a_file_that_is_no_database_where_the_warehouse_stands_is_named(synced: 
     assert str(synced.warehouse) in done.err and "clipmart publish" in done.err
     assert synced("publish").code == 0
     assert synced("report").code == 0
+
+
+def test_a_landing_store_of_a_newer_duckdb_is_named(synced: Clipmart) -> None:
+    """Storage version 999: no traceback, the remedy named, the published file readable."""
+    landing = synced.data_dir / "state" / "landing.duckdb"
+    raw = bytearray(landing.read_bytes())
+    raw[12:20] = (999).to_bytes(8, "little")
+    landing.write_bytes(raw)
+    with pytest.raises(duckdb.IOException) as told:
+        duckdb.connect(str(landing))
+    # The header's checksum, which DuckDB just told, stands in the first eight bytes.
+    (checksum,) = re.findall(r"computed checksum (\d+)", str(told.value))
+    raw[:8] = int(checksum).to_bytes(8, "little")
+    landing.write_bytes(raw)
+
+    refused = synced("sync")
+
+    assert refused.code == 3
+    assert "999" in refused.err and "clipmart recover" in refused.err
+    assert synced("report", "shareability").code == 0

@@ -1,0 +1,58 @@
+"""Under the limits: 300 jobs with a minute of 6 s. The quota is to be spent to the last request."""
+
+from __future__ import annotations
+
+import tempfile
+from math import ceil
+from pathlib import Path
+
+from .measure import Result, Run, Target, alternate, backfill, job_ids, rival, served, typical
+
+POLLS_A_MINUTE = 60
+REAL_MINUTE = 60.0
+
+
+def run(rounds: int, *, quick: bool = False) -> Result:
+    jobs, minute = (120, 2.0) if quick else (300, 6.0)
+    minutes = ceil(jobs / POLLS_A_MINUTE) - 1
+    with tempfile.TemporaryDirectory() as folder:
+        ids = job_ids(Path(folder), jobs)
+
+        # A server for each: a rival must not begin in a window that another one filled.
+        def ours() -> Run:
+            with served(minute) as service:
+                service.add_jobs(ids)
+                return backfill(service, ids, minute)
+
+        def rest_api() -> Run:
+            with served(minute) as service:
+                service.add_jobs(ids)
+                return rival("rest_api", service, ids)
+
+        runs = alternate({"clipmart sync": ours, "dlt rest_api": rest_api}, rounds)
+    mine, theirs = runs.values()
+
+    def share(run: Run) -> float:
+        # What is not spent on fetching (start, build, publish) takes as long with a real minute.
+        return 100 * run.cpu / (minutes * REAL_MINUTE + run.wall - run.first_to_last)
+
+    floor = minutes * minute
+    return Result(
+        f"Backfill of {jobs} jobs at a minute of {minute:g} s",
+        runs,
+        [
+            Target("429s", typical(mine, lambda run: run.refused), 0, ""),
+            Target(
+                "first to last request / the quota's floor",
+                typical(mine, lambda run: run.first_to_last) / floor,
+                1.05,
+                "times",
+            ),
+            Target("CPU's share of the time with a real minute", typical(mine, share), 5, "%"),
+        ],
+        [
+            f"the quota's floor is {floor:g} s; first to last request: clipmart "
+            f"{typical(mine, lambda run: run.first_to_last):.2f} s, rest_api "
+            f"{typical(theirs, lambda run: run.first_to_last):.2f} s"
+        ],
+    )

@@ -1,0 +1,54 @@
+"""The ETA is arithmetic on known ids and known limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipelines.eta import Need, needs, seconds_needed
+from pipelines.progress import in_words
+from pipelines.worklist import Due
+from sources.shared.slots import Bucket, RateSlots
+
+POLLS = Bucket("klipit", "polls", "k", per_minute=60)
+
+
+@pytest.mark.parametrize(
+    ("requests", "in_use", "seconds"),
+    [
+        (0, 60, 0),
+        (60, 0, 0),
+        (61, 0, 60),
+        (300, 0, 4 * 60),
+        (10_000, 0, 166 * 60),  # 2 h 46 min until the last one is sent
+        (60, 60, 60),
+        (60, 30, 60),
+        (30, 30, 0),
+    ],
+)
+def test_requests_beyond_the_free_slots_wait_whole_minutes(
+    requests: int, in_use: int, seconds: float
+) -> None:
+    slots = RateSlots.in_memory(60)
+    for _ in range(in_use):
+        slots.take(POLLS, 30)
+    assert seconds_needed(slots, [Need(POLLS, requests)]) == seconds
+
+
+def test_the_slowest_limit_decides_and_an_unknown_one_is_said() -> None:
+    slots = RateSlots.in_memory(60)
+    clips = Bucket("klipit", "clips", "k", per_minute=120)
+    assert seconds_needed(slots, [Need(POLLS, 61), Need(clips, 361)]) == 180
+    assert seconds_needed(slots, [Need(Bucket("clipus", "requests", "k"), 5)]) is None
+
+
+def test_a_job_whose_clips_alone_are_missing_needs_no_poll() -> None:
+    found = needs("klipit", "key", [Due("a"), Due("b", poll=False)])
+    assert [(need.bucket.kind, need.requests) for need in found] == [("polls", 1), ("clips", 2)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "at once"), (40, "40 s"), (720, "12 min"), (166 * 60, "2 h 46 min"), (3600, "1 h 0 min")],
+)
+def test_durations_are_said_as_people_do(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
