@@ -132,10 +132,10 @@ def _row(
     if endpoint == parents.name:
         read = job_row if service == "klipit" else campaign_row
         return {**read(payload, id_), "observed_at": seen_at}, None
-    record, parent = payload.get("record"), payload.get(kids.parent or "")
-    if not isinstance(record, dict) or not isinstance(parent, str):
-        raise BadRecord("shape: the record is not an object")
-    return {**kids.read(record), kids.parent or "": parent, "observed_at": seen_at}, parent
+    parent = payload.get(kids.parent or "")
+    if not isinstance(parent, str):
+        raise BadRecord("shape: the record does not say whose it is")
+    return {**kids.read(payload), kids.parent or "": parent, "observed_at": seen_at}, parent
 
 
 def _is_latest(landing: Landing, service: str, endpoint: str, id_: str, seen_at: Any) -> bool:

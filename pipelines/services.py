@@ -27,7 +27,7 @@ from .progress import Progress, Step
 from .result import ServiceResult
 from .settings import Settings
 from .worklist import Due, Worklist
-from .writer import CHUNK_IDS, Snapshot, Writer
+from .writer import Snapshot, Writer
 
 
 class Services:
@@ -52,7 +52,7 @@ class Services:
         self._writer = writer
         self._counts = counts
         self._deadline = deadline
-        self._room = asyncio.Semaphore(CHUNK_IDS)
+        self._room = asyncio.Semaphore(writer.chunk_ids)
         self._fetches: dict[str, Fetch] = {}
         self.stopped_by_signal = False
 
@@ -128,7 +128,7 @@ class Services:
         self._writer.add(name, read)
 
     def _make_room(self, ids: int) -> None:
-        for _ in range(min(ids, CHUNK_IDS)):
+        for _ in range(ids):
             self._room.release()
 
     def _stop(self, fetches: list[asyncio.Task[None]]) -> None:

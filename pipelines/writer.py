@@ -48,6 +48,7 @@ class Writer(threading.Thread):
         self._inbox: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
         self._drift: dict[str, Drift] = {}
         self._error: BaseException | None = None
+        self.chunk_ids = CHUNK_IDS
         self.on_loaded: Callable[[int], None] = lambda ids: None
         """Called after a chunk with the number of ids that are safe."""
 
@@ -75,7 +76,7 @@ class Writer(threading.Thread):
         except BaseException as error:
             self._error = error
             # Nobody may wait for room that will never come.
-            self.on_loaded(CHUNK_IDS)
+            self.on_loaded(self.chunk_ids)
 
     @property
     def failed(self) -> bool:
@@ -85,7 +86,7 @@ class Writer(threading.Thread):
         """Wait for half a chunk, a minute, or the end: the other half is fetched meanwhile."""
         items: list[tuple[str, Any]] = []
         until: float | None = None
-        while len(items) < CHUNK_IDS // 2:
+        while len(items) < self.chunk_ids // 2:
             try:
                 wait = None if until is None else max(until - time.monotonic(), 0.0)
                 item = self._inbox.get(timeout=wait)

@@ -124,17 +124,7 @@ class ClipusClient:
                 if video["id"] in videos:
                     raise BadRecord("key: id stands twice in one answer")
             except BadRecord as error:
-                named = isinstance(record, dict) and isinstance(record.get("id"), str)
-                read.rejected.append(
-                    Rejected(
-                        "clipus",
-                        "videos",
-                        record["id"] if named else read.campaign_id,
-                        str(error),
-                        {"campaign_id": read.campaign_id, "record": record},
-                        read.observed_at,
-                    )
-                )
+                self._reject_video(read, str(error), record)
                 continue
             videos[video["id"]] = {
                 **video,
@@ -156,6 +146,21 @@ class ClipusClient:
     def _reject(read: CampaignRead, reason: str, payload: Any) -> None:
         read.rejected.append(
             Rejected("clipus", "campaigns", read.campaign_id, reason, payload, read.observed_at)
+        )
+
+    @staticmethod
+    def _reject_video(read: CampaignRead, reason: str, record: Any) -> None:
+        fields = record if isinstance(record, dict) else {"record": record}
+        id_ = fields.get("id")
+        read.rejected.append(
+            Rejected(
+                "clipus",
+                "videos",
+                id_ if isinstance(id_, str) else read.campaign_id,
+                reason,
+                {**fields, "campaign_id": read.campaign_id},
+                read.observed_at,
+            )
         )
 
 

@@ -234,15 +234,16 @@ class KlipitClient:
 
     @staticmethod
     def _reject_clip(read: JobRead, reason: str, record: Any) -> None:
-        named = isinstance(record, dict) and isinstance(record.get("id"), str)
+        # The API's clip does not say whose it is, and a replay must know.
+        fields = record if isinstance(record, dict) else {"record": record}
+        id_ = fields.get("id")
         read.rejected.append(
             Rejected(
                 "klipit",
                 "clips",
-                record["id"] if named else read.job_id,
+                id_ if isinstance(id_, str) else read.job_id,
                 reason,
-                # The API's clip does not say whose it is, and a replay must know.
-                {"job_id": read.job_id, "record": record},
+                {**fields, "job_id": read.job_id},
                 read.observed_at,
             )
         )

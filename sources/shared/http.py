@@ -124,18 +124,18 @@ class Api:
         Raises:
             RequestFailed: no final answer within the attempts.
             TryAgainLater: the API asks for a longer wait than this run may take.
-            FixConfiguration: the answer is a redirect.
+            FixConfiguration: the answer stays a redirect.
         """
         cause = ""
+        answer: Answer | None = None
         for attempt in range(1, ATTEMPTS + 1):
-            answer: Answer | None = None
+            answer = None
             wait: float | None = None
             try:
                 answer, wait = await self._attempt(path, bucket)
                 cause = f"answered {answer.status}"
-                if 300 <= answer.status < 400:
-                    raise self._redirected(path)
-                if answer.status < 500 and answer.status != 429:
+                # A redirect is no answer: a proxy's may pass, and the key does not follow it.
+                if answer.status < 300 or (400 <= answer.status < 500 and answer.status != 429):
                     if answer.status >= 400 or check(answer.body) or attempt >= 3:
                         return answer
                     cause = "answered a body of another shape"
@@ -143,6 +143,8 @@ class Api:
                 cause = _told(error)
             if attempt < ATTEMPTS:
                 await self._wait_for_next(answer, wait, attempt, bucket)
+        if answer is not None and answer.status < 400:
+            raise self._redirected(path)
         raise RequestFailed(
             f"{self.name}: GET {path} {cause}, {ATTEMPTS} times. Nothing of it was stored, "
             "what is stored stays, and the next `clipmart sync` asks again."

@@ -69,7 +69,7 @@ def get(sandbox: Sandbox, path: str = "/jobs/job_1", **api: Any) -> tuple[Any, l
     "kind",
     [
         *("error", "bad_gateway", "unavailable", "too_many_requests", "drop"),
-        *("lost", "truncated", "malformed", "empty", "wrong_shape"),
+        *("lost", "truncated", "malformed", "empty", "wrong_shape", "redirect"),
     ],
 )
 def test_a_passing_fault_is_survived(sandbox: Sandbox, kind: str) -> None:
@@ -173,12 +173,12 @@ class _Unpaced(RateSlots):
 
 def test_a_redirect_is_not_followed(sandbox: Sandbox) -> None:
     """The other host is never asked; the message names the variable."""
-    sandbox.faults.plan([Fault("redirect", "/jobs/*")])
+    sandbox.faults.plan([Fault("redirect", "/jobs/*", times=None, location=f"{sandbox.url}/else")])
 
     error, _, _ = get(sandbox)
 
     assert isinstance(error, FixConfiguration) and "KLIPIT_BASE_URL" in str(error)
-    assert len(sandbox.requests) == 1
+    assert {request.path for request in sandbox.requests} == {"/jobs/job_1"}
 
 
 def test_a_body_without_end_is_cut(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
