@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAME …]`: runs offline against the sandbox, prints and notes the results.
 
 Every number is a median; ratios are taken round by round. A whole run, all benchmarks and three
-rounds or more, also rewrites the table in docs/benchmarks.md.
+rounds or more, also rewrites the tables in docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 
-from .measure import Result, Run, Target, typical
+from .measure import Result, Run, typical
+from .paced import paced
+from .settled import large, settled
+from .unthrottled import unthrottled
 
-NAMES = ("unthrottled", "paced", "settled", "large")
+BENCHMARKS = {run.__name__: run for run in (unthrottled, paced, settled, large)}
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 COLUMNS = ("", "wall s", "CPU s", "peak MiB", "requests", "429s", "sandbox busy")
@@ -22,30 +24,27 @@ COLUMNS = ("", "wall s", "CPU s", "peak MiB", "requests", "429s", "sandbox busy"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--runs", type=int, default=3, help="rounds; the median counts")
     parser.add_argument("--quick", action="store_true", help="one round of a small one; no proof")
     given = parser.parse_args()
-    if strange := [name for name in given.names if name not in NAMES]:
+    if strange := [name for name in given.names if name not in BENCHMARKS]:
         parser.error(f"no such benchmark: {', '.join(strange)}")
-    wanted = given.names or NAMES
+    wanted = given.names or list(BENCHMARKS)
     results = []
     for name in wanted:
-        result: Result = import_module(f".{name}", __package__).run(
-            1 if given.quick else given.runs, quick=given.quick
-        )
-        print("\n".join(_told(result)), flush=True)
+        result = BENCHMARKS[name](1 if given.quick else given.runs, quick=given.quick)
+        print("\n".join(_measured(result)), flush=True)
         results.append(result)
-    if set(wanted) == set(NAMES) and given.runs >= 3 and not given.quick:
+    print("\n".join(["", *_targets(results)]))
+    if set(wanted) == set(BENCHMARKS) and given.runs >= 3 and not given.quick:
         _note(results)
 
 
-def _told(result: Result) -> list[str]:
-    lines = [f"\n{result.title}", "{:24}{:>9}{:>9}{:>10}{:>10}{:>7}{:>14}".format(*COLUMNS)]
-    for name, runs in result.rounds.items():
-        lines.append("{:24}{:>9}{:>9}{:>10}{:>10}{:>7}{:>14}".format(name, *_cells(runs)))
-    lines += [f"  {'met   ' if t.met else 'MISSED'}  {_words(t)}" for t in result.targets]
-    return lines + [f"          {remark}" for remark in result.remarks]
+def _measured(result: Result) -> list[str]:
+    rows = [(name, *_cells(runs)) for name, runs in result.runs.items()]
+    remark = ["", result.remark] if result.remark else []
+    return ["", f"**{result.title}**", "", *_table(COLUMNS, rows), *remark]
 
 
 def _cells(runs: list[Run]) -> tuple[str, ...]:
@@ -59,29 +58,36 @@ def _cells(runs: list[Run]) -> tuple[str, ...]:
     )
 
 
-def _words(target: Target) -> str:
-    sign = "≥" if target.at_least else "≤"
-    return f"{target.what}: {target.value:.3g} {target.unit} ({sign} {target.limit:g})"
+def _targets(results: list[Result]) -> list[str]:
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{result.title}: {target.what}",
+            f"{target.value:.3g} {target.unit}".strip(),
+            f"{'≥' if target.at_least else '≤'} {target.limit:g}",
+            "met" if target.met else "missed",
+        )
+        for result in results
+        for target in result.targets
+    ]
+    return _table(("", "measured", "target", ""), rows)
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """A Markdown table that reads well as text too."""
+    rule = ("-", *("-:" for _ in columns[1:]))
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    rule = tuple(mark.rjust(width, "-") for mark, width in zip(rule, widths, strict=True))
+    return [
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
+        for row in (columns, rule, *rows)
+    ]
 
 
 def _note(results: list[Result]) -> None:
     """Put the results between the page's two marks."""
-    lines = [f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores.", ""]
-    lines += ["| | measured | target | |", "|---|---|---|---|"]
+    lines = [f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores.", "", *_targets(results)]
     for result in results:
-        for target in result.targets:
-            sign = "≥" if target.at_least else "≤"
-            lines.append(
-                f"| {result.title}: {target.what} | {target.value:.3g} {target.unit} "
-                f"| {sign} {target.limit:g} | {'met' if target.met else 'missed'} |"
-            )
-    for result in results:
-        lines += ["", f"**{result.title}**", "", "| " + " | ".join(COLUMNS) + " |"]
-        lines.append("|---|" + "---:|" * (len(COLUMNS) - 1))
-        lines += [
-            f"| {n} | " + " | ".join(_cells(runs)) + " |" for n, runs in result.rounds.items()
-        ]
-        lines += ["", *(f"{remark[0].upper()}{remark[1:]}." for remark in result.remarks)]
+        lines += _measured(result)
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     PAGE.write_text("\n".join([before + BEGIN, *lines, END + after]))

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -43,10 +43,6 @@ class Run:
     """Seconds that the sandbox worked meanwhile."""
 
 
-Subject = Callable[[], Run]
-Rounds = Mapping[str, list[Run]]
-
-
 @dataclass
 class Target:
     """A number beside what it should be."""
@@ -64,12 +60,12 @@ class Target:
 
 @dataclass
 class Result:
-    """What one benchmark measured."""
+    """What one benchmark measured; `runs` by what was run."""
 
     title: str
-    rounds: Rounds
+    runs: Mapping[str, list[Run]]
     targets: list[Target]
-    remarks: list[str] = field(default_factory=list)
+    remark: str = ""
 
 
 class Service:
@@ -89,12 +85,8 @@ class Service:
 
     def add_jobs(self, ids: Path) -> None:
         """Complete jobs with 1 to 10 clips, 5.5 on the average."""
-        self.remote.call(
-            [
-                ("add_job", (id_,), {"clips": 1 + place % 10})
-                for place, id_ in enumerate(ids.read_text().split())
-            ]
-        )
+        calls = enumerate(ids.read_text().split())
+        self.remote.call([("add_job", (id_,), {"clips": 1 + n % 10}) for n, id_ in calls])
 
 
 def job_ids(folder: Path, jobs: int, name: str = "job") -> Path:
@@ -147,17 +139,10 @@ def backfill(service: Service, ids: Path, minute_seconds: float) -> Run:
 
 
 def rival(name: str, service: Service, ids: Path) -> Run:
-    """Run a program of `against` in a folder of its own."""
-    program = Path(__file__).parent / "against" / f"{name}.py"
+    """Run bare.py or rest_api.py in a folder of its own."""
+    program = str(Path(__file__).parent / f"{name}.py")
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            str(program),
-            service.remote.klipit_url,
-            KLIPIT_KEY,
-            str(ids),
-            folder,
-        ]
+        command = [sys.executable, program, service.remote.klipit_url, KLIPIT_KEY, str(ids), folder]
         return measured(command, service, RUNTIME__DLTHUB_TELEMETRY="false")
 
 
@@ -193,7 +178,7 @@ def measured(command: list[str], service: Service | None = None, **environ: str)
     )
 
 
-def alternate(subjects: Mapping[str, Subject], rounds: int) -> Rounds:
+def alternate(subjects: Mapping[str, Callable[[], Run]], rounds: int) -> dict[str, list[Run]]:
     """Run every subject once a round, in turn, so that a slow spell strikes all of them."""
     runs: dict[str, list[Run]] = {name: [] for name in subjects}
     for _ in range(rounds):

@@ -1,44 +1,129 @@
-"""Nothing to do: a sync beside 1,000 and beside 100,000 settled jobs (600,000 clips)."""
+"""A long past: a sync with nothing to do beside 1,000 and 100,000 settled jobs of six clips each.
+
+And `large`: ten new jobs beside 1,000,000 clips, built and published anew.
+"""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
+from itertools import count
 from pathlib import Path
 
-from . import history
-from .measure import Result, Run, Target, alternate, clipmart, measured, ratio, served, typical
+from .measure import (
+    NOW,
+    Result,
+    Run,
+    Service,
+    Target,
+    alternate,
+    clipmart,
+    job_ids,
+    measured,
+    ratio,
+    served,
+    typical,
+)
 
 IMPORTS = "import dlt, duckdb, httpx"
+CLIPS = 6
+
+# Rows as a sync lands them, in a completed load.
+_LANDED = f"""
+CREATE TEMP TABLE past AS
+SELECT
+  job_id AS id,
+  TIMESTAMPTZ '{NOW}' - INTERVAL 30 DAY - to_minutes((hash(job_id) % 500_000)::INTEGER) AS made,
+  (SELECT max(load_id) FROM klipit._dlt_loads WHERE status = 0) AS load
+FROM klipit.submissions;
+INSERT INTO klipit.jobs BY NAME
+  SELECT id, 'complete' AS status, {CLIPS} AS clip_count, 3842.0 AS duration_seconds,
+    made AS created_at, made + INTERVAL 252 SECOND AS completed_at,
+    made + INTERVAL 5 MINUTE AS observed_at, load AS _dlt_load_id
+  FROM past;
+INSERT INTO klipit.clips BY NAME
+  SELECT 'clip_' || left(md5(id || n), 26) AS id, id AS job_id,
+    ['bold_prediction', 'hot_take', 'personal_story', 'how_to'][1 + n % 4] AS moment_type,
+    (hash(id, n) % 1000) / 10.0 AS shareability_score,
+    'Names a number that listeners will argue about, and says why (' || md5(id) || ').' AS reason,
+    'What nobody tells you about ' || left(md5(id || n), 12) AS hook_suggestion,
+    n * 300.5 AS start_seconds, n * 300.5 + 42 AS end_seconds, 42.0 AS duration_seconds,
+    'https://media.example/' || id || '/' || n || '.mp4' AS media_url,
+    made + INTERVAL 6 MINUTE AS observed_at, load AS _dlt_load_id
+  FROM past, range({CLIPS}) AS clip (n);
+INSERT INTO klipit.clip_reads BY NAME
+  SELECT id AS job_id, made + INTERVAL 6 MINUTE AS observed_at, {CLIPS} AS clips,
+    load AS _dlt_load_id
+  FROM past;
+INSERT INTO klipit.job_observations BY NAME
+  SELECT sha256(id) AS observation_id, id AS job_id, 'complete' AS status,
+    made + INTERVAL 5 MINUTE AS observed_at, load AS _dlt_load_id
+  FROM past;
+"""  # noqa: S608 - constants of our own
 
 
-def run(rounds: int, *, quick: bool = False) -> Result:
+def settled(rounds: int, *, quick: bool = False) -> Result:
     few, many = 1_000, 10_000 if quick else 100_000
     with served(0) as service, tempfile.TemporaryDirectory() as folder:
         data = {jobs: Path(folder) / str(jobs) / "data" for jobs in (few, many)}
         for jobs, place in data.items():
-            history.make(place, service, jobs)
+            _make(place, service, jobs)
         runs = alternate(
             {
                 f"sync, {few:,} settled": lambda: clipmart(data[few], service, 0, "sync"),
                 f"sync, {many:,} settled": lambda: clipmart(data[many], service, 0, "sync"),
                 IMPORTS: lambda: measured([sys.executable, "-c", IMPORTS]),
             },
-            # A round takes seconds, and a second's noise would decide the ratio.
+            # A run takes a second: one slow moment would decide the ratio of a few.
             rounds if quick else 3 * rounds,
         )
     small, large, imports = runs.values()
-
-    def about_jobs(run: Run) -> float:
-        return run.job_requests
-
+    about_jobs = typical(large, lambda run: run.job_requests)
     return Result(
         f"No-op sync beside {many:,} settled jobs",
         runs,
         [
             Target(f"time / that beside {few:,}", ratio(large, small), 1.25, "times"),
             Target(f"time / `{IMPORTS}`", ratio(large, imports), 1.6, "times"),
-            Target("requests about settled jobs", typical(large, about_jobs), 0, ""),
+            Target("requests about settled jobs", about_jobs, 0, ""),
             Target("peak memory", typical(large, lambda run: run.peak_mib), 250, "MiB"),
         ],
     )
+
+
+def large(rounds: int, *, quick: bool = False) -> Result:
+    jobs = (100_000 if quick else 1_000_000) // CLIPS + 1
+    with served(0) as service, tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        _make(data, service, jobs)
+        news = count()
+
+        def ten_more() -> Run:
+            ids = job_ids(Path(folder), 10, f"new{next(news)}")
+            service.add_jobs(ids)
+            clipmart(data, service, 0, "track", "klipit", "--from", str(ids))
+            return clipmart(data, service, 0, "sync")
+
+        runs = alternate({"sync of 10 new jobs": ten_more}, rounds)
+    (syncs,) = runs.values()
+    return Result(
+        f"10 new jobs beside {jobs * CLIPS:,} clips",
+        runs,
+        [Target("time, build and publish included", typical(syncs), 10, "s")],
+    )
+
+
+def _make(data: Path, service: Service, jobs: int) -> None:
+    """Make a data folder whose every job is settled, published and up to date.
+
+    Ids come in as ever; only what the API would have answered is written by SQL.
+    """
+    clipmart(data, service, 0, "track", "klipit", "--from", str(job_ids(data.parent, jobs, "past")))
+    clipmart(data, service, 0, "sync", "clipus")
+    land = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); con.execute(sys.argv[2])"
+    landing = data / "state" / "landing.duckdb"
+    subprocess.run(
+        [sys.executable, "-c", land, str(landing), _LANDED], stdout=subprocess.DEVNULL, check=True
+    )
+    clipmart(data, service, 0, "sync")

@@ -1,5 +1,5 @@
 """`python -m pipelines`: the command line without the installed script."""
 
-from .cli import main
+from .cli import run
 
-main(prog_name="clipmart")
+run()

@@ -38,8 +38,8 @@ from .warehouse import open_published
 SEED = 1
 MARKER = ".clipmart-demo"
 # Of so many syncs one asks both services, and one publishes: there is only a minute for a month.
-BOTH_EVERY = 3
-PUBLISH_EVERY = 9
+BOTH_EVERY = 2
+PUBLISH_EVERY = 6
 
 
 class DemoFailed(ClipmartError):
@@ -187,10 +187,16 @@ def _nights(begin: datetime, end: datetime) -> Iterator[datetime]:
 
 
 def _sync_times(uses: list[believable.Use]) -> Iterator[datetime]:
-    """A while after each day's last campaign: that is when videos become ready."""
+    """A while after a day's last campaign, when its videos become ready.
+
+    Of two such days in a row the first one waits for the second, as people do.
+    """
     last = {use.at.date(): use.at for use in uses if use.service == "clipus"}
+    waits = False
     for day, at in last.items():
-        yield at + timedelta(minutes=believable.dice(SEED, "sync", day).randint(8, 90))
+        waits = not waits and day + timedelta(days=1) in last
+        if not waits:
+            yield at + timedelta(minutes=believable.dice(SEED, "sync", day).randint(8, 90))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.http import Api
 from sources.shared.slots import fingerprint
 
+from . import build
 from .eta import needs, seconds_needed
 from .fetch import Fetch
 from .ledger import Ledger
@@ -54,6 +56,7 @@ class Services:
         self._deadline = deadline
         self._room = asyncio.Semaphore(writer.chunk_ids)
         self._fetches: dict[str, Fetch] = {}
+        self._preloading = False
         self.stopped_by_signal = False
 
     async def run(self, worklists: Mapping[str, Worklist]) -> None:
@@ -94,6 +97,7 @@ class Services:
             slots=self._slots,
             client=client,
             deadline=self._deadline,
+            sleep=self._idle,
         )
         reader = _Klipit(api, self._settings) if name == "klipit" else _Clipus(api, self._settings)
         fetch = self._fetches[name] = Fetch(
@@ -120,6 +124,13 @@ class Services:
             count.remaining = count.due - fetch.done
             count.requests = api.tally.requests
             count.refused = api.tally.refused
+
+    async def _idle(self, seconds: float) -> None:
+        """Wait, and meanwhile import SQLMesh: during a burst it would only slow the requests."""
+        if seconds > 0.5 and not self._preloading:
+            self._preloading = True
+            threading.Thread(target=build.preload, daemon=True).start()
+        await asyncio.sleep(seconds)
 
     async def _emit(self, name: str, read: Any) -> None:
         await self._room.acquire()

@@ -8,14 +8,13 @@ a kill costs no more than that.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 import uuid
 from collections.abc import Iterable, Mapping
 
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
-from . import build, publish
+from . import publish
 from .eta import needs, seconds_needed
 from .inbox import ID_NAME, LANDED_KINDS, SEQ
 from .landing import Landing
@@ -182,9 +181,6 @@ class _Sync:
         return worklists
 
     def _fetch_and_load(self, landing: Landing, worklists: Mapping[str, Worklist]) -> None:
-        if any(todo.due for todo in worklists.values()):
-            # Something will be published: SQLMesh's import hides behind the waiting.
-            threading.Thread(target=build.preload, daemon=True).start()
         writer = Writer(self.loader, landing, self.result.services)
         writer.start()
         services = Services(self.settings, self.ledger, writer, self.result.services, self.deadline)

@@ -135,7 +135,7 @@ def test_no_look_was_missed(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_hours_to_ready_are_those_until_the_next_look(con: duckdb.DuckDBPyConnection) -> None:
-    """Each campaign with a ready video was seen so within two hours, and not all at once."""
+    """Each campaign with a ready video was seen so within 26 hours, most within two."""
     hours = [
         row[0]
         for row in con.execute(
@@ -143,7 +143,8 @@ def test_hours_to_ready_are_those_until_the_next_look(con: duckdb.DuckDBPyConnec
         ).fetchall()
     ]
     assert None not in hours
-    assert all(0 < hour < 2 for hour in hours)
+    assert all(0 < hour < 26 for hour in hours)
+    assert sum(hour < 2 for hour in hours) > len(hours) / 2
     assert len(set(hours)) > 5
 
 

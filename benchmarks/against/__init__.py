@@ -1,1 +1,0 @@
-"""What clipmart is measured against: programs of their own, that do the same work."""

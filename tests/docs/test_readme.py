@@ -1,0 +1,209 @@
+"""What the pages show works: every command, every example, every variable and link."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+
+import click
+import pytest
+
+from pipelines.cli import main
+from pipelines.warehouse import attach, report_names
+from sandbox import Sandbox
+from tests.demo.demo_run import DemoRun, clean_environment
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [
+    path
+    for pattern in ("*.md", "docs/*.md", "sources/*/README.md", "sandbox/README.md")
+    for path in sorted(ROOT.glob(pattern))
+]
+SOURCES = {
+    "README.md": "klipit",
+    "sources/klipit/README.md": "klipit",
+    "sources/clipus/README.md": "clipus",
+}
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.M | re.S)
+
+
+def words_after_clipmart(line: str) -> Iterator[list[str]]:
+    """What follows each `clipmart` of a shell's line, up to the next pipe or redirection."""
+    words = shlex.split(line, comments=True) if "clipmart" in line else []
+    for start, word in enumerate(words):
+        if word == "clipmart" or word.endswith("/bin/clipmart"):
+            rest = list(takewhile(lambda w: w[0] not in "|>&;", words[start + 1 :]))
+            if rest:
+                yield rest
+
+
+def command_lines() -> list[tuple[str, str]]:
+    """(page, what follows `clipmart`) in the blocks that are there to be copied."""
+    return sorted(
+        {
+            (page.name, shlex.join(words))
+            for page in PAGES
+            for block in blocks(page.read_text(), "(?:sh|text)")
+            for line in block.splitlines()
+            for words in words_after_clipmart(line)
+        }
+    )
+
+
+def mentions() -> list[tuple[str, str]]:
+    """The same of `clipmart …` between backticks, which may leave arguments out."""
+    return sorted(
+        {
+            (page.name, shlex.join(words))
+            for page in PAGES
+            for span in re.findall(r"`(clipmart\s[^`]+)`", unfenced(page.read_text()))
+            for words in words_after_clipmart(" ".join(span.split()))
+        }
+    )
+
+
+def unfenced(text: str) -> str:
+    return re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+
+
+def parse(command: click.Command, words: list[str], parent: click.Context | None = None) -> None:
+    """Parse as the command line would, down to the last subcommand, without running anything."""
+    context = command.make_context(command.name, words, parent=parent)
+    if isinstance(command, click.Group):
+        rest = [*context._protected_args, *context.args]
+        name, found, rest = command.resolve_command(context, rest)
+        assert found is not None, name
+        parse(found, rest, context)
+
+
+@pytest.mark.parametrize(("page", "command"), command_lines())
+def test_a_shown_command_exists(page: str, command: str) -> None:
+    """Its name, its options and their values are those of the command line."""
+    parse(main, shlex.split(command))
+
+
+@pytest.mark.parametrize(("page", "command"), mentions())
+def test_a_mentioned_command_exists(page: str, command: str) -> None:
+    """Its name and each of its options are those of the command line."""
+    found: click.Command = main
+    for word in shlex.split(command):
+        if isinstance(found, click.Group):
+            assert word in found.commands
+            found = found.commands[word]
+        elif word.startswith("--"):
+            assert any(word in option.opts for option in found.params), word
+
+
+def test_an_unknown_option_would_be_found() -> None:
+    """The test above can fail."""
+    with pytest.raises(click.UsageError):
+        parse(main, ["sync", "--no-such-option"])
+    with pytest.raises(click.UsageError):
+        parse(main, ["no-such-command"])
+
+
+def test_the_readme_names_every_command() -> None:
+    """A command that nobody is told of might as well not exist."""
+    shown = {command for page, command in command_lines() + mentions() if page == "README.md"}
+    assert {shlex.split(command)[0] for command in shown} | {"demo"} == set(main.commands)
+    assert "make demo" in README
+
+
+def test_the_readme_names_every_report_and_table(demo_run: DemoRun) -> None:
+    """The two tables of the README are those of the published file, no more and no fewer."""
+    with attach(demo_run.data_dir / "warehouse.duckdb") as con:
+        reports = set(report_names(con))
+        landed = {
+            f"{schema}.{name}"
+            for schema, name in con.execute(
+                """SELECT table_schema, table_name FROM information_schema.tables
+                   WHERE table_schema IN ('klipit', 'clipus', 'clipmart')
+                   AND table_name <> 'publication'"""
+            ).fetchall()
+        }
+    answers = README.split("## What the reports answer")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", answers, flags=re.M)) == reports
+    lands = README.split("## What lands")[1].split("\n## ")[0]
+    assert set(re.findall(r"`((?:klipit|clipus|clipmart)\.\w+)`", lands)) == landed
+
+
+def test_the_readme_names_every_variable() -> None:
+    """Those that the settings read, and no other."""
+    read = set(re.findall(r'"((?:CLIPMART|KLIPIT|CLIPUS)_\w+)"', settings_source()))
+    table = README.split("## Environment")[1].split("\n## ")[0]
+    assert set(re.findall(r"`((?:CLIPMART|KLIPIT|CLIPUS)_\w+)`", table)) == read
+
+
+def settings_source() -> str:
+    return (ROOT / "pipelines" / "settings.py").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """A link to a file of the project finds it, and its heading."""
+    for target in re.findall(r"\]\(([^)#:]*)(?:#([\w-]+))?\)", page.read_text()):
+        path = page.parent / target[0] if target[0] else page
+        assert path.exists(), target
+        if target[1]:
+            headings = re.findall(r"^#+ (.+)$", path.read_text(), flags=re.M)
+            anchors = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+            assert target[1] in anchors, target
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make (\w+)`", README)) | {"demo"}))
+def test_make_targets_exist(target: str) -> None:
+    """Every `make …` named is a target."""
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.M)
+
+
+@pytest.mark.parametrize(("page", "service"), SOURCES.items())
+def test_a_source_runs_alone_as_shown(
+    page: str, service: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The example, word for word, on the sandbox: it prints the row it asked for."""
+    (example,) = [b for b in blocks((ROOT / page).read_text(), "python") if "dlt.pipeline" in b]
+    (id_,) = re.findall(r'_source\(\["([^"]+)"\]\)', example)
+    if service == "klipit":
+        sandbox.add_job(id_, clips=2)
+        url, key = sandbox.klipit_url, "klipit_sk_sandbox"
+    else:
+        sandbox.add_campaign(id_, videos=[{"id": "v1", "status": "ready"}])
+        url, key = sandbox.clipus_url, "sk_live_sandbox"
+    prefix = f"SOURCES__{service.upper()}__"
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=tmp_path,
+        env=clean_environment()
+        | {f"{prefix}BASE_URL": url, f"{prefix}API_KEY": key, f"{prefix}MINUTE_SECONDS": "0"}
+        | {"DLT_DATA_DIR": str(tmp_path / "dlt"), "RUNTIME__DLTHUB_TELEMETRY": "false"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "0  " in done.stdout  # the first row
+    assert sandbox.asked("GET", f"*/{id_}", status=200) == 1
+
+
+def test_the_python_example_runs(demo_run: DemoRun, tmp_path: Path) -> None:
+    """The lines for Python and Jupyter, on the demo's data."""
+    (example,) = [b for b in blocks(README, "python") if "pipelines.warehouse" in b]
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        cwd=tmp_path,
+        env=clean_environment() | {"CLIPMART_DATA_DIR": os.fspath(demo_run.data_dir)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
