@@ -20,7 +20,7 @@ demo: install
 	$(BIN)/clipmart demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2 -m "not soak"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak"
 
 lint: install
 	$(BIN)/ruff check .

@@ -31,9 +31,9 @@ class Landing:
         FixConfiguration: it is damaged or of a newer DuckDB.
     """
 
-    def __init__(self, path: Path, wait_seconds: float = WAIT_SECONDS) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        give_up = time.monotonic() + wait_seconds
+        give_up = time.monotonic() + WAIT_SECONDS
         while True:
             try:
                 self.connection = duckdb.connect(str(path))

@@ -172,3 +172,48 @@ def landing_only(prepared: Clipmart, monkeypatch: pytest.MonkeyPatch) -> Clipmar
     monkeypatch.setattr("pipelines.publish.publish", lambda settings: None)
     prepared.publishing = False
     return prepared
+
+
+def add_three_jobs(sandbox: Sandbox) -> None:
+    """What `synced` has landed: two clips, none, and a failure."""
+    sandbox.add_job("job_1", clips=2, tags=["ü"])
+    sandbox.add_job("job_2", clips=0)
+    sandbox.add_job("job_3", status="failed", error="no speech")
+
+
+@pytest.fixture(scope="session")
+def synced_data(tmp_path_factory: pytest.TempPathFactory, prepared_state: Path) -> Path:
+    """A data folder after one sync of three jobs, made once."""
+    folder = tmp_path_factory.mktemp("synced")
+    with running(Sandbox(now=NOW, minute_seconds=0)) as sandbox:
+        add_three_jobs(sandbox)
+        clipmart = Clipmart(
+            folder,
+            {
+                "KLIPIT_BASE_URL": sandbox.klipit_url,
+                "KLIPIT_API_KEY": "klipit_sk_sandbox",
+                "CLIPMART_MINUTE_SECONDS": "0",
+                "CLIPMART_NOW": NOW,
+            },
+        )
+        shutil.copytree(prepared_state, clipmart.data_dir / "state")
+        ids = "job_id,show_name\njob_1,Ton\njob_2,\njob_3,"
+        clipmart("track", "klipit", "--from", "-", stdin=ids)
+        assert clipmart("sync").code == 0
+    return clipmart.data_dir
+
+
+@pytest.fixture
+def synced(clipmart: Clipmart, sandbox: Sandbox, synced_data: Path) -> Clipmart:
+    """Three jobs landed and published, one with an undocumented JSON field."""
+    add_three_jobs(sandbox)
+    shutil.copytree(synced_data, clipmart.data_dir)
+    return clipmart
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that look at the demo share one worker: another would only wait for it."""
+    for item in items:
+        if any(name.startswith("demo") for name in getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("demo"))

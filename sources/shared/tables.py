@@ -77,12 +77,12 @@ class Table:
             types[REMOVED] = "bool"
         seen = set().union(*rows) if rows else set()
         types.update({name: kind for name, kind in unknown.items() if name in seen})
-        return pa.table(
-            {
-                name: pa.array([row.get(name) for row in rows], _arrow_type(kind))
-                for name, kind in types.items()
-            }
-        )
+        fields = [
+            pa.field(name, _arrow_type(kind), nullable=name not in self.key)
+            for name, kind in types.items()
+        ]
+        columns = [pa.array([row.get(f.name) for row in rows], f.type) for f in fields]
+        return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
 class BadRecord(Exception):

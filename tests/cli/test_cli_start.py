@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from sandbox import Sandbox
 from tests.conftest import Clipmart
 
 LOADED = """
@@ -23,17 +22,12 @@ assert not heavy, heavy
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["status"], ["report"], ["ids", "klipit"]])
-def test_reading_imports_no_loader(
-    sandbox: Sandbox, prepared: Clipmart, arguments: list[str]
-) -> None:
-    sandbox.add_job("job_1", clips=1)
-    prepared("track", "klipit", "job_1")
-    prepared("sync")
+def test_reading_imports_no_loader(synced: Clipmart, arguments: list[str]) -> None:
 
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *arguments],
-        cwd=prepared.folder,
-        env={"PATH": "/usr/bin:/bin", **prepared.environ},
+        cwd=synced.folder,
+        env={"PATH": "/usr/bin:/bin", **synced.environ},
         capture_output=True,
         text=True,
     )
@@ -41,21 +35,16 @@ def test_reading_imports_no_loader(
     assert done.returncode == 0, done.stderr
 
 
-def test_a_sync_that_has_nothing_to_do_imports_neither_sqlmesh_nor_pandas(
-    sandbox: Sandbox, prepared: Clipmart
-) -> None:
+def test_a_sync_that_has_nothing_to_do_imports_neither_sqlmesh_nor_pandas(synced: Clipmart) -> None:
     """It asks for the balance, so it needs httpx, and the sources, so dlt; no more."""
-    sandbox.add_job("job_1", clips=1)
-    prepared("track", "klipit", "job_1")
-    prepared("sync")
     code = LOADED.replace(
         '{"dlt", "sqlmesh", "pandas", "pyarrow", "httpx"}', '{"sqlmesh", "pandas"}'
     )
 
     done = subprocess.run(
         [sys.executable, "-c", code, "sync"],
-        cwd=prepared.folder,
-        env={"PATH": "/usr/bin:/bin", **prepared.environ},
+        cwd=synced.folder,
+        env={"PATH": "/usr/bin:/bin", **synced.environ},
         capture_output=True,
         text=True,
     )
@@ -69,13 +58,10 @@ def test_status_works_before_anything_is_there(clipmart: Clipmart) -> None:
     assert done.json()["published"] is None and done.json()["last_runs"] == []
 
 
-def test_status_names_runs_and_freshness(sandbox: Sandbox, prepared: Clipmart) -> None:
-    sandbox.add_job("job_1", clips=2)
-    prepared("track", "klipit", "job_1")
-    prepared("sync")
-    prepared.at("2026-04-08T15:00:00Z")
+def test_status_names_runs_and_freshness(synced: Clipmart) -> None:
+    synced.at("2026-04-08T15:00:00Z")
 
-    told = prepared("status", "--json").json()
+    told = synced("status", "--json").json()
 
     assert [run["exit_code"] for run in told["last_runs"]] == [0]
     clips = next(t for t in told["freshness"] if t["table_name"] == "klipit.clips")

@@ -9,12 +9,15 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from pipelines.demo import MARKER
 from pipelines.lock import sync_lock
 from tests.conftest import Clipmart
 from tests.demo.demo_run import DemoRun, clean_environment, run_demo
 
 
+@pytest.mark.soak
 def test_it_starts_anew_after_a_run_and_after_a_kill(demo_run: DemoRun, tmp_path: Path) -> None:
     """Over a whole demo one is killed, and the next ends well; a person's own file stays."""
     folder = tmp_path / "again"

@@ -16,18 +16,6 @@ from tests.conftest import Clipmart
 TABLES = ("klipit.jobs", "klipit.clips", "klipit.submissions", "klipit.job_observations")
 
 
-@pytest.fixture
-def synced(sandbox: Sandbox, prepared: Clipmart) -> Clipmart:
-    """Three jobs landed and published, one with an undocumented JSON field."""
-    sandbox.add_job("job_1", clips=2, tags=["ü"])
-    sandbox.add_job("job_2", clips=0)
-    sandbox.add_job("job_3", status="failed", error="no speech")
-    prepared("track", "klipit", "--from", "-", stdin="job_id,show_name\njob_1,Ton\njob_2,\njob_3,")
-    prepared("sync")
-    sandbox.forget_requests()
-    return prepared
-
-
 def content(prepared: Clipmart) -> dict[str, Counter[tuple[str, ...]]]:
     return {
         table: Counter(tuple(map(str, row)) for row in prepared.rows(table)) for table in TABLES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -34,12 +35,31 @@ def sandbox(server: Sandbox) -> Sandbox:
     return server
 
 
-def get(sandbox: Sandbox, path: str = "/jobs/job_1", **api: Any) -> tuple[Any, list[float], Api]:
+class Clock:
+    """Seconds that pass when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def slots_at(clock: Clock, minute_seconds: float) -> RateSlots:
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    return RateSlots(connection, minute_seconds, clock)
+
+
+def get(
+    sandbox: Sandbox, path: str = "/jobs/job_1", minute_seconds: float = 0, **api: Any
+) -> tuple[Any, list[float], Api]:
     """GET with recorded instead of slept waits; the error is returned, not raised."""
     waits: list[float] = []
+    clock = Clock()
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
+        clock.now += seconds
 
     async def run() -> tuple[Any, Api]:
         async with http_client() as client:
@@ -49,7 +69,7 @@ def get(sandbox: Sandbox, path: str = "/jobs/job_1", **api: Any) -> tuple[Any, l
                     "base_url": sandbox.klipit_url,
                     "key": "klipit_sk_sandbox",
                     "key_variable": "KLIPIT_API_KEY",
-                    "slots": RateSlots.in_memory(0),
+                    "slots": slots_at(clock, minute_seconds),
                     "client": client,
                     "sleep": sleep,
                     "jitter": lambda: 0.0,
@@ -147,28 +167,11 @@ def test_a_429_without_retry_after_is_waited_out_for_at_least_a_rate_minute(
     """The waits of one request add up to more than the window."""
     sandbox.faults.plan([Fault("too_many_requests", "/jobs/*", times=None)])
 
-    error, _, api = get(sandbox)
+    error, waits, api = get(sandbox, minute_seconds=60)
+
     assert isinstance(error, RequestFailed)
-    waits: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-
-    get(sandbox, slots=_Unpaced(60.0), sleep=sleep)
     assert sum(waits) >= 60
     assert api.tally.refused == http.ATTEMPTS
-
-
-class _Unpaced(RateSlots):
-    """A rate minute of 60 s, without waiting for slots."""
-
-    def __init__(self, minute_seconds: float) -> None:
-        import sqlite3
-
-        super().__init__(sqlite3.connect(":memory:", isolation_level=None), minute_seconds)
-
-    def take(self, bucket: Bucket, timeout_seconds: float) -> tuple[int, float]:
-        return -1, 0.0
 
 
 def test_a_redirect_is_not_followed(sandbox: Sandbox) -> None:

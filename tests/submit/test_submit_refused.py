@@ -184,6 +184,7 @@ def test_an_answer_that_repeats_our_secrets_does_not_spread_them(
     done = clipmart("submit", *CLIPUS, "--webhook-url", "https://me.example/h")
     assert done.code == 1
     spread = done.out + done.err + caplog.text + everything_on_disk(clipmart).decode("latin-1")
-    for secret in ("canary", "longer", "sk_live_sandbox", "signature", "\x1b"):
+    for secret in ("canary", "longer", "sk_live_sandbox", "signature"):
         assert secret not in spread
+    assert "\x1b" not in done.out + done.err
     assert "no: *** *** ***" in done.err

@@ -108,7 +108,8 @@ def prove(clipmart: Clipmart, sandbox: Sandbox, folder: Path, kills: int, seed: 
     for number in range(kills):
         kill_at_random(clipmart, sandbox, dice, lose_dlt=number % 4 == 3)
     last = start(clipmart)
-    assert last.wait(60) in (0, 1)
+    assert last.wait(60) in (0, 1)  # 1 where this run still met the rejected clips
+    assert clipmart.warehouse.exists()
 
     assert content(clipmart) == content(whole)
     # Each kill may cost one chunk: its ids' polls and clip reads, and the account's.

@@ -6,8 +6,6 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-
 from sandbox import Fault, Sandbox, running
 from tests.conftest import NOW, Clipmart
 
@@ -84,37 +82,23 @@ def test_a_dry_run_asks_for_nothing(sandbox: Sandbox, landing_only: Clipmart) ->
     assert sandbox.requests == []
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_the_documented_limits_are_reached_without_one_refusal(
-    tmp_path: Path, processes: int
-) -> None:
+def test_the_documented_limits_are_reached_without_one_refusal(tmp_path: Path) -> None:
     """150 jobs with a minute of 1.5 s need two whole minutes; nobody is refused."""
     with running(Sandbox(now=NOW, minute_seconds=1.5)) as sandbox:
-        clipmarts = []
-        for number in range(processes):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            clipmarts.append(
-                Clipmart(
-                    folder,
-                    {
-                        "KLIPIT_BASE_URL": sandbox.klipit_url,
-                        "KLIPIT_API_KEY": "klipit_sk_sandbox",
-                        "CLIPMART_MINUTE_SECONDS": "1.5",
-                        "CLIPMART_NOW": NOW,
-                    },
-                )
-            )
+        clipmart = Clipmart(
+            tmp_path,
+            {
+                "KLIPIT_BASE_URL": sandbox.klipit_url,
+                "KLIPIT_API_KEY": "klipit_sk_sandbox",
+                "CLIPMART_MINUTE_SECONDS": "1.5",
+                "CLIPMART_NOW": NOW,
+            },
+        )
         ids = [f"job_{number:03}" for number in range(150)]
         for id_ in ids:
             sandbox.add_job(id_, clips=1)
-        clipmart = clipmarts[0]
         clipmart("track", "klipit", *ids)
         done = clipmart("sync", "--json").json()["services"]["klipit"]
-        if processes == 2:
-            # A successive process shares the first one's slots through the ledger.
-            done = clipmart("sync", *(w for id_ in ids[:61] for w in ("--refresh", id_)), "--json")
-            done = done.json()["services"]["klipit"]
 
     assert done["refused"] == 0
     assert sandbox.asked(status=429) == 0
