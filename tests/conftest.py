@@ -209,11 +209,3 @@ def synced(clipmart: Clipmart, sandbox: Sandbox, synced_data: Path) -> Clipmart:
     add_three_jobs(sandbox)
     shutil.copytree(synced_data, clipmart.data_dir)
     return clipmart
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that look at the demo share one worker: another would only wait for it."""
-    for item in items:
-        if any(name.startswith("demo") for name in getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("demo"))

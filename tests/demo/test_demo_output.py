@@ -14,6 +14,8 @@ from rich.cells import cell_len
 from sandbox.accounts import CLIPUS_KEY, KLIPIT_KEY
 from tests.demo.demo_run import CANARY, KEYS, DemoRun, clean_environment
 
+pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it
+
 TITLES = ("shareability", "moment types", "video readiness", "credit usage")
 
 

@@ -14,6 +14,8 @@ from pipelines.warehouse import attach, report_names
 from sandbox import Sandbox, believable
 from tests.demo.demo_run import NOW, DemoRun
 
+pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it
+
 END = datetime.fromisoformat(NOW)
 
 

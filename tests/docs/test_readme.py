@@ -19,6 +19,8 @@ from pipelines.warehouse import attach, report_names
 from sandbox import Sandbox
 from tests.demo.demo_run import DemoRun, clean_environment
 
+pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = [

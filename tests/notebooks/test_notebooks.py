@@ -14,6 +14,7 @@ import pytest
 
 from tests.demo.demo_run import NOW, DemoRun, clean_environment
 
+pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
