@@ -32,7 +32,6 @@ def test_a_fifth_of_all_answers_faulty_ends_complete_and_every_row_once(
 ) -> None:
     """Ten kinds of faults, 120 jobs: what lands is the truth."""
     monkeypatch.setattr("sources.shared.http.BACKOFF_SECONDS", 0.0)
-    monkeypatch.setattr("sources.shared.http.ATTEMPTS", 12)
     fill(sandbox, 120)
     sandbox.add_campaign("c-1", status="completed", videos=[{"id": "v1", "status": "ready"}])
     landing_only("track", "klipit", *(f"job_{number:03}" for number in range(120)))
