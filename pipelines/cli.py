@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import sqlite3
 import sys
 import traceback
 from contextlib import suppress
@@ -38,6 +39,11 @@ class _Group(click.Group):
             # Whoever read the output closed it, as `| head` does.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+        except sqlite3.Error as error:
+            from .ledger import unusable
+
+            say(f"clipmart: {unusable(load_settings().ledger, error)}")
+            ctx.exit(3)
         except OSError as error:
             say(
                 f"clipmart: {error.filename or 'A file'} cannot be used ({error.strerror}). What "

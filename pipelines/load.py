@@ -90,20 +90,14 @@ class Loader:
         self._dlt_dir = dlt_dir
         self._pipelines: dict[str, Any] = {}
 
-    def drain(self) -> bool:
-        """Load what an interrupted run left behind; returns whether there was anything.
+    def drain(self) -> None:
+        """Load what an interrupted run left behind.
 
         A run that finds pending packages would load those and skip its own data.
         """
-        drained = False
         for schema in ("clipmart", "klipit", "clipus"):
-            if not self.left_behind(schema):
-                continue
-            pipeline = self._pipeline(schema)
-            if pipeline.has_pending_data:
+            if self.left_behind(schema) and self._pipeline(schema).has_pending_data:
                 self._run(schema, None)
-                drained = True
-        return drained
 
     def left_behind(self, schema: str) -> bool:
         """Whether an interrupted run's packages may lie in the working folder; needs no dlt."""

@@ -124,7 +124,8 @@ class ClipusClient:
                 if video["id"] in videos:
                     raise BadRecord("key: id stands twice in one answer")
             except BadRecord as error:
-                self._reject_video(read, str(error), record)
+                told = (read.campaign_id, str(error), record, read.observed_at)
+                read.rejected.append(Rejected.child("clipus", settings.VIDEOS, *told))
                 continue
             videos[video["id"]] = {
                 **video,
@@ -146,21 +147,6 @@ class ClipusClient:
     def _reject(read: CampaignRead, reason: str, payload: Any) -> None:
         read.rejected.append(
             Rejected("clipus", "campaigns", read.campaign_id, reason, payload, read.observed_at)
-        )
-
-    @staticmethod
-    def _reject_video(read: CampaignRead, reason: str, record: Any) -> None:
-        fields = record if isinstance(record, dict) else {"record": record}
-        id_ = fields.get("id")
-        read.rejected.append(
-            Rejected(
-                "clipus",
-                "videos",
-                id_ if isinstance(id_, str) else read.campaign_id,
-                reason,
-                {**fields, "campaign_id": read.campaign_id},
-                read.observed_at,
-            )
         )
 
 

@@ -134,7 +134,8 @@ class KlipitClient:
                 if clip["id"] in clips:
                     raise BadRecord("key: id stands twice in one answer")
             except BadRecord as error:
-                self._reject_clip(read, str(error), record)
+                told = (read.job_id, str(error), record, read.observed_at)
+                read.rejected.append(Rejected.child("klipit", settings.CLIPS, *told))
                 continue
             clips[clip["id"]] = {**clip, "job_id": read.job_id, "observed_at": read.observed_at}
         read.clips = list(clips.values())
@@ -230,22 +231,6 @@ class KlipitClient:
     def _reject(read: JobRead, endpoint: str, reason: str, payload: Any) -> None:
         read.rejected.append(
             Rejected("klipit", endpoint, read.job_id, reason, payload, read.observed_at)
-        )
-
-    @staticmethod
-    def _reject_clip(read: JobRead, reason: str, record: Any) -> None:
-        # The API's clip does not say whose it is, and a replay must know.
-        fields = record if isinstance(record, dict) else {"record": record}
-        id_ = fields.get("id")
-        read.rejected.append(
-            Rejected(
-                "klipit",
-                "clips",
-                id_ if isinstance(id_, str) else read.job_id,
-                reason,
-                {**fields, "job_id": read.job_id},
-                read.observed_at,
-            )
         )
 
 

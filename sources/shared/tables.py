@@ -100,6 +100,16 @@ class Rejected:
     payload: Any
     seen_at: datetime
 
+    @classmethod
+    def child(
+        cls, source: str, table: Table, parent_id: str, reason: str, record: Any, seen_at: datetime
+    ) -> Rejected:
+        """A record of a parent's answer; its payload says whose it is, which a replay must know."""
+        fields = record if isinstance(record, dict) else {"record": record}
+        id_ = fields.get("id") if isinstance(fields.get("id"), str) else parent_id
+        payload = {**fields, str(table.parent): parent_id}
+        return cls(source, table.name, id_, reason, payload, seen_at)
+
     def row(self) -> Row:
         """A row of `clipmart.rejected_records`; the same rejection twice is one row."""
         payload = None if self.payload is None else _json(self.payload)

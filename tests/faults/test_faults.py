@@ -153,6 +153,22 @@ def test_a_full_disk_is_told_and_nothing_that_was_published_is_harmed(
     assert prepared.rows("SELECT count(*) FROM klipit.clips") == [(39 * 20,)]
 
 
+def test_a_ledger_that_cannot_grow_is_told_and_keeps_what_it_held(clipmart: Clipmart) -> None:
+    """A limit on the size of files stands for the disk: one line, no traceback, nothing half in."""
+    clipmart("track", "klipit", "job_before")
+    (clipmart.folder / "ids.txt").write_text("\n".join(f"job_{n:05}" for n in range(20_000)))
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    process = clipmart.start("track", "klipit", "--from", "ids.txt", preexec_fn=full)
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 3, err
+    assert "Traceback" not in err and "ledger.sqlite" in err
+    assert clipmart("ids", "klipit").out.count("job_") == 2  # the header's job_id, and the id
+
+
 def test_a_failed_blocking_audit_leaves_the_published_file_and_exits_1(
     sandbox: Sandbox, prepared: Clipmart
 ) -> None:
