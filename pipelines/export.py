@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from sources.klipit.client import KlipitClient
-from sources.shared.batches import http_client
+from sources.shared.clients import http_client
 from sources.shared.errors import ClipmartError, TryAgainLater, Unusable
 from sources.shared.http import OutcomeUnknown
 

@@ -16,7 +16,7 @@ from sources.clipus.client import ClipusClient
 from sources.clipus.settings import PLAN_OBSERVATIONS
 from sources.klipit.client import KlipitClient
 from sources.klipit.settings import ACCOUNT_SNAPSHOTS
-from sources.shared.batches import http_client
+from sources.shared.clients import reading_client
 from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.http import Api
 from sources.shared.slots import fingerprint
@@ -68,7 +68,8 @@ class Services:
                 loop.call_soon_threadsafe(self._make_room, ids)
 
         self._writer.on_loaded = make_room
-        async with http_client() as client:
+        due = sum(len(todo.due) for todo in worklists.values())
+        async with reading_client(due) as client:
             fetches = [
                 asyncio.create_task(self._fetch(name, todo, client))
                 for name, todo in worklists.items()

@@ -17,7 +17,7 @@ from typing import Any
 
 from sources.clipus.client import ClipusClient
 from sources.klipit.client import KlipitClient
-from sources.shared.batches import http_client
+from sources.shared.clients import http_client
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.http import Api, OutcomeUnknown
 

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TypeVar
 
-import httpx
-
+from .clients import CONNECTIONS, http_client
 from .errors import ClipmartError
 from .http import Api
 from .slots import RateSlots
 
 Read = TypeVar("Read")
-CONNECTIONS = 4
 BATCH = 500
-
-
-def http_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """A client with few connections: httpx's pool costs more the larger it is."""
-    # At DEBUG these log addresses and headers, and a link or a Location may be signed.
-    for library in ("httpx", "httpcore"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(30.0, connect=10.0),
-        limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
-        follow_redirects=False,
-        transport=transport,
-    )
 
 
 def read_in_batches(

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import Fault, Sandbox, running
 from sources.shared import http
-from sources.shared.batches import http_client
+from sources.shared.clients import http_client
 from sources.shared.errors import FixConfiguration, TryAgainLater
 from sources.shared.http import Answer, Api, RequestFailed, retry_after_seconds
 from sources.shared.slots import Bucket, RateSlots
