@@ -1,8 +1,7 @@
 """Build a warehouse file: landing tables copied, SQL models planned and audited, all commented.
 
 The file is new each time and SQLMesh's state lives in memory, so every number is fresh and a
-failed build leaves only scrap. Importing SQLMesh takes a second: it happens on first use, and
-`preload` lets a thread do it early.
+failed build leaves only scrap. Importing SQLMesh takes a second: it happens on first use.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import gc
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,17 +54,21 @@ class Relation:
     notes: dict[str, str]  # what each column means
 
 
-def preload() -> None:
-    """Import SQLMesh, which takes about a second; a background thread may do it early."""
-    with _one_build, _environment(SQLMESH__DISABLE_ANONYMIZED_ANALYTICS="true"):
-        _import_sqlmesh()
-
-
-def build(landing: Path | None, target: Path, *, work_dir: Path) -> None:
+def build(
+    landing: Path | None,
+    target: Path,
+    *,
+    work_dir: Path,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
     """Make a new DuckDB file at `target` from the landing file.
 
-    Nobody may hold the landing file open to write. Without one every table stands empty.
-    SQLMesh's cache goes below `work_dir`.
+    Without one every table stands empty.
+
+    Args:
+        work_dir: where SQLMesh's cache goes.
+        ready: called when all is prepared; from its return on nobody may hold the landing file
+            open to write.
 
     Raises:
         AuditFailed: a blocking audit found rows; `target` is removed.
@@ -79,6 +82,7 @@ def build(landing: Path | None, target: Path, *, work_dir: Path) -> None:
             con: duckdb.DuckDBPyConnection = context.engine_adapter.connection
             con.execute("SET TimeZone = 'UTC'")
             relations = _declared(context)
+            ready()
             _copy_landing(con, landing, relations)
             _plan(context, failures)
             _free_views_of_catalog(con)

@@ -19,6 +19,7 @@ from sources.shared.errors import FixConfiguration, TryAgainLater
 from sources.shared.tables import PRIVATE, Drift, Row, Table, data_type
 
 from .inbox import ID_NAME, SEQ, SUBMISSIONS
+from .load import SYNC_RUNS
 
 WAIT_SECONDS = 10.0
 
@@ -122,7 +123,9 @@ class Landing:
         return {tuple(row[:-1]): row[-1] for row in rows}
 
     def last_run(self) -> datetime | None:
-        """When the latest landed run finished (UTC)."""
+        """When the latest landed run finished (UTC); None where none is landed."""
+        if not self.has_tables("clipmart", [SYNC_RUNS]):
+            return None
         row = self.connection.execute("SELECT max(finished_at) FROM clipmart.sync_runs").fetchone()
         return row[0].astimezone(UTC) if row and row[0] else None
 

@@ -16,17 +16,21 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.build import LANDING_SCHEMAS, SQL, build
+from pipelines.build import LANDING_SCHEMAS, SQL
+from pipelines.builder import Builder
 from pipelines.settings import Settings
 from pipelines.warehouse import attach
 from sources.shared.errors import ClipmartError, FixConfiguration
 
 
-def publish(settings: Settings) -> None:
+def publish(settings: Settings, builder: Builder | None = None) -> None:
     """Build the warehouse from what is landed and make it the published file.
 
     Only one process may publish at a time, and nobody may hold the landing file open to write:
     the sync's lock sees to both. Killed at any point, the published file is the old or the new.
+
+    Args:
+        builder: one that may have got ready before.
 
     Raises:
         BuildFailed, AuditFailed: the published file is as it was.
@@ -34,10 +38,10 @@ def publish(settings: Settings) -> None:
     """
     with _writing(settings.warehouse):
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        built = settings.build_dir / "warehouse.duckdb"
-        build(settings.landing, built, work_dir=settings.build_dir)
-        _sign(built, settings)
-        _put(built, settings.warehouse)
+        builder = builder or Builder(settings)
+        builder.build()
+        _sign(builder.target, settings)
+        _put(builder.target, settings.warehouse)
 
 
 def export_copy(settings: Settings, file: Path) -> None:

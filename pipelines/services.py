@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,7 +20,6 @@ from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.http import Api
 from sources.shared.slots import fingerprint
 
-from . import build
 from .eta import needs, seconds_needed
 from .fetch import Fetch
 from .ledger import Ledger
@@ -38,6 +36,7 @@ class Services:
     Args:
         counts: service → what is counted of it.
         deadline: when to end, on the monotonic clock.
+        get_ready: prepares the build, in a process of its own.
     """
 
     def __init__(
@@ -47,6 +46,7 @@ class Services:
         writer: Writer,
         counts: Mapping[str, ServiceResult],
         deadline: float | None,
+        get_ready: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -54,9 +54,9 @@ class Services:
         self._writer = writer
         self._counts = counts
         self._deadline = deadline
+        self._get_ready = get_ready
         self._room = asyncio.Semaphore(writer.chunk_ids)
         self._fetches: dict[str, Fetch] = {}
-        self._preloading = False
         self.stopped_by_signal = False
 
     async def run(self, worklists: Mapping[str, Worklist]) -> None:
@@ -111,6 +111,7 @@ class Services:
         )
         try:
             count.notes += await reader.begin()
+            self._hand_over(name, reader)
             await fetch.run()
             if fetch.error is not None:
                 count.fail(fetch.error)
@@ -119,18 +120,16 @@ class Services:
         except ClipmartError as error:
             count.fail(error)
         finally:
-            for snapshot in reader.snapshots():
-                self._writer.add(name, snapshot)
+            self._hand_over(name, reader)
             count.asked = fetch.asked
             count.remaining = count.due - fetch.done
             count.requests = api.tally.requests
             count.refused = api.tally.refused
 
     async def _idle(self, seconds: float) -> None:
-        """Wait, and meanwhile import SQLMesh: during a burst it would only slow the requests."""
-        if seconds > 0.5 and not self._preloading:
-            self._preloading = True
-            threading.Thread(target=build.preload, daemon=True).start()
+        """Wait: now there is time to prepare the build, which during a burst would slow it."""
+        if seconds > 0.5:
+            self._get_ready()
         await asyncio.sleep(seconds)
 
     async def _emit(self, name: str, read: Any) -> None:
@@ -138,6 +137,10 @@ class Services:
         if self._writer.failed:
             raise _NoWriter
         self._writer.add(name, read)
+
+    def _hand_over(self, name: str, reader: _Klipit | _Clipus) -> None:
+        for snapshot in reader.snapshots():
+            self._writer.add(name, snapshot)
 
     def _make_room(self, ids: int) -> None:
         for _ in range(ids):
@@ -203,7 +206,9 @@ class _Klipit:
         )
 
     def snapshots(self) -> list[Snapshot]:
-        return self._snapshots
+        """What was told since the last call."""
+        told, self._snapshots = self._snapshots, []
+        return told
 
 
 class _Clipus:

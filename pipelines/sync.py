@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
 from . import publish
+from .builder import Builder
 from .eta import needs, seconds_needed
 from .inbox import ID_NAME, LANDED_KINDS, SEQ
 from .landing import Landing
@@ -72,6 +73,7 @@ class _Sync:
         self.deadline = None if max_minutes is None else time.monotonic() + max_minutes * 60
         self.loader = Loader(settings.landing, settings.dlt_dir)
         self.result = SyncResult(uuid.uuid4().hex, settings.now(), str(settings.data_dir))
+        self.builder = Builder(settings)
         self.stopped_by_signal = False
 
     def run(self, service: str | None, refresh: list[str], dry_run: bool) -> SyncResult:
@@ -127,14 +129,11 @@ class _Sync:
     def _drain(self, landing: Landing) -> None:
         """Bring the landing store up to what dlt and the ledger already hold."""
         self.loader.drain()
-        if not landing.has_tables("clipmart", tables_of("clipmart")):
-            self.loader.load("clipmart", {table: [] for table in tables_of("clipmart")})
         for name in SERVICES:
             landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
             made = landing.has_tables(name, tables_of(name))
-            if not made or (
-                self.ledger.last_seq(name, LANDED_KINDS) > landing.drained_up_to(name, landed)
-            ):
+            drained = landing.drained_up_to(name, landed) if made else 0
+            if self.ledger.last_seq(name, LANDED_KINDS) > drained:
                 self.loader.drain_inbox(
                     self.ledger, name, landing.submissions, make_tables=not made
                 )
@@ -142,6 +141,8 @@ class _Sync:
     def _tie(self, landing: Landing) -> None:
         """Give submissions whose answer was lost the job or campaign that they became."""
         for name in SERVICES:
+            if not landing.has_tables(name, tables_of(name)):
+                continue
             ties = find_ties(landing, name, self.settings.now())
             if ties and self.ledger.add(ties):
                 self.loader.drain_inbox(self.ledger, name, landing.submissions)
@@ -181,9 +182,11 @@ class _Sync:
         return worklists
 
     def _fetch_and_load(self, landing: Landing, worklists: Mapping[str, Worklist]) -> None:
-        writer = Writer(self.loader, landing, self.result.services)
+        get_ready = self.builder.start if self.publish_now else lambda: None
+        counts = self.result.services
+        writer = Writer(self.loader, landing, counts, get_ready)
         writer.start()
-        services = Services(self.settings, self.ledger, writer, self.result.services, self.deadline)
+        services = Services(self.settings, self.ledger, writer, counts, self.deadline, get_ready)
         try:
             asyncio.run(services.run(worklists))
         finally:
@@ -199,7 +202,7 @@ class _Sync:
         if runs:
             self.loader.load("clipmart", {SYNC_RUNS: runs})
         landing.close()
-        publish.publish(self.settings)
+        publish.publish(self.settings, self.builder)
         self.result.published = True
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sources.klipit.settings import FAILED, FINISHED
+from sources.shared.tables import REJECTED_RECORDS
 
+from .inbox import SUBMISSIONS
 from .landing import Landing, bound
 
 # How long after the last look an unfinished id is worth another, by its age.
@@ -34,6 +36,10 @@ _REFUSED = """
     WHERE source = $source AND endpoint IN (SELECT unnest($endpoints)) AND reason <> 'field'
     GROUP BY id"""
 
+_NONE_REFUSED = """
+    SELECT NULL::VARCHAR AS id, NULL::TIMESTAMPTZ AS seen_at, NULL::BOOLEAN AS not_found
+    WHERE false"""
+
 _KLIPIT = f"""
 WITH
   known AS (
@@ -48,7 +54,7 @@ WITH
       COALESCE(bool_and(event = 'job.created'), false) AS only_created
     FROM klipit.webhook_events GROUP BY job_id
   ),
-  refused AS ({_REFUSED}),
+  refused AS ($refused),
   jobs AS (
     SELECT j.* FROM klipit.jobs AS j
     SEMI JOIN klipit._dlt_loads AS l ON l.load_id = j._dlt_load_id AND l.status = 0
@@ -126,7 +132,7 @@ WITH
     SELECT campaign_id AS id, min(recorded_at) AS known_at
     FROM clipus.submissions WHERE campaign_id IS NOT NULL GROUP BY campaign_id
   ),
-  refused AS ({_REFUSED}),
+  refused AS ($refused),
   campaigns AS (
     SELECT c.* FROM clipus.campaigns AS c
     SEMI JOIN clipus._dlt_loads AS l ON l.load_id = c._dlt_load_id AND l.status = 0
@@ -222,9 +228,12 @@ def worklist(
         refresh: ids asked for by name; unknown ones are the caller's to refuse.
         hints: Clipus campaign ids named in a call → when (UTC).
     """
+    if not landing.has_tables(service, [SUBMISSIONS[service]]):
+        return Worklist(0, [])
     told = hints or {}
+    refused = _REFUSED if landing.has_tables("clipmart", [REJECTED_RECORDS]) else _NONE_REFUSED
     sql = bound(
-        _KLIPIT if service == "klipit" else _CLIPUS,
+        (_KLIPIT if service == "klipit" else _CLIPUS).replace("$refused", refused),
         now=now,
         source=service,
         finished=sorted(FINISHED),

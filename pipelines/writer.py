@@ -38,13 +38,23 @@ class Loaded(Protocol):
 
 
 class Writer(threading.Thread):
-    """Loads what `add` is given, by chunks, until `finish`."""
+    """Loads what `add` is given, by chunks, until `finish`.
 
-    def __init__(self, loader: Loader, landing: Landing, counts: Mapping[str, Loaded]) -> None:
+    `on_news` is called before a chunk is loaded.
+    """
+
+    def __init__(
+        self,
+        loader: Loader,
+        landing: Landing,
+        counts: Mapping[str, Loaded],
+        on_news: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(name="load", daemon=True)
         self._loader = loader
         self._landing = landing
         self._counts = counts
+        self._on_news = on_news
         self._inbox: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
         self._drift: dict[str, Drift] = {}
         self._error: BaseException | None = None
@@ -83,10 +93,11 @@ class Writer(threading.Thread):
         return self._error is not None
 
     def _gather(self) -> tuple[bool, list[tuple[str, Any]]]:
-        """Wait for half a chunk, a minute, or the end: the other half is fetched meanwhile."""
+        """Wait for a chunk, a minute, or the end."""
         items: list[tuple[str, Any]] = []
+        ids = 0
         until: float | None = None
-        while len(items) < self.chunk_ids // 2:
+        while ids < self.chunk_ids:
             try:
                 wait = None if until is None else max(until - time.monotonic(), 0.0)
                 item = self._inbox.get(timeout=wait)
@@ -95,6 +106,7 @@ class Writer(threading.Thread):
             if item is None:
                 return False, items
             items.append(item)
+            ids += not isinstance(item[1], Snapshot)
             until = until or time.monotonic() + CHUNK_SECONDS
         return True, items
 
@@ -103,8 +115,11 @@ class Writer(threading.Thread):
         news = [i for i in items if isinstance(i, Snapshot) and self._is_news(service, i)]
         if not reads and not news:
             return
+        self._on_news()
         drift = self._drift.get(service)
         if drift is None:
+            if not self._landing.has_tables(service, tables_of(service)):
+                self._loader.load(service, {table: [] for table in tables_of(service)})
             drift = self._drift[service] = self._landing.drift(service, tables_of(service))
         made = self._klipit(reads, drift) if service == "klipit" else self._clipus(reads, drift)
         for snapshot in news:

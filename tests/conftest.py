@@ -169,7 +169,7 @@ def prepared(clipmart: Clipmart, prepared_state: Path) -> Clipmart:
 @pytest.fixture
 def landing_only(prepared: Clipmart, monkeypatch: pytest.MonkeyPatch) -> Clipmart:
     """The same without building and publishing, which take seconds; `rows` reads what landed."""
-    monkeypatch.setattr("pipelines.publish.publish", lambda settings: None)
+    monkeypatch.setattr("pipelines.publish.publish", lambda *_: None)
     prepared.publishing = False
     return prepared
 
