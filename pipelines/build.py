@@ -221,7 +221,7 @@ def _tidy(con: duckdb.DuckDBPyConnection, declared: dict[str, Relation]) -> None
             for column, kind in expected.get(table, {}).items()
             if column not in columns
         ]
-    con.execute(";".join([*statements, *_drop_dlts_own(con)]))
+    _at_once(con, [*statements, *_drop_dlts_own(con)])
 
 
 def _drop_dlts_own(con: duckdb.DuckDBPyConnection) -> list[str]:
@@ -358,7 +358,12 @@ def _comment(con: duckdb.DuckDBPyConnection, declared: dict[str, Relation]) -> N
         for column in columns:
             note = relation.notes.get(column, UNDOCUMENTED_COLUMN)
             statements.append(f"COMMENT ON COLUMN {dotted(table)}.{name(column)} IS {text(note)}")
-    con.execute(";".join(statements))
+    _at_once(con, statements)
+
+
+def _at_once(con: duckdb.DuckDBPyConnection, statements: list[str]) -> None:
+    """Execute in one transaction: each of its own would be synced to disk."""
+    con.execute(";".join(["BEGIN", *statements, "COMMIT"]))
 
 
 def name(identifier: str) -> str:
