@@ -387,4 +387,5 @@ def _told(error: Exception) -> str:
     """An error in words, without the address: its query could hold a secret."""
     if isinstance(error, BrokenBody):
         return str(error)
-    return f"failed ({type(error).__name__})"
+    # What lies below tells more: a transport may call a lost connection a time-out.
+    return f"failed ({type(error.__cause__ or error).__name__})"
