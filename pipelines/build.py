@@ -211,8 +211,11 @@ def _tidy(con: duckdb.DuckDBPyConnection, declared: dict[str, Relation]) -> None
         if table not in landed:
             listed = ", ".join(f"{name(column)} {kind}" for column, kind in types.items())
             statements.append(f"CREATE TABLE {dotted(table)} ({listed})")
-    for table, columns in landed.items():
-        statements.append(f"DELETE FROM {dotted(table)} WHERE {_no_data(table, columns)}")
+    # DuckDB alters no table in a transaction that has deleted from it.
+    _at_once(
+        con,
+        [f"DELETE FROM {dotted(t)} WHERE {_no_data(t, columns)}" for t, columns in landed.items()],
+    )
     for table, columns in landed.items():
         alter = f"ALTER TABLE {dotted(table)}"
         statements += [f"{alter} DROP COLUMN {name(c)}" for c in columns if c.startswith(PRIVATE)]
