@@ -265,14 +265,19 @@ def sync(
 @main.command()
 @click.argument("name", required=False)
 @click.option("--format", "format_", type=FORMAT, default="table", show_default=True)
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write one page.")
 @click.option("--no-links", is_flag=True, help="Leave out download links, which may be signed.")
-def report(name: str | None, format_: str, no_links: bool) -> None:
-    """Print a report, or the four main ones.
+def report(name: str | None, format_: str, html: Path | None, no_links: bool) -> None:
+    """Print a report, or the four main ones; or write a page to look at.
 
     \b
     clipmart report
     clipmart report top-clips --format csv > clips.csv
+    clipmart report --html report.html
     """
+    if html is not None:
+        _write_page(name, html, links=not no_links)
+        return
     from .reports import MAIN, read_report, render
     from .warehouse import open_published
 
@@ -280,6 +285,18 @@ def report(name: str | None, format_: str, no_links: bool) -> None:
         names = [name] if name else MAIN
         tables = [read_report(con, each, links=not no_links) for each in names]
     click.echo(render(tables, format_), nl=False)
+
+
+def _write_page(name: str | None, file: Path, *, links: bool) -> None:
+    given = click.get_current_context().get_parameter_source("format_")
+    if name or given is click.core.ParameterSource.COMMANDLINE:
+        raise Unusable(
+            "--html writes all reports as one page; it goes without NAME and --format. Nothing was "
+            "written."
+        )
+    from .page import write_page
+
+    click.echo(write_page(load_settings(), file, links=links))
 
 
 @main.command()

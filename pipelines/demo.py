@@ -27,6 +27,7 @@ from sources.shared.errors import ClipmartError, FixConfiguration
 from .inbox import balance_event
 from .ledger import Ledger
 from .lock import sync_lock
+from .page import write_page
 from .reports import MAIN, read_report, render
 from .result import SyncResult
 from .settings import Settings
@@ -37,6 +38,7 @@ from .warehouse import open_published
 
 SEED = 1
 MARKER = ".clipmart-demo"
+PAGE = "report.html"
 # Of so many syncs one asks both services, and one publishes: there is only a minute for a month.
 BOTH_EVERY = 2
 PUBLISH_EVERY = 6
@@ -52,7 +54,7 @@ class DemoFailed(ClipmartError):
 
 
 def run_demo(settings: Settings) -> None:
-    """Live through a month that ends now, print the four main reports, say what to try next.
+    """Live through a month that ends now, print the four main reports and write them as a page.
 
     Args:
         settings: the data folder and the clock are taken from it, and no key or address.
@@ -74,8 +76,10 @@ def run_demo(settings: Settings) -> None:
             demo.live(end)
             world.clock.set(settings.pinned_now)
             demo.sync(settings.pinned_now, last=True)
-        with open_published(replace(settings, data_dir=folder)) as con:
+        shown = replace(settings, data_dir=folder)
+        with open_published(shown) as con:
             tables = [read_report(con, name, links=False) for name in MAIN]
+        write_page(shown, folder / PAGE, links=False)
         click.echo("\n" + render(tables, "table"), nl=False)
     _say(_what_next(folder))
 
@@ -211,7 +215,7 @@ def _own_folder(folder: Path, now: datetime) -> Iterator[None]:
             "or set CLIPMART_DATA_DIR to another folder, then run `clipmart demo` again."
         )
     with sync_lock(folder / MARKER, now):
-        for name in ("state", "warehouse.duckdb", "warehouse.duckdb.wal"):
+        for name in ("state", "warehouse.duckdb", "warehouse.duckdb.wal", PAGE):
             path = folder / name
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -229,7 +233,8 @@ def _what_next(folder: Path) -> str:
     on_demo = f"CLIPMART_DATA_DIR={shlex.quote(_short(folder))} {program}"
     lines = [
         "",
-        f"All of it lies in {_short(folder)}/warehouse.duckdb. Try next, on the same data:",
+        f"To look at all of it, open {_short(folder / PAGE)} in a browser.",
+        f"The data lies in {_short(folder)}/warehouse.duckdb. Try next, on the same data:",
         f"  {on_demo} report top-clips",
         f'  {on_demo} query "FROM reports.video_quota"',
         f"  {on_demo} status",

@@ -117,6 +117,21 @@ class Clipmart:
             return con.execute(sql).fetchall()
 
 
+def needs(program: str) -> str:
+    """The path of another program; without it the test is skipped, or fails where all must run."""
+    places = [
+        shutil.which(program),
+        *map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{program}")),
+    ]
+    found = [place for place in places if place]
+    if not found:
+        absent = f"{program} is not installed"
+        if os.environ.get("CLIPMART_TEST_ALL") == "1":
+            pytest.fail(absent)
+        pytest.skip(absent)
+    return found[-1]
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """Both APIs, empty, without limits, standing still at NOW."""

@@ -1,0 +1,108 @@
+"""Where a chart's marks stand, in percent of its plot: the template draws them as SVG.
+
+In percent, a chart is as wide as its reader's screen while its type keeps its size, and its colours
+are the page's, light or dark. Nothing here is text of an API's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+Point = tuple[float, float]
+ABSURD = 1e15  # no scale is stretched as far; beyond it, differences overflow
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to percent of the plot; what lies beyond, or is no number, is at its edge."""
+
+    low: float
+    high: float
+    down: bool = False
+    """The scale runs from the bottom up, as vertical ones do."""
+
+    def __call__(self, value: float) -> float:
+        share = (value - self.low) / ((self.high - self.low) or 1)
+        share = min(max(0.0, share), 1.0)
+        return round(100 * (1 - share if self.down else share), 2)
+
+
+@dataclass(frozen=True)
+class Axis:
+    scale: Scale
+    ticks: list[tuple[float, str]]
+    """(place in percent, label)"""
+
+
+def number_axis(values: Iterable[Any], *, down: bool = True, zero: bool = False) -> Axis:
+    """Round numbers that enclose the values, about four of them; `zero` is one of them."""
+    finite = [float(v) for v in values if v is not None and abs(v) < ABSURD]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    if low == high:
+        low, high = (0.0, 1.0) if zero else (low - 5, high + 5)
+    step = 10.0 ** math.floor(math.log10((high - low) / 4))
+    step *= next(factor for factor in (1, 2, 5, 10, 20) if (high - low) / (step * factor) <= 4.5)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    scale = Scale(first * step, last * step, down)
+    ticks = [n * step for n in range(first, last + 1)]
+    return Axis(scale, [(scale(tick), f"{tick:,.10g}") for tick in ticks])
+
+
+def day_axis(first: date, last: date, *, margin: float = 0.0) -> Axis:
+    """At most five days at a regular distance, with the first among them; three of long histories.
+
+    Args:
+        margin: days of room before the first and after the last.
+    """
+    days = max((last - first).days, 1)
+    scale = Scale(first.toordinal() - margin, first.toordinal() + days + margin)
+    years = days > 300
+    labels = 3 if years else 5
+    step = next(s for s in (1, 2, 7, 14, 28, 56, 91, 182, 364, 728, 10**6) if days / s < labels)
+    return Axis(
+        scale,
+        [
+            (scale(day.toordinal()), day_label(day, years=years))
+            for day in (first + timedelta(days=n) for n in range(0, days + 1, step))
+        ],
+    )
+
+
+def day_label(day: date, *, years: bool = False) -> str:
+    return f"{day:%b %Y}" if years else f"{day.day} {day:%b}"
+
+
+def place(x: Axis, y: Axis, rows: Iterable[tuple[date, Any]]) -> list[Point]:
+    """The points of a line, those without a value left out."""
+    return [
+        (x.scale(day.toordinal()), y.scale(value))
+        for day, value in rows
+        if value is not None and math.isfinite(value)
+    ]
+
+
+def path(points: Sequence[Point], *, closed: bool = False) -> str:
+    """SVG path data in a plot of 100 by 100."""
+    drawn = "L".join(f"{x:g} {y:g}" for x, y in points)
+    return f"M{drawn}{'Z' if closed else ''}" if drawn else ""
+
+
+def band(upper: Sequence[Point], lower: Sequence[Point]) -> str:
+    """The area between two lines."""
+    return path([*upper, *reversed(lower)], closed=True)
+
+
+def shares(parts: Sequence[float], whole: float) -> list[Point]:
+    """(start, width) of the parts of one bar, in percent."""
+    placed, start = [], 0.0
+    for part in parts:
+        width = 100 * part / whole if whole else 0.0
+        placed.append((round(start, 2), round(width, 2)))
+        start += width
+    return placed
