@@ -239,20 +239,45 @@ def export(
 @click.option("--max-minutes", type=click.FloatRange(min=0), help="End after so long; go on later.")
 @click.option("--refresh", multiple=True, metavar="ID", help="Ask for this id again, due or not.")
 @click.option("--dry-run", is_flag=True, help="Say what is due; ask for nothing.")
+@click.option("--notify", metavar="URL", help="Post a failure or a lost threshold here, once.")
+@click.option(
+    "--notify-days",
+    type=click.FloatRange(min=0),
+    default=7,
+    show_default=True,
+    help="Post when credits last for fewer days.",
+)
 @as_json
 def sync(
     service: str | None,
     max_minutes: float | None,
     refresh: tuple[str, ...],
     dry_run: bool,
+    notify: str | None,
+    notify_days: float,
     as_json: bool,
 ) -> None:
     """Fetch everything that is due, load it, and publish if anything changed."""
     from .sync import sync as run
 
-    result = run(
-        load_settings(), service, max_minutes=max_minutes, refresh=refresh, dry_run=dry_run
-    )
+    settings = None
+
+    def tell(outcome: Any) -> None:
+        if notify and not dry_run:
+            from .notify import notify as post_news
+
+            post_news(settings, notify, notify_days, outcome, say)
+
+    if notify:
+        from .notify import check_url
+
+        check_url(notify)
+    try:
+        settings = load_settings()
+        result = run(settings, service, max_minutes=max_minutes, refresh=refresh, dry_run=dry_run)
+    except Exception as error:
+        tell(error)
+        raise
     if as_json:
         _print_json(result.as_json())
     else:
@@ -260,6 +285,7 @@ def sync(
             click.echo(line)
     for problem in result.problems():
         say(f"clipmart: {problem}")
+    tell(result)
     click.get_current_context().exit(result.exit_code)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pipelines import health
 from pipelines.ledger import Ledger
 from pipelines.lock import sync_lock
 from pipelines.settings import parse_instant
@@ -191,6 +192,22 @@ def on_a_terminal(clipmart: Clipmart, *arguments: str) -> str:
         os.close(ours)
         process.wait(timeout=30)
     return screen.decode()
+
+
+def test_the_page_names_every_line_and_threshold(troubled: Clipmart) -> None:
+    page = (Path(__file__).parents[2] / "docs/health.md").read_text()
+    for command in ("status", "doctor"):
+        for check in troubled(command, "--json").json()["checks"]:
+            assert f"`{check['name']}`" in page
+    for (warns, fails), words in (
+        (health.SYNC_HOURS, "more than {:g} h ago | more than {:g} h ago"),
+        (health.CREDIT_DAYS, "less than {:g} days at the last 7 days' pace"),
+        (health.BALANCE_HOURS, "the balance is older than {:g} h"),
+        (health.RUNNING_HOURS, "a sync runs for more than {:g} h"),
+        (health.FREE_COPIES, "than {:g} times what is stored"),
+        (health.CLOCK_SECONDS, "more than {:g} s from the APIs'"),
+    ):
+        assert words.format(warns, fails) in page
 
 
 def test_before_anything_is_there(clipmart: Clipmart, tmp_path: Path) -> None:
