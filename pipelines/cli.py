@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import sqlite3
 import sys
 import traceback
@@ -238,20 +239,45 @@ def export(
 @click.option("--max-minutes", type=click.FloatRange(min=0), help="End after so long; go on later.")
 @click.option("--refresh", multiple=True, metavar="ID", help="Ask for this id again, due or not.")
 @click.option("--dry-run", is_flag=True, help="Say what is due; ask for nothing.")
+@click.option("--notify", metavar="URL", help="Post a failure or a lost threshold here, once.")
+@click.option(
+    "--notify-days",
+    type=click.FloatRange(min=0),
+    default=7,
+    show_default=True,
+    help="Post when credits last for fewer days.",
+)
 @as_json
 def sync(
     service: str | None,
     max_minutes: float | None,
     refresh: tuple[str, ...],
     dry_run: bool,
+    notify: str | None,
+    notify_days: float,
     as_json: bool,
 ) -> None:
     """Fetch everything that is due, load it, and publish if anything changed."""
     from .sync import sync as run
 
-    result = run(
-        load_settings(), service, max_minutes=max_minutes, refresh=refresh, dry_run=dry_run
-    )
+    settings = None
+
+    def tell(outcome: Any) -> None:
+        if notify and not dry_run:
+            from .notify import notify as post_news
+
+            post_news(settings, notify, notify_days, outcome, say)
+
+    if notify:
+        from .notify import check_url
+
+        check_url(notify)
+    try:
+        settings = load_settings()
+        result = run(settings, service, max_minutes=max_minutes, refresh=refresh, dry_run=dry_run)
+    except Exception as error:
+        tell(error)
+        raise
     if as_json:
         _print_json(result.as_json())
     else:
@@ -259,6 +285,7 @@ def sync(
             click.echo(line)
     for problem in result.problems():
         say(f"clipmart: {problem}")
+    tell(result)
     click.get_current_context().exit(result.exit_code)
 
 
@@ -318,9 +345,13 @@ def query(sql: str, format_: str) -> None:
 
 
 @main.command()
+@click.option("--check", is_flag=True, help="End with 1 where something fails its threshold.")
 @as_json
-def status(as_json: bool) -> None:
-    """Say how far the syncs are and how fresh the data is."""
+def status(check: bool, as_json: bool) -> None:
+    """Say how far the syncs are, how fresh the data is and what needs a look.
+
+    Reads only; 0 whatever it finds, unless --check is given.
+    """
     from .status import status as read
     from .status import status_lines
 
@@ -328,8 +359,35 @@ def status(as_json: bool) -> None:
     if as_json:
         _print_json(found)
     else:
-        for line in status_lines(found):
+        for line in status_lines(found, _width(), _painted):
             click.echo(line)
+    if check and found["level"] == "fail":
+        click.get_current_context().exit(1)
+
+
+@main.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Look whether all is well, and say what to do where it is not.
+
+    Asks each API one or two questions that cost nothing. Exit code: the worst line's.
+    """
+    from .health import Check, check_lines, exit_code, worst_level
+
+    try:
+        from .doctor import doctor as examine
+
+        checks = examine(load_settings())
+    except FixConfiguration as error:
+        checks = [Check("settings", "fail", str(error), "Then look again: `clipmart doctor`.", 3)]
+    level, code = worst_level(check.level for check in checks), exit_code(checks)
+    if as_json:
+        told = [check.as_json() for check in checks]
+        _print_json({"level": level, "exit_code": code, "checks": told})
+    else:
+        for line in check_lines(checks, _width(), _painted):
+            click.echo(line)
+    click.get_current_context().exit(code)
 
 
 @main.command()
@@ -450,6 +508,17 @@ def demo() -> None:
     from .demo import run_demo
 
     run_demo(load_settings())
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def _painted(level: str) -> str:
+    """A level in its colour; click leaves colours out where the output is no terminal."""
+    if os.environ.get("NO_COLOR"):
+        return level
+    return click.style(level, fg={"ok": "green", "warn": "yellow", "fail": "red"}[level])
 
 
 def _published_before(settings: Settings) -> None:

@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS runs (
   exit_code INTEGER,
   result TEXT
 );
+CREATE INDEX IF NOT EXISTS runs_by_start ON runs (started_at);
 CREATE TABLE IF NOT EXISTS progress (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS proven_keys (name TEXT PRIMARY KEY, proven_at TEXT NOT NULL);
 """
@@ -54,7 +55,7 @@ class Event:
 
     service: str
     kind: str
-    """import, intent, answer, tie, webhook, due, balance or export."""
+    """import, intent, answer, tie, webhook, due, balance, export or notified."""
     event_id: str
     subject: str | None
     """The job, campaign or intent it is about."""
@@ -181,6 +182,44 @@ class Ledger:
             }
             for row in rows
         ]
+
+    def last_synced(self, service: str) -> datetime | None:
+        """When a run ended that asked for everything due of a service and published it.
+
+        One in which some ids failed counts; one that was stopped, or met an API that was down,
+        does not.
+        """
+        row = self.connection.execute(
+            """SELECT finished_at FROM runs,
+                 (SELECT '$.services.' || ? AS place)
+               WHERE json_type(result, place) = 'object'
+                 AND json_extract(result, '$.error') IS NULL
+                 AND CASE WHEN json_extract(result, place || '.error') IS NULL
+                   THEN exit_code <> 75 OR json_extract(result, place || '.remaining') = 0
+                   ELSE json_extract(result, place || '.asked') =
+                     json_extract(result, place || '.due')
+                     AND json_extract(result, place || '.remaining') <
+                     json_extract(result, place || '.due')
+                 END
+               ORDER BY started_at DESC LIMIT 1""",
+            (service,),
+        ).fetchone()
+        return datetime.fromisoformat(row[0]) if row else None
+
+    def ids_since(
+        self, service: str, id_name: str, published_at: datetime | None
+    ) -> dict[str, bool]:
+        """Ids told since the run that published began → whether by a webhook."""
+        rows = self.connection.execute(
+            """SELECT json_extract(body, '$.' || ?) AS id, max(kind = 'webhook') FROM (
+                 SELECT body, kind FROM events
+                 WHERE service = ? AND kind IN ('import', 'answer', 'tie', 'webhook')
+                   AND recorded_at >= COALESCE(
+                     (SELECT max(started_at) FROM runs WHERE started_at <= ?), ''))
+               WHERE id IS NOT NULL GROUP BY id""",
+            (id_name, service, published_at.isoformat() if published_at else ""),
+        )
+        return {id_: bool(by_webhook) for id_, by_webhook in rows}
 
     def note(self, name: str, value: Any) -> None:
         """Keep the latest value under a name, for `status` to read."""

@@ -15,12 +15,16 @@ from sources.shared.errors import TryAgainLater
 from .ledger import make_private, unusable
 
 
+class AnotherSync(TryAgainLater):
+    """Another process holds the lock."""
+
+
 @contextmanager
 def sync_lock(path: Path, now: datetime) -> Iterator[None]:
     """Hold the lock.
 
     Raises:
-        TryAgainLater: another process holds it; the message names it and since when.
+        AnotherSync: another process holds it; the message names it and since when.
         FixConfiguration: the folder cannot be written.
     """
     try:
@@ -32,7 +36,7 @@ def sync_lock(path: Path, now: datetime) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise TryAgainLater(
+            raise AnotherSync(
                 f"Another sync runs{_holder(path)}. This one changed nothing and ends; what is "
                 "due stays due. Wait for the other, or run `clipmart status` to see how far it is."
             ) from error

@@ -2,99 +2,245 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
 
-from .inbox import due_intents
+from sources.shared.slots import RateSlots
+
+from .eta import needs, seconds_needed
+from .health import Check, Level, ago, assess, check_lines, table_level, worst_level
+from .inbox import ID_NAME, due_intents
 from .ledger import Ledger
 from .lock import holder
-from .progress import Step
+from .progress import Step, in_words
 from .settings import Settings
+from .warehouse import open_published
+from .worklist import Due, due_ids
+
+if TYPE_CHECKING:
+    import duckdb
+
+RUNS = 5
+_JUDGED = {
+    "klipit": "staging.stg_klipit__job_progress",
+    "clipus": "reports.video_readiness",
+}
 
 
 def status(settings: Settings) -> dict[str, Any]:
-    """Running sync, last runs, known ids and freshness; works before anything is published."""
+    """Everything that `clipmart status --json` tells; works before anything is published.
+
+    Raises:
+        TryAgainLater, FixConfiguration: the ledger or the published file cannot be opened.
+    """
     running = holder(settings.lock)
     found: dict[str, Any] = {
         "data_dir": str(settings.data_dir),
         "now": _z(settings.now()),
+        "level": "ok",
         "running": None if running is None else {"pid": running[0], "since": running[1]},
         "progress": None,
         "last_runs": [],
+        "services": {},
         "unknown_submissions": [],
         "published": None,
         "freshness": [],
+        "credits": None,
+        "quota": None,
+        "audit_findings": [],
+        "rejected": {"records": 0, "not_found": 0, "fields": 0},
     }
-    if settings.ledger.exists():
-        ledger = Ledger(settings.ledger)
-        try:
-            found["last_runs"] = [
-                {k: run[k] for k in ("run_id", "started_at", "finished_at", "exit_code")}
-                for run in ledger.runs(5)
-            ]
+    with ExitStack() as stack:
+        ledger = con = None
+        if settings.ledger.exists():
+            ledger = stack.enter_context(closing(Ledger(settings.ledger)))
+            found["last_runs"] = [_run(run) for run in ledger.runs(RUNS)]
             found["progress"] = ledger.noted("progress") if running else None
             found["unknown_submissions"] = [
                 {"service": service, "submission_id": intent}
-                for service in ("klipit", "clipus")
+                for service in ID_NAME
                 for intent in sorted(due_intents(ledger, service))
             ]
-        finally:
-            ledger.close()
-    if settings.warehouse.exists():
-        found.update(_published(settings))
+        if settings.warehouse.exists():
+            con = stack.enter_context(open_published(settings))
+            found.update(_published(con, settings.now()))
+        for name in ID_NAME:
+            service = _service(settings, name, ledger, con, found["published"])
+            if service["has_key"] or service["known"]:
+                found["services"][name] = service
+    for table in found["freshness"]:
+        table["level"] = table_level(table["table_name"], table["row_count"], found)
+    checks = assess(found)
+    found["level"] = worst_level(check.level for check in checks)
+    found["checks"] = [check.as_json() for check in checks]
     return found
 
 
-def status_lines(found: dict[str, Any]) -> list[str]:
-    lines = [f"data folder: {found['data_dir']}"]
-    running = found["running"]
-    if running:
-        lines.append(f"a sync runs: process {running['pid']}, since {running['since']}")
-        lines += ["  " + Step(**step).words() for step in found["progress"] or []]
-    if not found["last_runs"]:
-        lines.append("no sync has run yet; run `clipmart sync`")
-    for run in found["last_runs"]:
-        ended = run["finished_at"] or "did not finish"
-        lines.append(f"sync {run['started_at'][:19]}Z → {ended[:19]}, exit {run['exit_code']}")
-    lines += [
-        f"outcome unknown: {one['service']} submission {one['submission_id']}; once you know its "
-        f"id, run `clipmart track {one['service']} ID --intent {one['submission_id']}`"
-        for one in found["unknown_submissions"]
-    ]
+def status_lines(
+    found: dict[str, Any], width: int = 80, paint: Callable[[Level], str] = str
+) -> list[str]:
+    """The same for a terminal, what is not well last."""
+    lines = [f"data folder  {found['data_dir']}"]
     if found["published"] is None:
-        lines.append("nothing is published yet")
+        lines.append("published    nothing yet")
     else:
-        lines.append(f"published at {found['published']}")
-    for table in found["freshness"]:
-        age = table["hours_old"]
+        age = _hours(found["published"], found["now"])
+        lines.append(f"published    {_minute(found['published'])}, {ago(age)}")
+    if running := found["running"]:
+        since = f", since {_minute(running['since'])}" if running["since"] else ""
+        lines.append(f"running      process {running['pid'] or 'unknown'}{since}")
+        lines += [f"             {Step(**step).words()}" for step in found["progress"] or []]
+    if not found["last_runs"]:
+        lines.append("last syncs   none yet; run `clipmart sync`")
+    for number, run in enumerate(found["last_runs"]):
+        told = "has not finished"
+        if run["finished_at"]:
+            took = _hours(run["started_at"], run["finished_at"]) * 3600
+            told = f"exit {run['exit_code']}, took {in_words(took) if took >= 1 else 'under 1 s'}"
+        title = "" if number else "last syncs"
+        lines.append(f"{title:<12} {_minute(run['started_at'])}  {told}")
+    if found["services"]:
+        lines += ["", "service     known      open       due  asked for in"]
+    for name, one in found["services"].items():
+        eta = "" if not one["due"] else in_words(one["eta_seconds"]) if one["has_key"] else "no key"
+        counts = f"{one['known']:>9,} {one['open']:>9,} {one['due']:>9,}"
+        lines.append(f"{name:<7} {counts}  {eta}".rstrip())
+    tables = [table for table in found["freshness"] if table["row_count"]]
+    if tables:
+        lines += ["", f"{'table':<28} {'rows':>11}  last row"]
+    for table in tables:
+        last = "" if table["hours_old"] is None else ago(table["hours_old"])
+        level = paint(table["level"]) if table["level"] else ""
         lines.append(
-            f"  {table['table_name']:<28} {table['row_count']:>9} rows"
-            + ("" if age is None else f", last seen {age:.1f} h ago")
+            f"{table['table_name']:<28} {table['row_count']:>11,}  {last:<15} {level}".rstrip()
         )
-    return lines
+    checks = [
+        Check(one["name"], one["level"], one["told"], one["remedy"] or "")
+        for one in found["checks"]
+    ]
+    return [*lines, "", *check_lines(checks, width, paint)]
 
 
-def _published(settings: Settings) -> dict[str, Any]:
-    from .warehouse import open_published
+def _run(run: dict[str, Any]) -> dict[str, Any]:
+    result = run["result"] or {}
+    services = result.get("services", {}).items()
+    errors = {"sync": result.get("error")} | {name: one.get("error") for name, one in services}
+    told = {k: run[k] for k in ("run_id", "started_at", "finished_at", "exit_code")}
+    return told | {"errors": {name: error for name, error in errors.items() if error}}
 
-    with open_published(settings) as con:
-        at = con.execute("SELECT published_at FROM clipmart.publication").fetchone()
-        rows = con.execute(
-            "SELECT table_name, row_count, last_observed_at, hours_old FROM reports.freshness"
-        ).fetchall()
+
+def _service(
+    settings: Settings,
+    name: str,
+    ledger: Ledger | None,
+    con: duckdb.DuckDBPyConnection | None,
+    published: str | None,
+) -> dict[str, Any]:
+    """What is known, open and due of one service, and how long asking for it takes.
+
+    That is the worklist's rules on the published file, and the ids that the ledger was told since.
+    """
+    now, key, id_name = settings.now(), settings.api_key(name), ID_NAME[name]
+    told: dict[str, bool] = {}
+    calls: dict[str, datetime] = {}
+    synced = None
+    slots = RateSlots.in_memory()
+    if ledger is not None:
+        published_at = datetime.fromisoformat(published) if published else None
+        told = ledger.ids_since(name, id_name, published_at)
+        events = ledger.events(name, kinds=("due",))
+        calls = {event.subject: event.recorded_at for event in events if event.subject}
+        synced = ledger.last_synced(name)
+        slots = ledger.slots(settings.minute_seconds)
+    known, unsettled, stuck = 0, 0, None
+    due: dict[str, Due] = {}
+    if con is not None:
+        due = {item.id: item for item in due_ids(con, name, now, calls, published=True)}
+        known, unsettled, stuck = con.execute(
+            f"""SELECT count(*), count(*) FILTER (NOT COALESCE(settled, {id_name} IN (
+                    SELECT id FROM clipmart.rejected_records
+                    WHERE source = '{name}' AND reason = 'not_found'))),
+                  list({id_name} ORDER BY {id_name}) FILTER (stuck)
+                FROM (SELECT DISTINCT {id_name} FROM {name}.submissions)
+                LEFT JOIN {_JUDGED[name]} USING ({id_name})
+                WHERE {id_name} IS NOT NULL"""
+        ).fetchone() or (0, 0, None)
+    new = set(told)
+    if con is not None and told:
+        rows = con.execute(f"SELECT {id_name} FROM {name}.submissions").fetchall()
+        new -= {row[0] for row in rows}
+    due |= {id_: Due(id_) for id_ in told if id_ in new or told[id_]}
     return {
-        "published": _z(at[0]) if at else None,
-        "freshness": [
-            {
-                "table_name": name,
-                "row_count": count,
-                "last_observed_at": _z(seen) if seen else None,
-                "hours_old": age,
-            }
-            for name, count, seen, age in rows
-        ],
+        "has_key": key is not None,
+        "known": known + len(new),
+        "open": unsettled + len(new),
+        "due": len(due),
+        "stuck": stuck or [],
+        "eta_seconds": seconds_needed(slots, needs(name, key, due.values())) if key else None,
+        "last_synced_at": _z(synced) if synced else None,
+        "hours_since_sync": _hours(_z(synced), _z(now)) if synced else None,
     }
 
 
-def _z(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def _published(con: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, Any]:
+    """What the published file tells, counted from now."""
+    credits = _dicts(
+        con,
+        """SELECT balance, origin, observed_at AS told_at, burn_7d, days_left
+           FROM klipit.account_snapshots, (
+             SELECT burn_7d, days_left FROM reports.credit_usage
+             WHERE balance_close IS NOT NULL ORDER BY day DESC LIMIT 1)
+           WHERE balance IS NOT NULL ORDER BY observed_at DESC LIMIT 1""",
+    )
+    for one in credits:
+        one["hours_old"] = _hours(one["told_at"], _z(now))
+    month = f"DATE '{now:%Y-%m-01}'"
+    return {
+        "published": _dicts(con, "SELECT published_at FROM clipmart.publication")[0][
+            "published_at"
+        ],
+        "freshness": _dicts(
+            con,
+            "SELECT table_name, row_count, last_observed_at, hours_old FROM reports.freshness",
+        ),
+        "credits": credits[0] if credits else None,
+        "quota": next(iter(_dicts(con, f"FROM reports.video_quota WHERE month = {month}")), None),
+        "audit_findings": _dicts(
+            con, "FROM staging.audit_findings WHERE rows > 0 ORDER BY finding"
+        ),
+        "rejected": _dicts(
+            con,
+            """SELECT count(*) FILTER (reason NOT IN ('field', 'not_found')) AS records,
+                 count(*) FILTER (reason = 'not_found') AS not_found,
+                 count(*) FILTER (reason = 'field') AS fields
+               FROM clipmart.rejected_records""",
+        )[0],
+    }
+
+
+def _dicts(con: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
+    """Rows by column name, days and instants as ISO 8601."""
+    con.execute(sql)
+    names = [column[0] for column in con.description or []]
+    return [
+        dict(zip(names, (_z(v) if isinstance(v, date) else v for v in row), strict=True))
+        for row in con.fetchall()
+    ]
+
+
+def _hours(since: str, until: str) -> float:
+    """Hours between two instants in ISO 8601, never below 0."""
+    apart = datetime.fromisoformat(until) - datetime.fromisoformat(since)
+    return max(apart.total_seconds(), 0.0) / 3600
+
+
+def _minute(instant: str) -> str:
+    return f"{instant[:10]} {instant[11:16]}Z"
+
+
+def _z(value: date) -> str:
+    if not isinstance(value, datetime):
+        return value.isoformat()
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -6,9 +6,12 @@ completed: a load that was cut off leaves rows whose siblings may be missing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+
+import duckdb
 
 from sources.klipit.settings import FAILED, FINISHED
 from sources.shared.tables import REJECTED_RECORDS
@@ -230,28 +233,45 @@ def worklist(
     """
     if not landing.has_tables(service, [SUBMISSIONS[service]]):
         return Worklist(0, [])
-    told = hints or {}
     refused = _REFUSED if landing.has_tables("clipmart", [REJECTED_RECORDS]) else _NONE_REFUSED
-    sql = bound(
-        (_KLIPIT if service == "klipit" else _CLIPUS).replace("$refused", refused),
-        now=now,
-        source=service,
-        finished=sorted(FINISHED),
-        failed=sorted(FAILED),
-        endpoints=["jobs", "clips"] if service == "klipit" else ["campaigns"],
-        hinted=told.keys(),
-        hinted_at=told.values(),
-    )
-    rows = landing.connection.execute(sql).fetchall()
     id_name = "job_id" if service == "klipit" else "campaign_id"
     (known,) = landing.connection.execute(
         f"SELECT count(DISTINCT {id_name}) FROM {service}.submissions"
     ).fetchone() or (0,)
     asked_by_name = dict.fromkeys(refresh)
     due = [Due(id_, refresh=True) for id_ in asked_by_name]
-    due += [
-        Due(id_, poll=not only_clips, clips_read_at=clips_read_at)
-        for id_, clips_read_at, only_clips in rows
-        if id_ not in asked_by_name
-    ]
-    return Worklist(known, due)
+    found = due_ids(landing.connection, service, now, hints, refused=refused)
+    return Worklist(known, due + [item for item in found if item.id not in asked_by_name])
+
+
+def due_ids(
+    con: duckdb.DuckDBPyConnection,
+    service: str,
+    now: datetime,
+    hints: Mapping[str, datetime] | None = None,
+    *,
+    refused: str = _REFUSED,
+    published: bool = False,
+) -> list[Due]:
+    """What is due by the rules, of what is landed.
+
+    Args:
+        published: `con` stands in the published file, where every row's load was completed.
+    """
+    told = hints or {}
+    sql = (_KLIPIT if service == "klipit" else _CLIPUS).replace("$refused", refused)
+    if published:
+        sql = re.sub(r"SEMI JOIN \w+\._dlt_loads .*", "", sql)
+    rows = con.execute(
+        bound(
+            sql,
+            now=now,
+            source=service,
+            finished=sorted(FINISHED),
+            failed=sorted(FAILED),
+            endpoints=["jobs", "clips"] if service == "klipit" else ["campaigns"],
+            hinted=told.keys(),
+            hinted_at=told.values(),
+        )
+    ).fetchall()
+    return [Due(id_, not only_clips, clips_read_at) for id_, clips_read_at, only_clips in rows]

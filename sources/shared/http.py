@@ -100,6 +100,8 @@ class Api:
     slots: RateSlots
     client: httpx.AsyncClient
     patience_seconds: float = PATIENCE_SECONDS
+    attempts: int = field(default_factory=lambda: ATTEMPTS)
+    """Of a GET."""
     deadline: float | None = None
     """When the run must end, on `clock`."""
     on_answer: Callable[[Answer], None] = lambda _: None
@@ -128,7 +130,7 @@ class Api:
         """
         cause = ""
         answer: Answer | None = None
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, self.attempts + 1):
             answer = None
             wait: float | None = None
             try:
@@ -136,17 +138,21 @@ class Api:
                 cause = f"answered {answer.status}"
                 # A redirect is no answer: a proxy's may pass, and the key does not follow it.
                 if answer.status < 300 or (400 <= answer.status < 500 and answer.status != 429):
-                    if answer.status >= 400 or check(answer.body) or attempt >= 3:
+                    if (
+                        answer.status >= 400
+                        or check(answer.body)
+                        or attempt >= min(3, self.attempts)
+                    ):
                         return answer
                     cause = "answered a body of another shape"
             except (httpx.TransportError, TimeoutError, BrokenBody) as error:
                 cause = _told(error)
-            if attempt < ATTEMPTS:
+            if attempt < self.attempts:
                 await self._wait_for_next(answer, wait, attempt, bucket)
         if answer is not None and answer.status < 400:
             raise self._redirected(path)
         raise RequestFailed(
-            f"{self.name}: GET {path} {cause}, {ATTEMPTS} times. Nothing of it was stored, "
+            f"{self.name}: GET {path} {cause}, {self.attempts} times. Nothing of it was stored, "
             "what is stored stays, and the next `clipmart sync` asks again."
         )
 

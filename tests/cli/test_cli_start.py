@@ -35,6 +35,15 @@ def test_reading_imports_no_loader(synced: Clipmart, arguments: list[str]) -> No
     assert done.returncode == 0, done.stderr
 
 
+def test_what_talks_to_the_apis_without_loading_imports_no_dlt() -> None:
+    """`submit` and `export` ask httpx alone; dlt would cost them most of a second."""
+    code = "import sys, pipelines.submit, pipelines.export; assert 'dlt' not in sys.modules"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_sync_that_has_nothing_to_do_imports_neither_sqlmesh_nor_pandas(synced: Clipmart) -> None:
     """It asks for the balance, so it needs httpx, and the sources, so dlt; no more."""
     code = LOADED.replace(

@@ -67,6 +67,7 @@ def test_no_secret_is_printed_or_written(
     )
     output += run(prepared, "sync")
     output += run(prepared, "sync", "--json")
+    output += run(prepared, "doctor")
     prepared.environ["KLIPIT_API_KEY"] = LONGER
     output += run(prepared, "sync", "--refresh", "job_1")
     prepared.environ["KLIPIT_BASE_URL"] = "http://127.0.0.1:9"

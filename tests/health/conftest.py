@@ -1,0 +1,108 @@
+"""A store in which nearly everything needs a look, made once, and a receiver of notifications."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import Fault, Sandbox, running
+from tests.conftest import NOW, Clipmart
+
+ENVIRON = {
+    "KLIPIT_API_KEY": "klipit_sk_sandbox",
+    "CLIPUS_API_KEY": "sk_live_sandbox",
+    "CLIPMART_MINUTE_SECONDS": "0",
+    "CLIPMART_NOW": NOW,
+}
+LATER = "job_<!channel>"
+
+
+def fill(sandbox: Sandbox) -> None:
+    """What `troubled` has landed of the two APIs."""
+    sandbox.balance = 50
+    sandbox.add_job("job_ok", clips=[{"id": "a", "shareability_score": 150}, {"moment_type": "x"}])
+    sandbox.add_job("job_stuck", status="clipping", created_at="2026-04-08T09:00:00Z")
+    # Stuck by 13:00, without being published anew. Its name would call everybody in Slack.
+    sandbox.add_job(LATER, status="clipping", created_at="2026-04-08T11:00:00Z")
+    sandbox.add_campaign("c-done", videos=[{"id": "v1", "status": "ready", "file_url": "x"}])
+    sandbox.add_campaign("c-stuck", status="rendering", created_at="2026-04-07T06:00:00Z")
+
+
+@pytest.fixture(scope="session")
+def troubled_data(tmp_path_factory: pytest.TempPathFactory, prepared_state: Path) -> Path:
+    """A data folder after one sync of all that, an unknown and a refused submission."""
+    with running(Sandbox(now=NOW, minute_seconds=0)) as sandbox:
+        fill(sandbox)
+        urls = {"KLIPIT_BASE_URL": sandbox.klipit_url, "CLIPUS_BASE_URL": sandbox.clipus_url}
+        clipmart = Clipmart(tmp_path_factory.mktemp("troubled"), {**ENVIRON, **urls})
+        shutil.copytree(prepared_state, clipmart.data_dir / "state")
+        clipmart("credits", "100", "--at", "2026-04-07T12:00:00Z")
+        clipmart("track", "klipit", "job_ok", "job_stuck", LATER, "job_gone")
+        clipmart("track", "clipus", "c-done", "c-stuck")
+        sandbox.faults.plan([Fault("drop", "/jobs", method="POST")])
+        assert clipmart("submit", "klipit", "--source-url", "https://good.example/1").code == 75
+        sandbox.set_plan("growth", videos_per_month=0)
+        assert clipmart("submit", "clipus", "--url", "https://good.example/").code == 1
+        assert clipmart("sync").code == 1, "a record without its id and an id that is not found"
+    return clipmart.data_dir
+
+
+@pytest.fixture
+def troubled(
+    clipmart: Clipmart, sandbox: Sandbox, troubled_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> Clipmart:
+    """A copy of it; a sync of it does not publish, which takes seconds."""
+    monkeypatch.setattr("pipelines.publish.publish", lambda *_: None)
+    fill(sandbox)
+    shutil.copytree(troubled_data, clipmart.data_dir)
+    return clipmart
+
+
+@dataclass
+class Receiver:
+    """Keeps what is posted to it."""
+
+    url: str
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of its answers."""
+    posts: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    """Path, headers and body of every request, as they came."""
+
+    def take(self) -> list[dict[str, Any]]:
+        """What came since the last call."""
+        posts, self.posts = self.posts, []
+        return posts
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            told.requests.append(f"{self.path}\n{self.headers}\n{body.decode()}")
+            told.posts.append(json.loads(body))
+            self.send_response(told.status)
+            for name, value in told.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        told = Receiver(f"http://127.0.0.1:{server.server_port}/services/T0/s3cret?m={{{{.text}}}}")
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield told
+        server.shutdown()

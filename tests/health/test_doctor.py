@@ -1,0 +1,378 @@
+"""Every line of `clipmart doctor`, well and not, and the exit code by the worst."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines import doctor
+from pipelines.health import Check
+from pipelines.ledger import Ledger
+from pipelines.lock import sync_lock
+from pipelines.settings import Settings, parse_instant
+from sandbox import Fault, Sandbox
+from sources.clipus.settings import requests_bucket
+from sources.klipit.settings import polls_bucket
+from sources.shared.slots import fingerprint
+from tests.conftest import NOW, Clipmart, Outcome
+
+
+class Told:
+    """Checks by name, and how the command ended."""
+
+    def __init__(self, done: Outcome) -> None:
+        self.code = done.code
+        found = done.json()
+        assert found["exit_code"] == done.code
+        self.checks = {check["name"]: check for check in found["checks"]}
+        assert len(self.checks) == len(found["checks"]), "no name stands twice"
+        for check in found["checks"]:
+            assert (check["remedy"] is None) is (check["level"] == "ok"), check
+
+    def __getitem__(self, name: str) -> str:
+        return str(self.checks[name]["level"])
+
+    def says(self, name: str) -> str:
+        check = self.checks[name]
+        return f"{check['told']} {check['remedy'] or ''}"
+
+
+def examine(clipmart: Clipmart) -> Told:
+    return Told(clipmart("doctor", "--json"))
+
+
+def test_all_is_well_after_a_sync(sandbox: Sandbox, synced: Clipmart) -> None:
+    """0, every line ok, one question a service, and nothing in the data folder is changed."""
+    synced("sync")
+    before = synced.warehouse.read_bytes()
+    sandbox.forget_requests()
+
+    told = examine(synced)
+
+    assert {name: check["level"] for name, check in told.checks.items()} == dict.fromkeys(
+        [
+            *("klipit key", "klipit balance", "klipit scopes", "klipit limits"),
+            *("clipus key", "clipus plan", "clipus scopes", "clock"),
+            *("data folder", "state folder", "disk", "lock", "versions", "webhooks"),
+            *("klipit synced", "clipus synced", "outcome unknown", "rejected"),
+        ],
+        "ok",
+    )
+    assert told.code == 0
+    assert [(r.method, r.path) for r in sandbox.requests if r.service == "klipit"] == [
+        ("GET", "/account")
+    ]
+    assert [(r.method, r.path) for r in sandbox.requests if r.service == "clipus"] == [
+        ("GET", "/api/v1/campaigns/00000000-0000-0000-0000-000000000000")
+    ]
+    assert synced.warehouse.read_bytes() == before
+    assert "growth" in told.says("clipus plan") and "campaigns:create" in told.says("clipus scopes")
+
+
+def test_before_anything_is_there(clipmart: Clipmart, tmp_path: Path) -> None:
+    """Without a key it fails with 3 and makes nothing; with keys it works."""
+    keys = {name: clipmart.environ.pop(name) for name in ("KLIPIT_API_KEY", "CLIPUS_API_KEY")}
+    told = examine(clipmart)
+    assert (told["keys"], told.code) == ("fail", 3)
+    assert "KLIPIT_API_KEY" in told.says("keys")
+    assert list(tmp_path.iterdir()) == []
+
+    clipmart.environ |= keys
+    told = examine(clipmart)
+    assert (told["klipit key"], told["klipit synced"], told.code) == ("ok", "warn", 0)
+    assert "`clipmart sync`" in told.says("klipit synced")
+
+
+def test_one_service_is_enough_unless_the_other_has_ids(clipmart: Clipmart) -> None:
+    del clipmart.environ["CLIPUS_API_KEY"]
+    assert examine(clipmart)["clipus key"] == "ok"
+    clipmart("track", "clipus", "c-1")
+    told = examine(clipmart)
+    assert (told["clipus key"], told.code) == ("fail", 3)
+    assert "CLIPUS_API_KEY" in told.says("clipus key")
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"), [("KLIPIT_API_KEY", "klipit key"), ("CLIPUS_API_KEY", "clipus key")]
+)
+def test_a_refused_key_is_3_and_never_printed(clipmart: Clipmart, variable: str, name: str) -> None:
+    clipmart.environ[variable] = "klipit_sk_canary77wrong"
+    told = examine(clipmart)
+    assert (told[name], told.code) == ("fail", 3)
+    assert variable in told.says(name)
+    shown = clipmart("doctor")
+    assert "canary" not in shown.out + shown.err + str(told.checks)
+
+
+def test_an_accepted_key_is_named_by_a_few_characters_of_its_fingerprint(
+    clipmart: Clipmart,
+) -> None:
+    shown = clipmart("doctor").out
+    assert f"fingerprint {fingerprint('klipit_sk_sandbox')[:6]})" in shown
+    assert "klipit_sk_sandbox" not in shown and "sk_live_sandbox" not in shown
+
+
+@pytest.mark.parametrize(
+    ("scopes", "balance", "scope_level", "code"),
+    [
+        (["account:read"], "ok", "ok", 0),
+        (["jobs:read"], "warn", "ok", 0),
+        (["clips:read"], None, "fail", 3),
+    ],
+)
+def test_klipits_scopes(
+    sandbox: Sandbox,
+    clipmart: Clipmart,
+    scopes: list[str],
+    balance: str | None,
+    scope_level: str,
+    code: int,
+) -> None:
+    """Without account:read one job that cannot exist is asked for; that needs jobs:read."""
+    sandbox.add_klipit_key("klipit_sk_narrow", scopes=scopes)
+    clipmart.environ["KLIPIT_API_KEY"] = "klipit_sk_narrow"
+
+    told = examine(clipmart)
+
+    assert (told["klipit key"], told["klipit scopes"], told.code) == ("ok", scope_level, code)
+    assert ("klipit balance" in told.checks) is (balance is not None)
+    if balance:
+        assert told["klipit balance"] == balance
+    asked = [r.path for r in sandbox.requests if r.service == "klipit"]
+    assert len(asked) == (1 if scopes == ["account:read"] else 2)
+
+
+def test_what_only_a_sync_can_find_out_is_quoted(sandbox: Sandbox, landing_only: Clipmart) -> None:
+    """A key that reads the account alone is well until a sync asks for a job."""
+    sandbox.add_klipit_key("klipit_sk_narrow", scopes=["account:read"])
+    landing_only.environ["KLIPIT_API_KEY"] = "klipit_sk_narrow"
+    landing_only("track", "klipit", "job_1")
+    assert landing_only("sync").code == 3
+    told = examine(landing_only)
+    assert (told["klipit key"], told["klipit synced"]) == ("ok", "warn")
+    assert "needs the scope jobs:read" in told.says("klipit synced")
+
+
+def test_an_unknown_account_path_warns_and_the_key_is_tried_on_a_job(
+    sandbox: Sandbox, clipmart: Clipmart
+) -> None:
+    clipmart.environ["KLIPIT_ACCOUNT_PATH"] = "/me"
+    told = examine(clipmart)
+    assert (told["klipit key"], told["klipit balance"], told.code) == ("ok", "warn", 0)
+    assert "KLIPIT_ACCOUNT_PATH" in told.says("klipit balance")
+    assert "/me answers 404" in told.says("klipit balance")
+
+
+def test_clipuss_plan_and_scopes(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    sandbox.add_clipus_key("sk_live_poor", plan="starter", scopes=["campaigns:read"])
+    clipmart.environ["CLIPUS_API_KEY"] = "sk_live_poor"
+    told = examine(clipmart)
+    assert (told["clipus plan"], told.code) == ("fail", 3)
+    assert "starter" in told.says("clipus plan") and "Growth" in told.says("clipus plan")
+
+    sandbox.set_plan("starter", has_api=True)
+    told = examine(clipmart)
+    assert (told["clipus plan"], told["clipus scopes"], told.code) == ("ok", "warn", 0)
+
+    sandbox.set_plan("starter", requests_per_minute=0)
+    told = examine(clipmart)
+    assert (told["clipus plan"], told.code) == ("warn", 0)
+
+
+def test_a_server_that_is_not_the_api(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    """A page's 404 is no proof of a key, and Clipus's answers always have its headers."""
+    clipmart.environ |= {
+        "KLIPIT_BASE_URL": f"{sandbox.url}/elsewhere",
+        "CLIPUS_BASE_URL": f"{sandbox.url}/elsewhere",
+    }
+    told = examine(clipmart)
+    assert (told["klipit key"], told["clipus key"], told.code) == ("warn", "fail", 3)
+    assert "KLIPIT_BASE_URL" in told.says("klipit key")
+    assert "CLIPUS_BASE_URL" in told.says("clipus key")
+
+
+def test_a_redirect_is_not_followed(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    sandbox.faults.plan([Fault("redirect", times=None)])
+    told = examine(clipmart)
+    assert (told["klipit key"], told["clipus key"], told.code) == ("fail", "fail", 3)
+    assert "KLIPIT_BASE_URL" in told.says("klipit key")
+
+
+@pytest.mark.parametrize("kind", ["error", "drop", "unplugged"])
+def test_an_api_that_is_down_is_75(sandbox: Sandbox, clipmart: Clipmart, kind: str) -> None:
+    """Told within seconds; the other service is judged all the same."""
+    if kind == "unplugged":
+        clipmart.environ["KLIPIT_BASE_URL"] = "http://127.0.0.1:9"
+    else:
+        sandbox.faults.plan([Fault(kind, path, times=None) for path in ("/account", "/jobs/*")])
+    began = time.monotonic()
+    told = examine(clipmart)
+    assert time.monotonic() - began < 6
+    assert (told["klipit key"], told["clipus key"], told.code) == ("fail", "ok", 75)
+    assert "KLIPIT_BASE_URL" in told.says("klipit key")
+
+
+def test_a_server_that_never_ends_its_answer_is_given_up(
+    sandbox: Sandbox, clipmart: Clipmart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.keys.ANSWER_SECONDS", 0.5)
+    sandbox.faults.plan([Fault("trickle", "/api/v1/*", seconds=2.0, times=None)])
+    told = examine(clipmart)
+    assert (told["clipus key"], told.code) == ("fail", 75)
+
+
+def test_a_used_up_quota_is_told_at_once(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    """A running sync took the whole minute: no request, no waiting, no failure."""
+    clipmart.environ |= {"CLIPMART_MINUTE_SECONDS": "60", "KLIPIT_ACCOUNT_PATH": "/me"}
+    ledger = Ledger(clipmart.data_dir / "state/ledger.sqlite")
+    slots = ledger.slots(60)
+    clipus = requests_bucket(fingerprint("sk_live_sandbox"))
+    slots.learn(clipus, 60)
+    for bucket in (polls_bucket(fingerprint("klipit_sk_sandbox")), clipus):
+        for _ in range(60):
+            assert slots.take(bucket, 30)[0]
+    ledger.close()
+
+    began = time.monotonic()
+    told = examine(clipmart)
+
+    assert time.monotonic() - began < 3
+    assert (told["klipit key"], told["clipus key"], told.code) == ("warn", "warn", 0)
+    assert "used up" in told.says("clipus key")
+    assert [r.path for r in sandbox.requests] == ["/me"], "which no limit is documented for"
+
+
+def test_its_requests_take_slots_as_a_syncs_do(clipmart: Clipmart) -> None:
+    clipmart.environ |= {"CLIPMART_MINUTE_SECONDS": "60", "KLIPIT_ACCOUNT_PATH": "/me"}
+    told = examine(clipmart)
+    assert "1 of 60 polls" in told.says("klipit limits")
+    assert "1 of 60 requests" in told.says("clipus plan")
+
+
+@pytest.mark.parametrize(
+    ("now", "level", "code"),
+    [
+        ("2026-04-08T12:00:30Z", "ok", 0),
+        ("2026-04-08T12:00:31Z", "warn", 0),
+        ("2026-04-08T11:59:29Z", "warn", 0),
+        ("2026-04-08T13:00:01Z", "fail", 1),
+    ],
+)
+def test_the_clock_is_held_against_the_answers(
+    clipmart: Clipmart, now: str, level: str, code: int
+) -> None:
+    """Both ways; the sandbox stands still at 12:00."""
+    clipmart.at(now)
+    told = examine(clipmart)
+    assert (told["clock"], told.code) == (level, code)
+
+
+def test_the_data_folder(clipmart: Clipmart, tmp_path: Path) -> None:
+    """A file in its place, or in its state's: 3, and the keys are tried all the same."""
+    clipmart.data_dir.write_text("")
+    told = examine(clipmart)
+    assert (told["data folder"], told["klipit key"], told.code) == ("fail", "ok", 3)
+    assert "CLIPMART_DATA_DIR" in told.says("data folder")
+
+    clipmart.data_dir.unlink()
+    clipmart.data_dir.mkdir()
+    (clipmart.data_dir / "state").write_text("")
+    told = examine(clipmart)
+    assert (told["data folder"], told["state folder"], told.code) == ("ok", "fail", 3)
+
+
+def test_a_state_that_others_can_enter_warns(clipmart: Clipmart) -> None:
+    state = clipmart.data_dir / "state"
+    state.mkdir(parents=True)
+    state.chmod(0o755)
+    told = examine(clipmart)
+    assert (told["state folder"], told.code) == ("warn", 0)
+    assert f"chmod 700 {state}" in told.says("state folder")
+
+
+def test_a_damaged_ledger_or_published_file_names_its_remedy(troubled: Clipmart) -> None:
+    troubled.warehouse.write_bytes(b"no database" * 100)
+    told = examine(troubled)
+    assert (told["stored data"], told.code) == ("fail", 3)
+    assert "`clipmart publish`" in told.says("stored data")
+    (troubled.data_dir / "state/ledger.sqlite").write_bytes(b"no database" * 100)
+    assert "`clipmart recover`" in examine(troubled).says("stored data")
+
+
+@pytest.mark.parametrize(
+    ("free_mib", "stored_mib", "level"),
+    [
+        (1024, 341, "ok"),
+        (1023, 1, "warn"),
+        (3000, 1001, "warn"),
+        (99, 1, "fail"),
+        (3000, 3001, "fail"),
+    ],
+)
+def test_room_on_the_disk(free_mib: int, stored_mib: int, level: str) -> None:
+    """Below 1 GiB or three times what is stored it warns, below 100 MiB or once that it fails."""
+    check = doctor.disk(free_mib << 20, stored_mib << 20, Path("data"))
+    assert (check.level, bool(check.remedy)) == (level, level != "ok")
+
+
+def test_the_lock_names_its_holder_and_is_not_needed(clipmart: Clipmart) -> None:
+    """A sync that runs is well; one that runs for more than a day is not."""
+    lock = clipmart.data_dir / "state/lock"
+    with sync_lock(lock, parse_instant(NOW)):
+        told = examine(clipmart)
+        assert told["lock"] == "ok" and re.search(r"process \d+", told.says("lock"))
+        clipmart.at("2026-04-09T12:00:01Z")
+        told = examine(clipmart)
+        assert told["lock"] == "warn" and "kill" in told.says("lock")
+
+
+def test_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What differs from the checkout's list, and what is not there at all."""
+    pins = tmp_path / "requirements.txt"
+    assert doctor.versions(doctor.PINS).level == "ok"
+    assert doctor.versions(pins).level == "ok", "installed without the list"
+    pins.write_text("dlt==0.0.1 \\\n    --hash=sha256:0\n")
+    check = doctor.versions(pins)
+    assert check.level == "warn" and "pinned: 0.0.1" in check.told and "make" in check.remedy
+    monkeypatch.setattr(doctor, "VERSIONS", ("dlt", "no-such-package"))
+    check = doctor.versions(pins)
+    assert (check.level, check.exit_code) == ("fail", 3) and "no-such-package" in check.told
+
+
+def test_webhooks_that_came_want_a_secret(tmp_path: Path) -> None:
+    rows = {"freshness": [{"table_name": "klipit.webhook_events", "row_count": 2}]}
+    settings = Settings(data_dir=tmp_path)
+    assert doctor.webhooks(settings, {"freshness": []}).level == "ok"
+    assert doctor.webhooks(settings, rows).level == "warn"
+    secret = replace(settings, klipit_webhook_secrets=("whsec_canary",))
+    check: Check = doctor.webhooks(secret, rows)
+    assert check.level == "ok" and "canary" not in check.told
+
+
+def test_what_lies_in_the_store_is_judged_too(sandbox: Sandbox, troubled: Clipmart) -> None:
+    """How to tie what is unknown, what was rejected, and 1 where nothing was synced for long."""
+    told = examine(troubled)
+    assert (told["outcome unknown"], told["rejected"], told.code) == ("warn", "warn", 0)
+    assert re.search(
+        r"`clipmart track klipit ID --intent \S+`.*--again", told.says("outcome unknown")
+    )
+    assert "`clipmart rejected`" in told.says("rejected")
+    for now, level, code in (
+        ("2026-04-08T15:01:00Z", "warn", 0),
+        ("2026-04-09T14:01:00Z", "fail", 1),
+    ):
+        troubled.at(now)
+        sandbox.clock.set(now)
+        told = examine(troubled)
+        assert (told["klipit synced"], told.code) == (level, code)
+
+
+def test_a_variable_that_cannot_be_read_is_a_line_too(clipmart: Clipmart) -> None:
+    clipmart.environ["KLIPIT_BASE_URL"] = "no address"
+    told = examine(clipmart)
+    assert (told["settings"], told.code) == ("fail", 3)
+    assert "KLIPIT_BASE_URL" in told.says("settings")
