@@ -20,6 +20,19 @@ from sandbox import Sandbox, running
 NOW = "2026-04-08T12:00:00Z"
 
 
+def needs(program: str) -> str:
+    """Path of a program that the test needs beside Python; absent, the test is skipped.
+
+    Where CLIPMART_TEST_ALL=1 is set, absence is a failure.
+    """
+    path = shutil.which(program)
+    if path is None and os.environ.get("CLIPMART_TEST_ALL") == "1":
+        pytest.fail(f"{program} is not installed, and CLIPMART_TEST_ALL=1 asks for it")
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    return path
+
+
 @dataclass
 class Outcome:
     code: int
