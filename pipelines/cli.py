@@ -371,6 +371,45 @@ def listen(host: str, port: int) -> None:
     run(load_settings(), host, port)
 
 
+@main.group()
+def schedule() -> None:
+    """Print what cron or systemd need to run this checkout by themselves."""
+
+
+@schedule.command("cron")
+def schedule_cron() -> None:
+    """Print lines for `crontab -e`: a sync every quarter of an hour."""
+    from . import schedule as scheduling
+
+    settings = load_settings()
+    click.echo(scheduling.crontab(scheduling.this_place(settings)), nl=False)
+    for remark in scheduling.remarks(settings):
+        say(remark)
+
+
+@schedule.command("systemd")
+@click.option("--write", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+def schedule_systemd(write: Path | None) -> None:
+    """Print units: a sync, its timer, and the receiver of webhooks; --write puts them into DIR.
+
+    \b
+    clipmart schedule systemd --write units
+    sudo cp units/* /etc/systemd/system/ && sudo systemctl daemon-reload
+    sudo systemctl enable --now clipmart-sync.timer
+    """
+    from . import schedule as scheduling
+
+    settings = load_settings()
+    units = scheduling.systemd_units(scheduling.this_place(settings))
+    if write is None:
+        click.echo("\n".join(f"# {name}\n{unit}" for name, unit in units.items()), nl=False)
+    else:
+        for path in scheduling.write_units(units, write):
+            click.echo(path)
+    for remark in scheduling.remarks(settings):
+        say(remark)
+
+
 @main.command()
 @click.option("--replay", is_flag=True, help="Read the kept payloads again by today's rules.")
 @as_json

@@ -39,7 +39,7 @@ def here(clipmart: Clipmart, data: Path) -> Clipmart:
 
 
 def as_cron_runs(line: str) -> subprocess.CompletedProcess[str]:
-    r"""Run a crontab's line at once, as cron does: `\%` is a %, a bare one would end the command."""
+    r"""Run a line at once, as cron does: `\%` is a %, a bare one would end the command."""
     *when, command = line.split(maxsplit=5)
     assert when == ["*/15", "*", "*", "*", "*"]
     assert not re.search(r"(?<!\\)%", command)
