@@ -359,6 +359,19 @@ def publish(file: Path | None) -> None:
 
 
 @main.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+def docs(file: Path | None) -> None:
+    """Write the data dictionary: one HTML page with every table, column, unit and meaning.
+
+    Without FILE it is dictionary.html in the data folder. Works before anything is published.
+    """
+    from .dictionary import write
+
+    settings = load_settings()
+    click.echo(write(settings, file or settings.data_dir / "dictionary.html"))
+
+
+@main.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True)
 def listen(host: str, port: int) -> None:
