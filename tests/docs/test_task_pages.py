@@ -1,4 +1,4 @@
-"""docs/keys, ids, privacy and scheduling: their commands run, and what they claim is so."""
+"""The pages on keys, ids, privacy, scheduling and the terminal: commands run, claims are so."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def shell(clipmart: Clipmart, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("page", ["keys", "ids", "privacy", "scheduling"])
+@pytest.mark.parametrize("page", ["keys", "ids", "privacy", "scheduling", "terminal"])
 def test_the_commands_run(page: str, synced: Clipmart) -> None:
     """One after the other, from top to bottom, without a complaint."""
     for command in blocks(page, "sh"):
