@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,36 @@ import click
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
 from .settings import Settings, load_settings, parse_instant
+from .terminal import TaskGroup, complete_report
 
 SERVICE = click.Choice(["klipit", "clipus"])
 FORMAT = click.Choice(["table", "json", "csv", "markdown"])
+format_option = click.option(
+    "--format",
+    "format_",
+    type=FORMAT,
+    metavar="NAME",
+    default="table",
+    show_default=True,
+    help="table, json, csv or markdown.",
+)
+
+
+def port_option(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        metavar="N",
+        default=default,
+        show_default=True,
+        help="Port to listen on; 0 takes a free one.",
+    )
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-class _Group(click.Group):
+class _Group(TaskGroup):
     """Turns every foreseeable failure into one message and its exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -65,7 +89,7 @@ def main() -> None:
     clipmart demo                           see it work, without a key
     clipmart track klipit --from jobs.csv   tell it the ids you have
     clipmart sync                           fetch what is new, publish it
-    clipmart report                         read it
+    clipmart COMMAND --help                 more, with examples
     """
 
 
@@ -96,8 +120,14 @@ def say(message: str) -> None:
 @main.command()
 @click.argument("service", type=SERVICE)
 @click.argument("ids", nargs=-1)
-@click.option("--from", "source", help="File of ids (a list, or CSV with a header); - is stdin.")
-@click.option("--intent", help="Tie one id to a submission whose outcome is unknown.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(allow_dash=True),
+    metavar="FILE",
+    help="File of ids (a list, or CSV with a header); - is stdin.",
+)
+@click.option("--intent", metavar="ID", help="Tie one id to a submission whose outcome is unknown.")
 def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | None) -> None:
     """Make ids known. Asks nobody; the next sync does.
 
@@ -129,7 +159,11 @@ def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | 
 @main.command()
 @click.argument("service", type=SERVICE)
 def ids(service: str) -> None:
-    """Print a service's known ids as CSV; `track --from` reads it back."""
+    """Print a service's known ids as CSV; `track --from` reads it.
+
+    \b
+    clipmart ids klipit >ids.csv
+    """
     from .track import known_ids
 
     click.echo(known_ids(load_settings(), service), nl=False)
@@ -145,6 +179,10 @@ def submit() -> None:
 
     The id goes to stdout. Where an answer is lost, the submission is kept as 'outcome unknown' and
     never sent again by itself.
+
+    \b
+    clipmart submit klipit --source-url https://example.com/episode.mp3 --wait
+    clipmart submit clipus --url https://example.com --language en
     """
 
 
@@ -153,7 +191,7 @@ def submit() -> None:
 @click.option("--file", type=click.Path(path_type=Path), help="Or a file to upload.")
 @click.option("--show", help="Name of the show; reports group by it.")
 @click.option("--guest", help="Name of the guest.")
-@click.option("--description")
+@click.option("--description", help="Of the episode, for Klipit.")
 @click.option("--platform", "platforms", multiple=True, help="E.g. tiktok; may be repeated.")
 @again
 @wait
@@ -162,7 +200,8 @@ def submit_klipit(again: bool, wait: bool, as_json: bool, **fields: Any) -> None
     """Submit a podcast episode; prints its job's id.
 
     \b
-    clipmart submit klipit --source-url https://youtube.com/watch?v=… --show "My show"
+    clipmart submit klipit --source-url https://example.com/1.mp3 --show "My show"
+    clipmart submit klipit --file episode.mp3 --guest Ada --platform tiktok --wait
     """
     from .submission import klipit_request
 
@@ -207,18 +246,36 @@ def _submit(settings: Settings, request: Any, *, again: bool, wait: bool, as_jso
 
 @main.command()
 @click.argument("job_id")
-@click.option("--platform", type=click.Choice(["tiktok", "reels", "shorts", "linkedin", "twitter"]))
 @click.option(
-    "--format", "format_", type=click.Choice(["mp4", "zip"]), default="mp4", show_default=True
+    "--platform",
+    type=click.Choice(["tiktok", "reels", "shorts", "linkedin", "twitter"]),
+    metavar="NAME",
+    help="Cut for tiktok, reels, shorts, linkedin or twitter.",
 )
-@click.option("--download", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["mp4", "zip"]),
+    default="mp4",
+    show_default=True,
+    help="One film, or a zip of the clips.",
+)
+@click.option(
+    "--download",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Fetch the file into this folder.",
+)
 @as_json
 def export(
     job_id: str, platform: str | None, format_: str, download: Path | None, as_json: bool
 ) -> None:
-    """Ask Klipit for a job's clips in one file, once; --download fetches it.
+    """Ask Klipit for a job's clips in one file, once.
 
     Prints the file's path, or the export's id. Exit code 75: not ready yet.
+
+    \b
+    clipmart export job_01hx3k9q2d7p8r4t --platform reels --download clips
     """
     from .export import export as run
 
@@ -236,7 +293,12 @@ def export(
 
 @main.command()
 @click.argument("service", type=SERVICE, required=False)
-@click.option("--max-minutes", type=click.FloatRange(min=0), help="End after so long; go on later.")
+@click.option(
+    "--max-minutes",
+    type=click.FloatRange(min=0),
+    metavar="M",
+    help="End after so long; go on later.",
+)
 @click.option("--refresh", multiple=True, metavar="ID", help="Ask for this id again, due or not.")
 @click.option("--dry-run", is_flag=True, help="Say what is due; ask for nothing.")
 @click.option("--notify", metavar="URL", help="Post a failure or a lost threshold here, once.")
@@ -257,7 +319,13 @@ def sync(
     notify_days: float,
     as_json: bool,
 ) -> None:
-    """Fetch everything that is due, load it, and publish if anything changed."""
+    """Fetch everything that is due, load it, publish what changed.
+
+    \b
+    clipmart sync
+    clipmart sync --dry-run
+    clipmart sync klipit --refresh job_01hx3k9q2d7p8r4t
+    """
     from .sync import sync as run
 
     settings = None
@@ -290,12 +358,14 @@ def sync(
 
 
 @main.command()
-@click.argument("name", required=False)
-@click.option("--format", "format_", type=FORMAT, default="table", show_default=True)
+@click.argument("name", required=False, shell_complete=complete_report)
+@format_option
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write one page.")
 @click.option("--no-links", is_flag=True, help="Leave out download links, which may be signed.")
 def report(name: str | None, format_: str, html: Path | None, no_links: bool) -> None:
     """Print a report, or the four main ones; or write a page to look at.
+
+    A terminal gets what fits; json, csv and markdown give every row and column.
 
     \b
     clipmart report
@@ -311,7 +381,7 @@ def report(name: str | None, format_: str, html: Path | None, no_links: bool) ->
     with open_published(load_settings()) as con:
         names = [name] if name else MAIN
         tables = [read_report(con, each, links=not no_links) for each in names]
-    click.echo(render(tables, format_), nl=False)
+    click.echo(render(tables, format_, width=_width()), nl=False)
 
 
 def _write_page(name: str | None, file: Path, *, links: bool) -> None:
@@ -328,7 +398,7 @@ def _write_page(name: str | None, file: Path, *, links: bool) -> None:
 
 @main.command()
 @click.argument("sql")
-@click.option("--format", "format_", type=FORMAT, default="table", show_default=True)
+@format_option
 def query(sql: str, format_: str) -> None:
     """Run one SQL statement on the published file, read only.
 
@@ -341,7 +411,7 @@ def query(sql: str, format_: str) -> None:
 
     with open_published(load_settings(), locked_down=True) as con:
         answer = fetch(run(con, sql))
-    click.echo(render([answer], format_, raw=True), nl=False)
+    click.echo(render([answer], format_, raw=True, width=_width()), nl=False)
 
 
 @main.command()
@@ -351,6 +421,9 @@ def status(check: bool, as_json: bool) -> None:
     """Say how far the syncs are, how fresh the data is and what needs a look.
 
     Reads only; 0 whatever it finds, unless --check is given.
+
+    \b
+    clipmart status
     """
     from .status import status as read
     from .status import status_lines
@@ -394,7 +467,12 @@ def doctor(as_json: bool) -> None:
 @click.argument("balance", type=float)
 @click.option("--at", help="When it stood so, as an ISO 8601 instant; now by default.")
 def credits(balance: float, at: str | None) -> None:
-    """Note a Klipit credit balance by hand, where the API tells none."""
+    """Note a credit balance by hand, where Klipit's API tells none.
+
+    \b
+    clipmart credits 120
+    clipmart credits 80.5 --at 2026-04-08T12:00:00Z
+    """
     from .inbox import balance_event
     from .ledger import Ledger
 
@@ -419,7 +497,12 @@ def credits(balance: float, at: str | None) -> None:
 @main.command()
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 def publish(file: Path | None) -> None:
-    """Build and publish what is landed, or write a portable copy to FILE."""
+    """Build and publish what is landed, or write a copy to FILE.
+
+    \b
+    clipmart publish
+    clipmart publish clips-of-april.duckdb
+    """
     from . import publish as publishing
     from .lock import sync_lock
 
@@ -434,23 +517,102 @@ def publish(file: Path | None) -> None:
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8787, show_default=True)
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+def docs(file: Path | None) -> None:
+    """Write the data dictionary: every table and column, on one page.
+
+    Without FILE it is dictionary.html in the data folder. Works before anything is published.
+
+    \b
+    clipmart docs
+    clipmart docs dictionary.html
+    """
+    from .dictionary import write
+
+    settings = load_settings()
+    click.echo(write(settings, file or settings.data_dir / "dictionary.html"))
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@port_option(8787)
 def listen(host: str, port: int) -> None:
-    """Receive webhooks until stopped. Put a proxy that speaks TLS in front of it.
+    """Receive webhooks until stopped; behind a proxy that speaks TLS.
 
     An event makes its job due; the next sync fetches it.
+
+    \b
+    clipmart listen
+    clipmart listen --port 9000
     """
     from .listen import listen as run
 
     run(load_settings(), host, port)
 
 
+@main.group()
+def schedule() -> None:
+    """Print what cron or systemd need to run this checkout.
+
+    \b
+    clipmart schedule cron
+    clipmart schedule systemd --write units
+    """
+
+
+@schedule.command("cron")
+def schedule_cron() -> None:
+    """Print lines for `crontab -e`: a sync every quarter of an hour.
+
+    \b
+    clipmart schedule cron
+    """
+    from . import schedule as scheduling
+
+    settings = load_settings()
+    click.echo(scheduling.crontab(scheduling.this_place(settings)), nl=False)
+    for remark in scheduling.remarks(settings):
+        say(remark)
+
+
+@schedule.command("systemd")
+@click.option(
+    "--write",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the files there instead of printing them.",
+)
+def schedule_systemd(write: Path | None) -> None:
+    """Print units: a sync, its timer, and the receiver of webhooks.
+
+    \b
+    clipmart schedule systemd --write units
+    sudo cp units/* /etc/systemd/system/ && sudo systemctl daemon-reload
+    sudo systemctl enable --now clipmart-sync.timer
+    """
+    from . import schedule as scheduling
+
+    settings = load_settings()
+    units = scheduling.systemd_units(scheduling.this_place(settings))
+    if write is None:
+        click.echo("\n".join(f"# {name}\n{unit}" for name, unit in units.items()), nl=False)
+    else:
+        for path in scheduling.write_units(units, write):
+            click.echo(path)
+    for remark in scheduling.remarks(settings):
+        say(remark)
+
+
 @main.command()
 @click.option("--replay", is_flag=True, help="Read the kept payloads again by today's rules.")
 @as_json
 def rejected(replay: bool, as_json: bool) -> None:
-    """Tell which records did not land, and why."""
+    """Tell which records did not land, and why.
+
+    \b
+    clipmart rejected
+    clipmart rejected --replay
+    """
     from . import rejected as quarantine
     from .reports import printable
 
@@ -479,7 +641,11 @@ def rejected(replay: bool, as_json: bool) -> None:
 
 @main.command()
 def recover() -> None:
-    """Rebuild a damaged state from the published file and the ledger."""
+    """Rebuild what is damaged from the published file and the ledger.
+
+    \b
+    clipmart recover
+    """
     from .recover import recover as run
 
     done = run(load_settings())
@@ -488,11 +654,15 @@ def recover() -> None:
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8900, show_default=True)
+@port_option(8900)
 @click.option("--history", is_flag=True, help="Start with a month of use.")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Other data for another seed.")
 def sandbox(port: int, history: bool, seed: int) -> None:
-    """Serve both APIs on this machine, with made-up data, until stopped."""
+    """Serve both APIs here, with made-up data, until stopped.
+
+    \b
+    clipmart sandbox --history
+    """
     from sandbox import Sandbox
     from sandbox.server import preload, serve
 
@@ -504,13 +674,18 @@ def sandbox(port: int, history: bool, seed: int) -> None:
 
 @main.command()
 def demo() -> None:
-    """Let a month of made-up use pass and report on it. No key, no question."""
+    """Let a month of made-up use pass and report on it, without a key.
+
+    \b
+    clipmart demo
+    """
     from .demo import run_demo
 
     run_demo(load_settings())
 
 
 def _width() -> int:
+    """The terminal's width; 80 where there is none."""
     return shutil.get_terminal_size((80, 24)).columns
 
 

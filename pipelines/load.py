@@ -7,12 +7,13 @@ the two repeats a rejection (same key, one row) and never loses one.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sources.shared.errors import ClipmartError
+from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.tables import (
     REJECTED_RECORDS,
     REMOVED,
@@ -42,6 +43,9 @@ SYNC_RUNS = Table(
         "rejected": "bigint",
     },
 )
+
+# dlt puts the path into a template and into SQL as it is; DuckDB reads a=b in it as a partition.
+_UNFIT = re.compile(r"""[%'"?\\=\x00-\x1f]""")
 
 _DLT_SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
@@ -85,6 +89,12 @@ class Loader:
     """dlt pipelines into one landing store, a dataset for each schema. Used by one thread."""
 
     def __init__(self, landing: Path, dlt_dir: Path) -> None:
+        if found := _UNFIT.search(str(landing)):
+            raise FixConfiguration(
+                f"The path {str(landing.parent)!r} holds {found[0]!r}, with which dlt and DuckDB "
+                "cannot write. Nothing was asked for, nothing was changed. Rename that folder, or "
+                "set CLIPMART_DATA_DIR to another."
+            )
         os.environ.update(_DLT_SETTINGS, DLT_DATA_DIR=str(dlt_dir))
         self._landing = landing
         self._dlt_dir = dlt_dir

@@ -16,11 +16,20 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.build import LANDING_SCHEMAS, SQL
+from pipelines.build import LANDING_SCHEMAS, SQL, Relation, text
 from pipelines.builder import Builder
 from pipelines.settings import Settings
 from pipelines.warehouse import attach
 from sources.shared.errors import ClipmartError, FixConfiguration
+
+PUBLICATION = Relation(
+    types={"published_at": "TIMESTAMPTZ", "built_from": "VARCHAR"},
+    description="One row: where this file comes from.",
+    notes={
+        "published_at": "When it was published (UTC instant).",
+        "built_from": "Fingerprint of the loads and of the code it was built from.",
+    },
+)
 
 
 def publish(settings: Settings, builder: Builder | None = None) -> None:
@@ -93,17 +102,12 @@ def _sign(built: Path, settings: Settings) -> None:
     """Say in the file what it was built from; closed, it has no log beside it."""
     with _landing(settings.landing) as landing:
         built_from = landing_fingerprint(landing)
+    columns = ", ".join(f"{name} {kind}" for name, kind in PUBLICATION.types.items())
     with duckdb.connect(str(built)) as con:
-        con.execute(
-            """
-            CREATE TABLE clipmart.publication (published_at TIMESTAMPTZ, built_from VARCHAR);
-            COMMENT ON TABLE clipmart.publication IS 'One row: where this file comes from.';
-            COMMENT ON COLUMN clipmart.publication.published_at
-              IS 'When it was published (UTC instant).';
-            COMMENT ON COLUMN clipmart.publication.built_from
-              IS 'Fingerprint of the loads and of the code it was built from.';
-            """
-        )
+        con.execute(f"CREATE TABLE clipmart.publication ({columns})")
+        con.execute(f"COMMENT ON TABLE clipmart.publication IS {text(PUBLICATION.description)}")
+        for name, note in PUBLICATION.notes.items():
+            con.execute(f"COMMENT ON COLUMN clipmart.publication.{name} IS {text(note)}")
         con.execute("INSERT INTO clipmart.publication VALUES (?, ?)", [settings.now(), built_from])
 
 

@@ -27,17 +27,18 @@ MAIN = ("shareability", "moment_types", "video_readiness", "credit_usage")
 LINKS = frozenset({"media_url", "file_url", "export_url"})  # each may hold a signature
 FORMATS = ("table", "json", "csv", "markdown")
 
-# What a terminal shows of reports too wide for it; the other formats give every column.
+# What of a report is shown first where a terminal is too narrow for all; the most telling first.
 _TELLING = {
-    "shareability": "job_id show_name clips mean_score best_score best_hook clips_80_plus",
-    "moment_types": "moment_type clips share_of_clips mean_score p90_score best_score lift",
-    "video_readiness": "title status videos ready failed published hours_to_ready settled stuck",
-    "credit_usage": "day balance_close credits_used credits_added jobs_submitted clips "
-    "credits_per_clip burn_7d days_left",
-    "top_clips": "rank score show_name moment_type hook_suggestion duration_seconds media_url",
+    "shareability": "show_name clips mean_score best_score clips_80_plus job_id best_hook",
+    "moment_types": "moment_type clips share_of_clips mean_score p90_score best_score lift jobs",
+    "video_readiness": "title status videos ready failed published stuck hours_to_ready",
+    "credit_usage": "day balance_close credits_used days_left burn_7d jobs_submitted clips "
+    "credits_per_clip credits_added",
+    "top_clips": "rank score show_name moment_type hook_suggestion duration_seconds job_id",
     "shareability_weekly": "week show_name jobs clips mean_score best_score clips_80_plus",
-    "job_turnaround": "job_id show_name status created_at turnaround_seconds stuck",
+    "job_turnaround": "job_id status turnaround_seconds stuck created_at show_name",
 }
+_NARROW, _EASY = 16, 32  # columns that a long text is given, at least and where there is room
 _TERMINAL_ROWS = 40
 
 
@@ -145,14 +146,20 @@ def as_markdown(table: Table, *, titled: bool = False) -> str:
 
 
 def as_terminal_table(table: Table, *, width: int = 80) -> str:
-    """A table that fits a terminal: rounded, the most telling columns, the first rows."""
+    """A table that fits a terminal: rounded, the first rows, the most telling columns.
+
+    Numbers, instants and ids are shown whole or not at all; text gives way.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    telling = _TELLING.get(table.name, "").split()
-    shown = table.only(lambda column: not telling or column in telling)
+    rows = [
+        [_short(value, kind) for value, kind in zip(row, table.types, strict=True)]
+        for row in table.rows[:_TERMINAL_ROWS]
+    ]
+    shown = _that_fit(table, rows, width)
     grid = RichTable(
         title=table.name.replace("_", " "),
         title_justify="left",
@@ -160,18 +167,16 @@ def as_terminal_table(table: Table, *, width: int = 80) -> str:
         pad_edge=False,
         collapse_padding=True,
     )
-    for column, kind, right in zip(shown.columns, shown.types, _numeric(shown), strict=True):
-        # Where the terminal is too narrow, text gives way; numbers, days and instants do not.
-        heading = Text(printable(column).replace("_", "\n"))
-        gives_way = kind.startswith(("VARCHAR", "JSON"))
-        grid.add_column(heading, justify="right" if right else "left", no_wrap=not gives_way)
-    for row in shown.rows[:_TERMINAL_ROWS]:
-        grid.add_row(
-            *(
-                Text(_short(value, kind), no_wrap=True, overflow="ellipsis")
-                for value, kind in zip(row, shown.types, strict=True)
-            )
+    numeric = _numeric(table)
+    for at, least in shown.items():
+        grid.add_column(
+            Text(printable(table.columns[at]).replace("_", "\n")),
+            justify="right" if numeric[at] else "left",
+            no_wrap=not _gives_way(table, at),
+            min_width=least,
         )
+    for row in rows:
+        grid.add_row(*(Text(row[at], no_wrap=True, overflow="ellipsis") for at in shown))
     out = io.StringIO()
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     console = Console(
@@ -179,15 +184,52 @@ def as_terminal_table(table: Table, *, width: int = 80) -> str:
     )
     console.print(grid)
     notes = []
-    if len(shown.rows) > _TERMINAL_ROWS:
-        notes.append(f"{_TERMINAL_ROWS} of {len(shown.rows)} rows")
-    if not shown.rows:
+    if len(table.rows) > _TERMINAL_ROWS:
+        notes.append(f"{_TERMINAL_ROWS} of {len(table.rows)} rows")
+    if not table.rows:
         notes.append("no rows")
-    if len(shown.columns) < len(table.columns):
-        notes.append(f"{len(shown.columns)} of {len(table.columns)} columns")
+    if len(shown) < len(table.columns):
+        notes.append(f"{len(shown)} of {len(table.columns)} columns")
     if notes:
         console.print(Text(f"({', '.join(notes)}; --format json gives all)"))
     return out.getvalue()
+
+
+def _that_fit(table: Table, rows: list[list[str]], width: int) -> dict[int, int]:
+    """Which columns are shown, in order, and how wide each is at least.
+
+    The telling ones come first, even if their text has to be cut; then whatever has room beside
+    them without cutting much.
+    """
+    from rich.cells import cell_len
+
+    telling = [
+        table.columns.index(column)
+        for column in _TELLING.get(table.name, " ".join(table.columns)).split()
+        if column in table.columns
+    ]
+    natural = [
+        max(map(cell_len, [*printable(column).split("_"), *(row[at] for row in rows)]))
+        for at, column in enumerate(table.columns)
+    ]
+
+    def least(at: int, enough: int) -> int:
+        return min(natural[at], enough) if _gives_way(table, at) else natural[at]
+
+    chosen: dict[int, int] = {}
+    for at in dict.fromkeys([*telling, *range(len(table.columns))]):
+        enough = _NARROW if at in telling else _EASY
+        wanted = {other: least(other, enough) for other in [*chosen, at]}
+        if not chosen or sum(wanted.values()) + 2 * len(wanted) <= width:
+            chosen[at] = min(least(at, _NARROW), max(width - 2, 1))
+    return dict(sorted(chosen.items()))
+
+
+def _gives_way(table: Table, at: int) -> bool:
+    """Whether a column may be cut: a number, an instant or an id would then be a wrong one."""
+    return table.types[at].startswith(("VARCHAR", "JSON")) and not re.search(
+        r"(^|_)id$", table.columns[at]
+    )
 
 
 def printable(text: str) -> str:
@@ -254,6 +296,10 @@ def _short(value: Any, kind: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float | Decimal):
+        if 0 < abs(float(value)) < 0.05:
+            return f"{value:.2g}"  # 0.00 would say that there is nothing
+        if value == 0:
+            return "0.00"  # not -0.00
         return f"{value:,.2f}" if -10 < value < 10 else f"{value:,.1f}"
     if isinstance(value, int):
         return f"{value:,}"

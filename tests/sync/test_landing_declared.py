@@ -11,10 +11,8 @@ from pipelines.load import tables_of
 from sandbox import Sandbox
 from tests.conftest import Clipmart
 
-DECLARED = {
-    model["name"]: model["columns"]
-    for model in yaml.safe_load(Path("sql/external_models.yaml").read_text())
-}
+MODELS = yaml.safe_load(Path("sql/external_models.yaml").read_text())
+DECLARED = {model["name"]: model["columns"] for model in MODELS}
 DUCKDB = {
     "text": "VARCHAR",
     "bigint": "BIGINT",
@@ -36,6 +34,16 @@ def test_the_declaration_and_the_tables_agree() -> None:
         for table in tables_of(schema)
     }
     assert ours == DECLARED
+
+
+def test_the_declared_grain_is_the_key_of_the_merge() -> None:
+    """What the dictionary calls a table's key decides which row is replaced."""
+    merged_by = {
+        f"{schema}.{table.name}": ", ".join(table.key)
+        for schema in ("klipit", "clipus", "clipmart")
+        for table in tables_of(schema)
+    }
+    assert {model["name"]: model["grain"].strip("()") for model in MODELS} == merged_by
 
 
 def test_a_sandbox_load_makes_every_declared_column(
