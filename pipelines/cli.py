@@ -418,7 +418,7 @@ def query(sql: str, format_: str) -> None:
 @click.option("--check", is_flag=True, help="End with 1 where something fails its threshold.")
 @as_json
 def status(check: bool, as_json: bool) -> None:
-    """Say how far the syncs are, how fresh the data is and what needs a look.
+    """Say how far the syncs are, how fresh, and what needs a look.
 
     Reads only; 0 whatever it finds, unless --check is given.
 
