@@ -143,6 +143,8 @@ class Writer(threading.Thread):
         )
 
     def _is_news(self, service: str, snapshot: Snapshot) -> bool:
+        if not self._landing.has_tables(service, [snapshot.table]):
+            return True
         told = tuple(name for name in snapshot.table.columns if name not in _STAMPS)
         # A balance by hand is no answer of the API: it does not make the next answer old.
         where = "origin = 'api'" if snapshot.table is ACCOUNT_SNAPSHOTS else "true"

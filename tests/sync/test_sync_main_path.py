@@ -53,6 +53,17 @@ def test_tracked_ids_become_rows_with_their_clips_and_videos(
     ]
 
 
+def test_a_first_sync_without_any_id_lands_the_balance(
+    sandbox: Sandbox, clipmart: Clipmart
+) -> None:
+    """Nothing is tracked, nothing was ever landed: the account is told all the same."""
+    sandbox.balance = 42
+
+    assert clipmart("sync").code == 0
+
+    assert clipmart.rows("SELECT balance FROM klipit.account_snapshots") == [(42.0,)]
+
+
 def test_second_sync_asks_for_no_settled_id_and_leaves_the_file_byte_for_byte(
     sandbox: Sandbox, prepared: Clipmart
 ) -> None:
