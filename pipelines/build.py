@@ -271,7 +271,7 @@ def _refuse_other_types(table: str, landed: dict[str, str], expected: dict[str, 
             raise BuildFailed(
                 f"{table}.{column} is landed as {landed[column]}, but sql/external_models.yaml "
                 f"declares {kind}. Nothing was published; what is landed is unchanged. "
-                "Make the source's column hint and the declaration agree."
+                "Make the source's column hint and the declaration agree, then `clipmart publish`."
             )
 
 

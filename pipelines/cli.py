@@ -139,7 +139,10 @@ def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | 
 
     settings = load_settings()
     if intent is not None and (len(ids) != 1 or source):
-        raise Unusable("--intent goes with exactly one ID. Nothing was kept.")
+        raise Unusable(
+            "--intent goes with exactly one ID. Nothing was kept. The form is "
+            f"`clipmart track {service} ID --intent SUBMISSION`."
+        )
     if not ids and not source:
         raise Unusable(f"Name an ID or a file: `clipmart track {service} --from FILE`.")
     texts = [("", "\n".join(ids))] if ids else []
@@ -478,14 +481,23 @@ def credits(balance: float, at: str | None) -> None:
 
     settings = load_settings()
     if not 0 <= balance < 1e15:
-        raise Unusable("A balance is a number of credits, 0 or more. Nothing was kept.")
+        raise Unusable(
+            "A balance is a number of credits, 0 or more. Nothing was kept. For example: "
+            "`clipmart credits 120`."
+        )
     now = settings.now()
     try:
         instant = parse_instant(at) if at else now
     except ValueError as error:
-        raise Unusable("--at is not an instant such as 2026-04-08T12:00:00Z.") from error
+        raise Unusable(
+            "--at is no ISO 8601 instant. Nothing was kept. For example: "
+            f"`clipmart credits {balance:g} --at 2026-04-08T12:00:00Z`."
+        ) from error
     if instant > now:
-        raise Unusable("--at lies in the future. Nothing was kept.")
+        raise Unusable(
+            "--at lies in the future. Nothing was kept. Without it the balance counts for now: "
+            f"`clipmart credits {balance:g}`."
+        )
     ledger = Ledger(settings.ledger)
     try:
         ledger.add([balance_event(balance, instant, now)])

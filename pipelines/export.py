@@ -96,7 +96,10 @@ def export(
         OSError: the folder can't be written.
     """
     if why := refusal("klipit", job_id):
-        raise Unusable(f"This can't be exported: {why}. Nothing was sent.")
+        raise Unusable(
+            f"This can't be exported: {why}. Nothing was sent. The jobs there are: "
+            "`clipmart ids klipit`."
+        )
     if download is not None:
         download.mkdir(parents=True, exist_ok=True)
     done = Exported(uuid.uuid4().hex, job_id, platform, format_)
@@ -148,7 +151,9 @@ async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> 
                 )
         except (OutcomeUnknown, asyncio.CancelledError) as error:
             if not asked:
-                raise TryAgainLater("Stopped before anything was sent. Nothing was kept.") from None
+                raise TryAgainLater(
+                    "Stopped before anything was sent. Nothing was kept. Run the command again."
+                ) from None
             cause = str(error) or "Klipit: stopped before it answered."
             done.error = OutcomeUnknown(
                 f"{cause} The export may have begun; it is kept as {done.export_id}, outcome "

@@ -141,7 +141,9 @@ class _Submission:
             self._unknown(f"{api.name}: the file could not be read to its end ({error.strerror}).")
         except asyncio.CancelledError:
             if not self.intended:
-                raise TryAgainLater("Stopped before anything was sent. Nothing was kept.") from None
+                raise TryAgainLater(
+                    "Stopped before anything was sent. Nothing was kept. Run the command again."
+                ) from None
             self._unknown(f"{api.name}: stopped before it answered; it may have been taken.")
         except ClipmartError as error:
             if not self.intended:

@@ -159,7 +159,7 @@ class _Sync:
         if strange:
             raise Unusable(
                 f"Not known: {', '.join(strange[:5])}. Nothing was asked. "
-                "Track it first: `clipmart track klipit|clipus ID`."
+                "Track it first: `clipmart track klipit ID` or `clipmart track clipus ID`."
             )
         slots = self.ledger.slots(self.settings.minute_seconds)
         for name in wanted:

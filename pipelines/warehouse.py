@@ -78,7 +78,10 @@ def report_name(con: duckdb.DuckDBPyConnection, name: str) -> str:
     names = report_names(con)
     wanted = name.strip().lower().replace("-", "_")
     if wanted not in names:
-        raise Unusable(f"There is no report '{name}'. There are: {', '.join(names)}.")
+        raise Unusable(
+            f"There is no report '{name}'. There are: {', '.join(names)}. What each of them tells: "
+            "`clipmart docs`."
+        )
     return wanted
 
 
@@ -148,7 +151,10 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection
             )
         return con.execute(sql)
     except duckdb.Error as error:
-        raise Unusable(f"DuckDB refused the statement: {error}") from error
+        raise Unusable(
+            f"DuckDB refused the statement: {error}\nNothing was changed. What there is: "
+            '`clipmart query "SHOW ALL TABLES"`; what it means: `clipmart docs`.'
+        ) from error
 
 
 def _only_reads(con: duckdb.DuckDBPyConnection, sql: str) -> bool:
