@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install demo test lint soak bench lock clean
+.PHONY: install demo notebooks test lint soak bench lock clean
 
 install: $(STAMP)
 
@@ -18,6 +18,11 @@ $(STAMP): requirements.txt pyproject.toml
 
 demo: install
 	$(BIN)/clipmart demo
+
+# A notebook reads no .env; the folder that is named there is passed on. Without any data, it says so.
+notebooks: install
+	CLIPMART_DATA_DIR="$$($(BIN)/python -c 'from pipelines.settings import load_settings; \
+	  print(load_settings().data_dir)' 2>/dev/null)" $(BIN)/jupyter lab notebooks/01_start_here.ipynb
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak"

@@ -1,0 +1,94 @@
+"""What the pages by task show is run on the demo's data: commands, Python, SQL with its answer."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.reports import as_markdown, fetch
+from pipelines.warehouse import attach, query
+from tests.demo.demo_run import NOW, DemoRun, clean_environment
+
+pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+
+def fenced(page: Path, language: str) -> list[tuple[str, str]]:
+    """(what stands in the block, what follows it up to the next heading or block)."""
+    pattern = rf"^```{language}\n(.*?)^```\n(.*?)(?=^#|^```|\Z)"
+    return re.findall(pattern, page.read_text(), flags=re.M | re.S)
+
+
+def questions() -> Iterator[Any]:
+    """(SQL, the table that answers it, or nothing)."""
+    for page in PAGES:
+        for number, (sql, after) in enumerate(fenced(page, "sql"), 1):
+            answer = "".join(re.findall(r"^\|.*\n", after, flags=re.M))
+            yield pytest.param(sql, answer, id=f"{page.name}-{number}")
+
+
+def with_blocks(language: str) -> list[Path]:
+    return [page for page in PAGES if fenced(page, language)]
+
+
+@pytest.fixture(scope="module")
+def folder(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that looks like a checkout after a sync: its `data` is the demo's."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "data").symlink_to(demo_run.data_dir)
+    (folder / "notebooks").symlink_to(ROOT / "notebooks")
+    return folder
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=clean_environment() | {"CLIPMART_NOW": NOW, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+@pytest.mark.parametrize(("sql", "answer"), [*questions()])
+def test_a_question_is_answered_as_shown(sql: str, answer: str, demo_run: DemoRun) -> None:
+    """Run as it stands, the SQL gives the table below it; where none is shown, it gives rows."""
+    now = datetime.fromisoformat(NOW)
+    with attach(demo_run.data_dir / "warehouse.duckdb", now=now) as con:
+        told = fetch(query(con, sql))
+    assert told.rows
+    assert answer in (as_markdown(told), "")
+
+
+def test_the_recipes_are_a_dozen() -> None:
+    """Each question has its heading, its SQL and its answer."""
+    page = ROOT / "docs" / "sql-recipes.md"
+    assert len(re.findall(r"^## .*\?$", page.read_text(), flags=re.M)) == 12
+    assert [after.strip()[:1] for _, after in fenced(page, "sql")] == ["|"] * 12
+
+
+@pytest.mark.parametrize("page", with_blocks("(?:console|python)"), ids=lambda page: page.name)
+def test_a_page_works_from_top_to_bottom(page: Path, folder: Path) -> None:
+    """Its commands answer as shown (`…` is anything that is said), its Python says nothing."""
+    for block, _ in fenced(page, "(?:console|python)"):
+        if not block.startswith("$ "):
+            done = run([sys.executable, "-c", block], folder)
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.M):
+            done = run(["bash", "-euo", "pipefail", "-c", command], folder)
+            assert done.returncode == 0, (command, done.stderr)
+            pattern = re.sub(r"([\[\]?*])", r"[\1]", shown).replace("…\n", "*")
+            assert fnmatchcase(done.stdout, pattern), (command, done.stdout)
