@@ -199,32 +199,30 @@ def _begin_with(landing: Path | None, target: Path) -> None:
 def _tidy(con: duckdb.DuckDBPyConnection, declared: dict[str, Relation]) -> None:
     """Make the landing tables what is declared: without dlt's schemas, tables, columns and marks,
     and with what is absent, empty."""
-    statements = [f"CREATE SCHEMA IF NOT EXISTS {schema}" for schema in LANDING_SCHEMAS]
     landed = _landed_columns(con)
     expected = {
         table: relation.types
         for table, relation in declared.items()
         if table.partition(".")[0] in LANDING_SCHEMAS
     }
+    rows = [f"CREATE SCHEMA IF NOT EXISTS {schema}" for schema in LANDING_SCHEMAS]
     for table, types in expected.items():
         _refuse_other_types(table, landed.get(table, {}), types)
         if table not in landed:
             listed = ", ".join(f"{name(column)} {kind}" for column, kind in types.items())
-            statements.append(f"CREATE TABLE {dotted(table)} ({listed})")
-    # DuckDB alters no table in a transaction that has deleted from it.
-    _at_once(
-        con,
-        [f"DELETE FROM {dotted(t)} WHERE {_no_data(t, columns)}" for t, columns in landed.items()],
-    )
-    for table, columns in landed.items():
+            rows.append(f"CREATE TABLE {dotted(table)} ({listed})")
+    columns = []
+    for table, types in landed.items():
+        rows.append(f"DELETE FROM {dotted(table)} WHERE {_no_data(table, types)}")
         alter = f"ALTER TABLE {dotted(table)}"
-        statements += [f"{alter} DROP COLUMN {name(c)}" for c in columns if c.startswith(PRIVATE)]
-        statements += [
+        columns += [f"{alter} DROP COLUMN {name(c)}" for c in types if c.startswith(PRIVATE)]
+        columns += [
             f"{alter} ADD COLUMN {name(column)} {kind}"
             for column, kind in expected.get(table, {}).items()
-            if column not in columns
+            if column not in types
         ]
-    _at_once(con, [*statements, *_drop_dlts_own(con)])
+    _at_once(con, rows)  # DuckDB alters no table in a transaction that has deleted from it
+    _at_once(con, [*columns, *_drop_dlts_own(con)])
 
 
 def _drop_dlts_own(con: duckdb.DuckDBPyConnection) -> list[str]:
