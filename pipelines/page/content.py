@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from pipelines.health import CREDIT_DAYS, SYNC_HOURS
 from pipelines.page import charts
 from pipelines.reports import fetch
 from pipelines.warehouse import report_name
@@ -23,9 +24,6 @@ SHOWS = 9
 MOMENT_TYPES = 12
 WEEKS = 104
 DAYS = 90
-# When a number asks for a person's look.
-FEW_DAYS_LEFT = 7
-SILENT_HOURS = 24
 
 _HEADLINE = """
 SELECT *
@@ -208,7 +206,11 @@ def _shareability(con: duckdb.DuckDBPyConnection) -> Row:
 
 
 def _weeks_chart(weeks: list[Row]) -> Row | None:
-    scored = [row for row in reversed(weeks) if row["mean_score"] is not None]
+    scored = [
+        row
+        for row in reversed(weeks)
+        if row["mean_score"] is not None and math.isfinite(row["mean_score"])
+    ]
     if not scored:
         return None
     x = charts.day_axis(scored[0]["week"], scored[-1]["week"])
@@ -222,7 +224,7 @@ def _weeks_chart(weeks: list[Row]) -> Row | None:
             charts.place(x, y, ((row["week"], row["p75_score"]) for row in scored)),
             charts.place(x, y, ((row["week"], row["p25_score"]) for row in scored)),
         ),
-        "dots": list(zip(line, scored, strict=False)),
+        "dots": list(zip(line, scored, strict=True)),
     }
 
 
@@ -293,9 +295,7 @@ def _videos(con: duckdb.DuckDBPyConnection, now: datetime) -> Row:
         made = row["created_at"]
         row["hours"] = (now - made) / timedelta(hours=1) if made else None
     quota = _rows(con, "FROM reports.video_quota WHERE NOT month IS NULL")
-    this_month = [
-        row for row in quota if (row["month"].year, row["month"].month) == (now.year, now.month)
-    ]
+    this_month = [row for row in quota if f"{row['month']:%Y%m}" == f"{now:%Y%m}"]
     return {
         "platforms": platforms,
         "campaigns": _report(con, "video_readiness"),
@@ -415,10 +415,10 @@ def _pressing(told: Row, now: datetime) -> Row:
     run = told["health"]["runs"][0] if told["health"]["runs"] else None
     return {
         "credits": latest is not None
-        and (latest["balance_close"] <= 0 or (latest["days_left"] or math.inf) < FEW_DAYS_LEFT),
+        and (latest["balance_close"] <= 0 or (latest["days_left"] or math.inf) < CREDIT_DAYS[0]),
         "failed_run": run if run and run["exit_code"] else None,
         "silent_since": run["started_at"]
-        if run and now - run["started_at"] > timedelta(hours=SILENT_HOURS)
+        if run and now - run["started_at"] > timedelta(hours=SYNC_HOURS[1])
         else None,
         "quota": quota is not None
         and quota["quota"] is not None
