@@ -308,6 +308,7 @@ def export(
 @click.option(
     "--notify-days",
     type=click.FloatRange(min=0),
+    metavar="N",
     default=7,
     show_default=True,
     help="Post when credits last for fewer days.",
@@ -427,6 +428,7 @@ def status(check: bool, as_json: bool) -> None:
 
     \b
     clipmart status
+    clipmart status --check
     """
     from .status import status as read
     from .status import status_lines
@@ -447,6 +449,9 @@ def doctor(as_json: bool) -> None:
     """Look whether all is well, and say what to do where it is not.
 
     Asks each API one or two questions that cost nothing. Exit code: the worst line's.
+
+    \b
+    clipmart doctor
     """
     from .health import Check, check_lines, exit_code, worst_level
 
@@ -572,17 +577,26 @@ def schedule() -> None:
     """
 
 
+notify_option = click.option(
+    "--notify", metavar="URL", help="Where each sync posts what goes wrong, as `sync --notify`."
+)
+
+
 @schedule.command("cron")
-def schedule_cron() -> None:
+@notify_option
+def schedule_cron(notify: str | None) -> None:
     """Print lines for `crontab -e`: a sync every quarter of an hour.
 
     \b
     clipmart schedule cron
+    clipmart schedule cron --notify https://hooks.example.com/clipmart
     """
     from . import schedule as scheduling
 
     settings = load_settings()
-    click.echo(scheduling.crontab(scheduling.this_place(settings)), nl=False)
+    if notify:
+        scheduling.check_notify(notify)
+    click.echo(scheduling.crontab(scheduling.this_place(settings), notify), nl=False)
     for remark in scheduling.remarks(settings):
         say(remark)
 
@@ -594,7 +608,8 @@ def schedule_cron() -> None:
     metavar="DIR",
     help="Write the files there instead of printing them.",
 )
-def schedule_systemd(write: Path | None) -> None:
+@notify_option
+def schedule_systemd(write: Path | None, notify: str | None) -> None:
     """Print units: a sync, its timer, and the receiver of webhooks.
 
     \b
@@ -605,7 +620,9 @@ def schedule_systemd(write: Path | None) -> None:
     from . import schedule as scheduling
 
     settings = load_settings()
-    units = scheduling.systemd_units(scheduling.this_place(settings))
+    if notify:
+        scheduling.check_notify(notify)
+    units = scheduling.systemd_units(scheduling.this_place(settings), notify)
     if write is None:
         click.echo("\n".join(f"# {name}\n{unit}" for name, unit in units.items()), nl=False)
     else:

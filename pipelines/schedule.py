@@ -79,27 +79,45 @@ def _secrets(settings: Settings) -> dict[str, object]:
     }
 
 
-def crontab(place: Place) -> str:
-    """Lines for `crontab -e`.
+def check_notify(url: str) -> None:
+    """Refuse an address that `sync --notify` would, or that a unit cannot hold.
+
+    Raises:
+        Unusable: without the address, which may hold a secret.
+    """
+    from .notify import check_url
+
+    check_url(url)
+    if re.search(r"[^\x21-\x7e]|[\\\"'`]", url):
+        raise Unusable(
+            "--notify has a quote, a backslash or a character that an address writes in percent. "
+            "Nothing was written. Write it so, and run the command again."
+        )
+
+
+def crontab(place: Place, notify: str | None = None) -> str:
+    """Lines for `crontab -e`; `notify` is where a sync posts what goes wrong.
 
     What a sync prints goes to sync.log; of one that failed, cron mails the last lines. 75 is no
     failure: the next one goes on.
     """
     folder, data, program, log = (
-        _cron(path)
+        _cron(str(path))
         for path in (place.folder, place.data_dir, place.program, place.data_dir / "sync.log")
     )
+    told = f" --notify {_cron(notify)}" if notify else ""
     return f"""\
 # clipmart: every {MINUTES} minutes whatever is due. Paste this into `crontab -e`. Keys stand in
 # .env in the folder below. What goes wrong is mailed; to whom, says a line above it such as
 # MAILTO=you@example.com
 */{MINUTES} * * * * cd {folder} && mkdir -p {data} && {{ date; CLIPMART_DATA_DIR={data} {program} \
-sync --max-minutes {MAX_MINUTES}; }} >>{log} 2>&1 || test $? -eq 75 || tail -n 5 {log}
+sync --max-minutes {MAX_MINUTES}{told}; }} >>{log} 2>&1 || test $? -eq 75 || tail -n 5 {log}
 """
 
 
-def systemd_units(place: Place) -> dict[str, str]:
+def systemd_units(place: Place, notify: str | None = None) -> dict[str, str]:
     """The units by file name: a sync and its timer, and the receiver of webhooks."""
+    told = f" --notify {_word(notify).replace('$', '$$')}" if notify else ""
     return {
         "clipmart-sync.service": f"""\
 [Unit]
@@ -109,7 +127,7 @@ After=network-online.target
 
 [Service]
 Type=oneshot
-ExecStart={_word(place.program)} sync --max-minutes {MAX_MINUTES}
+ExecStart={_word(place.program)} sync --max-minutes {MAX_MINUTES}{told}
 # Try again later: another sync runs, or an API is down. The timer does.
 SuccessExitStatus=75
 TimeoutStartSec=30min
@@ -203,9 +221,9 @@ def _owner(path: Path) -> str:
         return str(uid)
 
 
-def _cron(path: Path) -> str:
+def _cron(text: str) -> str:
     """A word of cron's shell; cron itself ends a command at a bare %."""
-    return shlex.quote(str(path)).replace("%", r"\%")
+    return shlex.quote(text).replace("%", r"\%")
 
 
 def _word(text: object) -> str:

@@ -18,6 +18,7 @@ from tests.conftest import Clipmart, needs
 
 ROOT = Path(__file__).parents[2]
 ODD = "my clips 50% %h"
+HOOK = "https://hooks.example.com/a%20b?tpl=1&t={{.title}}"
 
 
 @pytest.fixture
@@ -85,6 +86,16 @@ def test_the_line_for_cron_syncs_and_says_nothing(
     assert "KLIPIT_API_KEY is not set" in failed.stdout
 
 
+def test_the_address_to_notify_reaches_the_sync(here: Clipmart) -> None:
+    """As it was given, through cron's own rules and the shell's; one that cannot is refused."""
+    (line,) = commands(here("schedule", "cron", "--notify", HOOK).out)
+    words = shlex.split(line.replace("\\%", "%"))
+    assert words[words.index("--notify") + 1 :][:1] == [HOOK + ";"]
+
+    refused = here("schedule", "cron", "--notify", "https://hooks.example.com/it's")
+    assert refused.code == 2 and "hooks.example.com" not in refused.err
+
+
 def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
     """Its own parser finds nothing to complain of, and every path is the one that was meant."""
     analyze = needs("systemd-analyze")
@@ -94,7 +105,7 @@ def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
     place = Place(program, tmp_path / ODD, tmp_path / ODD / "data", "clipmart")
     units = tmp_path / "units"
     units.mkdir()
-    for name, unit in systemd_units(place).items():
+    for name, unit in systemd_units(place, HOOK).items():
         (units / name).write_text(unit)
 
     quiet = subprocess.run(
@@ -102,7 +113,8 @@ def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
     )
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
-    for name, arguments in [("sync", "sync --max-minutes 14"), ("listen", "listen")]:
+    sync = f"sync --max-minutes 14 --notify {HOOK}"
+    for name, arguments in [("sync", sync), ("listen", "listen")]:
         told = subprocess.run(
             [analyze, "verify", units / f"clipmart-{name}.service"],
             env={"SYSTEMD_LOG_LEVEL": "debug"},
