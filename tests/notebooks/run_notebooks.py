@@ -68,6 +68,8 @@ def run_all(runs: Iterable[Run]) -> None:
                 for output in cell.outputs:
                     if "execution_count" in output:
                         output.execution_count = number
+                    if " at 0x" in output.get("data", {}).get("text/plain", ""):
+                        del output.data["text/plain"]  # tells where in memory, and nothing else
                 if any(output.output_type == "error" for output in cell.outputs):
                     break
             nbformat.write(notebook, run.into)
