@@ -266,37 +266,40 @@ class Ledger:
         One in which some ids failed counts; one that was stopped, or met an API that was down,
         does not.
         """
-        row = self.connection.execute(
-            """SELECT finished_at FROM runs,
-                 (SELECT '$.services.' || ? AS place)
-               WHERE json_type(result, place) = 'object'
-                 AND json_extract(result, '$.error') IS NULL
-                 AND CASE WHEN json_extract(result, place || '.error') IS NULL
-                   THEN exit_code <> 75 OR json_extract(result, place || '.remaining') = 0
-                   ELSE json_extract(result, place || '.asked') =
-                     json_extract(result, place || '.due')
-                     AND json_extract(result, place || '.remaining') <
-                     json_extract(result, place || '.due')
-                 END
-               ORDER BY started_at DESC LIMIT 1""",
-            (service,),
-        ).fetchone()
-        return datetime.fromisoformat(row[0]) if row else None
+        rows = self.store.execute(
+            """SELECT finished_at, exit_code, result FROM runs WHERE result IS NOT NULL
+               ORDER BY started_at DESC"""
+        )
+        for finished_at, exit_code, text in rows:
+            result = json.loads(text)
+            one = result["services"].get(service)
+            if one is None or result["error"] is not None:
+                continue
+            if one["error"] is None:
+                done = exit_code != 75 or one["remaining"] == 0
+            else:
+                done = one["asked"] == one["due"] > one["remaining"]
+            if done:
+                return datetime.fromisoformat(finished_at)
+        return None
 
     def ids_since(
         self, service: str, id_name: str, published_at: datetime | None
     ) -> dict[str, bool]:
         """Ids told since the run that published began → whether by a webhook."""
-        rows = self.connection.execute(
-            """SELECT json_extract(body, '$.' || ?) AS id, max(kind = 'webhook') FROM (
-                 SELECT body, kind FROM events
-                 WHERE service = ? AND kind IN ('import', 'answer', 'tie', 'webhook')
-                   AND recorded_at >= COALESCE(
-                     (SELECT max(started_at) FROM runs WHERE started_at <= ?), ''))
-               WHERE id IS NOT NULL GROUP BY id""",
-            (id_name, service, published_at.isoformat() if published_at else ""),
-        )
-        return {id_: bool(by_webhook) for id_, by_webhook in rows}
+        (began,) = self.store.execute(
+            "SELECT max(started_at) FROM runs WHERE started_at <= :at",
+            {"at": published_at.isoformat() if published_at else ""},
+        ).fetchone()
+        which, values = _of(service, ("import", "answer", "tie", "webhook"))
+        found: dict[str, bool] = {}
+        for kind, body in self.store.execute(
+            f"SELECT kind, body FROM events WHERE recorded_at >= :began AND {which}",
+            {"began": began or "", **values},
+        ):
+            if id_ := json.loads(body).get(id_name):
+                found[id_] = found.get(id_, False) or kind == "webhook"
+        return found
 
     def note(self, name: str, value: Any) -> None:
         """Keep the latest value under a name, for `status` to read."""
