@@ -186,18 +186,29 @@ def publish(
 def tidy(lake: Lake) -> None:
     """Forget how the lakes stood some days ago, and remove the files that only that needed.
 
-    Just after publishing, while nobody loads: readers' views then look at the landing lake's latest
-    snapshot, which is never forgotten.
+    While nobody loads. The snapshot that readers' views look at is kept, however old it is.
     """
     con = open_lake(lake, landing=True)
     try:
         attach(con, lake, "lake")
         for database in CATALOGS:
-            before = f"older_than => now() - INTERVAL {KEEP_DAYS} DAY"
             con.execute(f"CALL ducklake_flush_inlined_data('{database}')")
             con.execute(f"CALL ducklake_merge_adjacent_files('{database}')")
-            con.execute(f"CALL ducklake_expire_snapshots('{database}', {before})")
-            con.execute(f"CALL ducklake_cleanup_old_files('{database}', {before})")
+            (old,) = con.execute(
+                f"""SELECT list(snapshot_id) FROM {database}.snapshots()
+                    WHERE snapshot_time < now() - INTERVAL {KEEP_DAYS} DAY
+                      AND snapshot_id < (SELECT max(snapshot_id) FROM {database}.snapshots())
+                      AND ('{database}' <> 'landing' OR snapshot_id NOT IN (
+                        SELECT regexp_extract(sql, 'VERSION => (\\d+)', 1)::BIGINT
+                        FROM duckdb_views()
+                        WHERE database_name = 'lake' AND contains(sql, 'VERSION =>')))"""
+            ).fetchone()
+            if old:
+                con.execute(f"CALL ducklake_expire_snapshots('{database}', versions => {old})")
+            con.execute(
+                f"""CALL ducklake_cleanup_old_files(
+                      '{database}', older_than => now() - INTERVAL {KEEP_DAYS} DAY)"""
+            )
     except duckdb.Error as error:
         raise BuildFailed(
             f"The lake is published, but could not be tidied: {redacted(lake, str(error))[:300]}. "

@@ -91,7 +91,11 @@ def migrate(settings: Settings) -> Migrated:
             _make_tables(settings, lake, ledger, landing)
             with ledger.alone("landing"):
                 done.tables = _copy_landing(settings, landing)
-    publish.publish(settings)
+            changed = publish.landing_fingerprint(landing.connection) != (
+                publish.published_fingerprint(settings)
+            )
+    if changed:
+        publish.publish(settings)
     return done
 
 

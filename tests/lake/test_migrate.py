@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from pipelines.lake import open_lake, tidy
+from pipelines.settings import load_settings
+from pipelines.warehouse import connect, report
 from tests.conftest import Clipmart
 from tests.demo.demo_run import NOW as DEMO_NOW
 from tests.demo.demo_run import DemoRun
@@ -42,6 +46,15 @@ def shared(empty_lake: str, folder: Path) -> Shared:
 @pytest.fixture(scope="module")
 def machine(folder: Path, shared: Shared) -> Clipmart:
     return Clipmart(folder, dict(shared.environ))
+
+
+@pytest.fixture
+def landing(shared: Shared) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The landing lake, to write."""
+    lake = load_settings(shared.environ).lake
+    assert lake is not None
+    with open_lake(lake, landing=True) as con:
+        yield con
 
 
 @pytest.fixture(scope="module")
@@ -81,25 +94,59 @@ def test_the_ledger_is_copied_and_known_ids_are_known(first: Any, machine: Clipm
 
 
 def test_migrating_again_copies_nothing_and_keeps_what_is_newer(
-    first: Any, machine: Clipmart, shared: Shared
+    first: Any, machine: Clipmart, landing: duckdb.DuckDBPyConnection
 ) -> None:
     """A job that the lake has learnt more about since is not set back."""
-    from pipelines.lake import open_lake
-    from pipelines.settings import load_settings
-
-    lake = load_settings(shared.environ).lake
-    assert lake is not None
-    with open_lake(lake, landing=True) as con:
-        ((job,),) = con.execute("SELECT min(id) FROM klipit.jobs").fetchall()
-        con.execute(
-            f"""UPDATE klipit.jobs SET status = 'renamed', observed_at = TIMESTAMPTZ '2026-05-01'
-                WHERE id = '{job}'"""
-        )
+    job = "id = (SELECT min(id) FROM klipit.jobs)"
+    stamps = landing.execute(f"SELECT status, observed_at FROM klipit.jobs WHERE {job}").fetchone()
+    assert stamps is not None
+    landing.execute(
+        f"UPDATE klipit.jobs SET status = 'new', observed_at = '2026-05-01Z' WHERE {job}"
+    )
     again = machine("migrate", "--json")
     assert again.code == 0, again.err
     assert {t["copied"] for t in again.json()["tables"]} == {0}
     assert again.json()["new_events"] == 0
-    assert shared.rows(f"SELECT status FROM klipit.jobs WHERE id = '{job}'") == [("renamed",)]
+    assert landing.execute(f"SELECT status FROM klipit.jobs WHERE {job}").fetchall() == [("new",)]
+    landing.execute(f"UPDATE klipit.jobs SET status = ?, observed_at = ? WHERE {job}", [*stamps])
+
+
+def test_a_failed_audit_leaves_readers_what_they_had(
+    first: Any,
+    machine: Clipmart,
+    landing: duckdb.DuckDBPyConnection,
+    before: dict[str, list[Any]],
+    shared: Shared,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A clip without its job is landed by hand: publishing says so, and what `connect()` and
+    `report()` give in Python is what it was."""
+    landing.execute(
+        """INSERT INTO klipit.clips BY NAME
+           SELECT * REPLACE ('no_such_job' AS job_id, 'stray' AS id) FROM klipit.clips LIMIT 1"""
+    )
+    failed = machine("publish")
+    landing.execute("DELETE FROM klipit.clips WHERE id = 'stray'")
+    assert failed.code == 1 and "Audits found rows" in failed.err
+    for name, value in shared.environ.items():
+        monkeypatch.setenv(name, value)
+    assert len(report("shareability")) == len(before["shareability"])
+    with connect() as con:
+        assert con.sql("FROM klipit.clips WHERE id = 'stray'").fetchall() == []
+
+
+def test_housekeeping_removes_files_and_no_row(
+    first: Any, before: dict[str, list[Any]], shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What only earlier snapshots needed goes; every report answers as before."""
+    lake = load_settings(shared.environ).lake
+    assert lake is not None
+    files = set(Path(lake.files).rglob("*.parquet"))
+    monkeypatch.setattr("pipelines.lake.KEEP_DAYS", 0)
+    tidy(lake)
+    assert files - set(Path(lake.files).rglob("*.parquet"))
+    for name, rows in before.items():
+        assert shared.rows(f"SELECT * FROM reports.{name} ORDER BY ALL") == rows, name
 
 
 def test_without_a_lake_it_says_what_to_set(tmp_path: Path) -> None:
