@@ -127,10 +127,15 @@ def _no_gc() -> Iterator[None]:
 
 
 @contextmanager
-def _project(target: Path, work_dir: Path) -> Iterator[tuple[Any, list[Any]]]:
-    """The SQLMesh project on the target file, and the list that its failures are gathered in."""
+def _project(
+    target: Path | None, work_dir: Path, prepare: Callable[[Any], None] | None = None
+) -> Iterator[tuple[Any, list[Any]]]:
+    """The SQLMesh project on the target file, and the list that its failures are gathered in.
+
+    Without a file it stands in memory, where `prepare` attaches and chooses a database.
+    """
     with _environment(
-        CLIPMART_BUILD_FILE=str(target),
+        CLIPMART_BUILD_FILE="" if target is None else str(target),
         CLIPMART_BUILD_CACHE=str(work_dir / "sqlmesh-cache"),
         CLIPMART_QUALIFY="false",
         MAX_FORK_WORKERS="1",  # forking a process that has threads is not safe
@@ -157,8 +162,11 @@ def _project(target: Path, work_dir: Path) -> Iterator[tuple[Any, list[Any]]]:
                 return []  # they test the code, not the data, and take a sixth of a build to read
 
         set_console(Console())
-        context = Context(paths=[str(SQL)], loader=ModelsOnly)
+        context = Context(paths=[str(SQL)], loader=ModelsOnly, load=False)
         try:
+            if prepare is not None:
+                prepare(context.engine_adapter.cursor)
+            context.load()
             yield context, failures
         finally:
             context.close()

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -482,7 +483,7 @@ def credits(balance: float, at: str | None) -> None:
     clipmart credits 80.5 --at 2026-04-08T12:00:00Z
     """
     from .inbox import balance_event
-    from .ledger import Ledger
+    from .ledger import open_ledger
 
     settings = load_settings()
     if not 0 <= balance < 1e15:
@@ -503,7 +504,7 @@ def credits(balance: float, at: str | None) -> None:
             "--at lies in the future. Nothing was kept. Without it the balance counts for now: "
             f"`clipmart credits {balance:g}`."
         )
-    ledger = Ledger(settings.ledger)
+    ledger = open_ledger(settings)
     try:
         ledger.add([balance_event(balance, instant, now)])
     finally:
@@ -530,7 +531,7 @@ def publish(file: Path | None) -> None:
             publishing.publish(settings)
         else:
             publishing.export_copy(settings, file)
-    click.echo(f"published {file.absolute() if file else settings.warehouse}")
+    click.echo(f"published {file.absolute() if file else settings.published}")
 
 
 @main.command()
@@ -683,6 +684,27 @@ def recover() -> None:
 
 
 @main.command()
+@as_json
+def migrate(as_json: bool) -> None:
+    """Copy this data folder into the lake and the ledger that machines share.
+
+    Checks counts and sums; the files stay, and it may be repeated. See docs/lake.md.
+    """
+    from .migrate import migrate as run
+
+    settings = load_settings()
+    done = run(settings)
+    if as_json:
+        _print_json(asdict(done))
+        return
+    for table in done.tables:
+        kept = f", {table.outdated} newer there" if table.outdated else ""
+        click.echo(f"{table.table:<28} {table.rows:>9} rows: {table.copied} copied{kept}")
+    click.echo(f"{'ledger':<28} {done.events:>9} events: {done.new_events} copied")
+    say(f"Counts and sums agree; published {settings.published}. The files here stay as they are.")
+
+
+@main.command()
 @port_option(8900)
 @click.option("--history", is_flag=True, help="Start with a month of use.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Other data for another seed.")
@@ -726,7 +748,7 @@ def _painted(level: str) -> str:
 
 
 def _published_before(settings: Settings) -> None:
-    if not settings.landing.exists():
+    if settings.lake is None and not settings.landing.exists():
         raise FixConfiguration(
             f"Nothing has landed in {settings.landing}, so there is nothing to publish. "
             "Run `clipmart sync` first."

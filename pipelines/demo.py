@@ -25,7 +25,7 @@ from sandbox.accounts import CLIPUS_KEY, KLIPIT_KEY
 from sources.shared.errors import ClipmartError, FixConfiguration
 
 from .inbox import balance_event
-from .ledger import Ledger
+from .ledger import open_ledger
 from .lock import sync_lock
 from .page import write_page
 from .reports import MAIN, read_report, render
@@ -76,7 +76,7 @@ def run_demo(settings: Settings) -> None:
             demo.live(end)
             world.clock.set(settings.pinned_now)
             demo.sync(settings.pinned_now, last=True)
-        shown = replace(settings, data_dir=folder)
+        shown = replace(settings, data_dir=folder, lake=None, ledger_database=None)
         with open_published(shown) as con:
             tables = [read_report(con, name, links=False) for name in MAIN]
         write_page(shown, folder / PAGE, links=False)
@@ -129,7 +129,7 @@ class _Demo:
 
     def note_balance(self, now: datetime) -> None:
         """`clipmart credits`, so that each day has its own use without a sync a day."""
-        ledger = Ledger(self.settings.ledger)
+        ledger = open_ledger(self.settings)
         try:
             ledger.add([balance_event(self.world.balance, now, now)])
         finally:

@@ -31,7 +31,7 @@ from .health import (
     worst_level,
 )
 from .keys import key_checks
-from .ledger import Ledger
+from .ledger import open_ledger
 from .lock import holder
 from .settings import Settings
 from .status import status
@@ -50,7 +50,7 @@ def doctor(settings: Settings) -> list[Check]:
         if all(check.level != "fail" for check in stored):
             found = status(settings)
             if settings.klipit_api_key or settings.clipus_api_key:
-                ledger = Ledger(settings.ledger)
+                ledger = open_ledger(settings)
     except ClipmartError as error:
         again = "Then look again: `clipmart doctor`."
         stored.append(Check("stored data", "fail", str(error), again, error.exit_code))

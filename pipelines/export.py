@@ -29,7 +29,7 @@ from sources.shared.errors import ClipmartError, TryAgainLater, Unusable
 from sources.shared.http import OutcomeUnknown
 
 from .inbox import refusal
-from .ledger import Event, Ledger, unusable
+from .ledger import Event, Ledger, open_ledger, unusable
 from .post import Say, api_of, cancelled_by_sigterm, without_our_secrets
 from .settings import Settings
 
@@ -103,7 +103,7 @@ def export(
     if download is not None:
         download.mkdir(parents=True, exist_ok=True)
     done = Exported(uuid.uuid4().hex, job_id, platform, format_)
-    ledger = Ledger(settings.ledger)
+    ledger = open_ledger(settings)
     try:
         with asyncio.Runner() as runner:
             link = runner.run(_ask(settings, ledger, done, say))

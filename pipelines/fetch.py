@@ -29,6 +29,7 @@ class Fetch:
         emit: hands a result on; waits while too much is fetched and not yet loaded.
         proven: whether an id was ever answered 2xx under this key.
         prove: remembers the first such answer.
+        claim: whether this run may ask for an id; another run at the same time may be asking.
     """
 
     service: str
@@ -37,6 +38,7 @@ class Fetch:
     emit: Callable[[Any], Awaitable[None]]
     proven: bool
     prove: Callable[[], None]
+    claim: Callable[[str], bool] = lambda id_: True
     asked: int = 0
     done: int = 0
     failed: list[str] = field(default_factory=list)
@@ -72,6 +74,9 @@ class Fetch:
     async def _work(self, queue: deque[Due]) -> None:
         while queue:
             item = queue.popleft()
+            if not item.refresh and not self.claim(item.id):
+                self.done += 1  # by another run
+                continue
             if not self.proven and not item.refresh:
                 while not self.proven and self._unproven_asked >= STRANGERS:
                     self._news.clear()

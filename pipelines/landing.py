@@ -20,20 +20,28 @@ from sources.shared.tables import PRIVATE, Drift, Row, Table, data_type
 
 from .inbox import ID_NAME, SEQ, SUBMISSIONS
 from .load import SYNC_RUNS
+from .settings import Lake
 
 WAIT_SECONDS = 10.0
 
 
 class Landing:
-    """An open landing store.
+    """An open landing store: a file, or a lake.
 
     Raises:
         TryAgainLater: another program holds the file.
         FixConfiguration: it is damaged or of a newer DuckDB.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: Path | Lake) -> None:
+        self.shared = isinstance(place, Lake)
+        """Whether other machines write it too."""
+        if isinstance(place, Lake):
+            from .lake import open_lake
+
+            self.connection = open_lake(place, landing=True)
+            return
+        path = place
         give_up = time.monotonic() + WAIT_SECONDS
         while True:
             try:

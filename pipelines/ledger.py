@@ -1,12 +1,13 @@
-"""The ledger: one SQLite file that never waits for DuckDB.
+"""The ledger: one SQLite file, or one PostgreSQL schema, that never waits for DuckDB.
 
 It holds the inbox (append-only events: an import, an intent, its answer, a webhook, a balance), the
 rate slots, the run log and the progress of the run at work. An event that was answered for is on
-disk: the file is in WAL mode with full synchronisation.
+disk: the file is in WAL mode with full synchronisation. In PostgreSQL several machines share it:
+rate slots, inbox and locks are then held there, by the server's clock.
 
 Events are numbered inside the transaction that writes them, so their order is the order of their
-commits and a cursor can't pass one that is still being written. The number is the machine's clock
-in microseconds, or one more than the last: a ledger that was lost and begun again goes on above
+commits and a cursor can't pass one that is still being written. The number is the store's clock in
+microseconds, or one more than the last: a ledger that was lost and begun again goes on above
 everything a landing store has already drained.
 """
 
@@ -15,19 +16,24 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sources.shared.errors import FixConfiguration
-from sources.shared.slots import RateSlots, transaction
+from sources.shared.slots import RateSlots, SqliteStore
+
+from .settings import Address, Settings
+
+if TYPE_CHECKING:
+    from .postgres import PostgresStore
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
-  seq INTEGER PRIMARY KEY,
+  seq BIGINT PRIMARY KEY,
   event_id TEXT NOT NULL UNIQUE,
   service TEXT NOT NULL,
   kind TEXT NOT NULL,
@@ -37,7 +43,7 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE INDEX IF NOT EXISTS events_by_subject ON events (service, subject);
 CREATE TABLE IF NOT EXISTS runs (
-  run_id TEXT PRIMARY KEY,
+  run_id TEXT PRIMARY KEY,{rowid}
   started_at TEXT NOT NULL,
   finished_at TEXT,
   exit_code INTEGER,
@@ -47,6 +53,16 @@ CREATE INDEX IF NOT EXISTS runs_by_start ON runs (started_at);
 CREATE TABLE IF NOT EXISTS progress (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS proven_keys (name TEXT PRIMARY KEY, proven_at TEXT NOT NULL);
 """
+CLAIMS = """
+CREATE TABLE IF NOT EXISTS claims (
+  service TEXT NOT NULL,
+  id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  made_at DOUBLE PRECISION NOT NULL,
+  PRIMARY KEY (service, id)
+);
+"""
+KEEP_CLAIMS_SECONDS = 7 * 86_400
 
 
 @dataclass(frozen=True)
@@ -68,28 +84,43 @@ class Ledger:
     """Opens the ledger, making it where there is none.
 
     Raises:
-        FixConfiguration: the folder cannot be written or the file is damaged.
+        FixConfiguration: the folder cannot be written, the file is damaged, or the database cannot
+            be used.
+        StoreDown: the database cannot be reached.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: Path | Address) -> None:
+        self.place = place
+        self._run_id = ""
+        self._run_began = 0.0
+        self.shared: PostgresStore | None = None
+        """The database, where several machines share it."""
+        if isinstance(place, Address):
+            from .postgres import PostgresStore
+
+            self.store: SqliteStore | PostgresStore
+            self.store = self.shared = PostgresStore(place, "clipmart_ledger")
+            # What SQLite counts by itself: the order in which the runs came.
+            rowid = " rowid BIGINT GENERATED ALWAYS AS IDENTITY,"
+            self.store.make(SCHEMA.format(rowid=rowid) + CLAIMS)
+            return
         try:
-            make_private(path.parent)
-            self.connection = sqlite3.connect(
-                path, isolation_level=None, timeout=30.0, check_same_thread=False
+            make_private(place.parent)
+            self.store = SqliteStore(
+                sqlite3.connect(place, isolation_level=None, timeout=30.0, check_same_thread=False)
             )
-            self.connection.execute("PRAGMA journal_mode = WAL")
-            self.connection.execute("PRAGMA synchronous = FULL")
-            self.connection.executescript(SCHEMA)
-            path.chmod(0o600)
+            self.store.execute("PRAGMA journal_mode = WAL")
+            self.store.execute("PRAGMA synchronous = FULL")
+            self.store.make(SCHEMA.format(rowid=""))
+            place.chmod(0o600)
         except (OSError, sqlite3.Error) as error:
-            raise unusable(path, error) from error
+            raise unusable(place, error) from error
 
     def close(self) -> None:
-        self.connection.close()
+        self.store.close()
 
     def slots(self, minute_seconds: float) -> RateSlots:
-        return RateSlots(self.connection, minute_seconds)
+        return RateSlots(self.store, minute_seconds)
 
     def add(self, events: Iterable[Event], check: Callable[[], None] = lambda: None) -> int:
         """Append events in one transaction; returns how many were new (by event_id).
@@ -99,39 +130,39 @@ class Ledger:
                 what it raises leaves them unwritten.
         """
         added = 0
-        with transaction(self.connection) as db:
+        with self.store.transaction("inbox"):
             check()
-            (last,) = db.execute("SELECT COALESCE(max(seq), 0) FROM events").fetchone()
-            seq = max(last + 1, time.time_ns() // 1000)
+            last, now = self.store.execute(
+                "SELECT COALESCE(max(seq), 0), :now FROM events"
+            ).fetchone()
+            seq = max(last + 1, int(now * 1_000_000))
             for event in events:
-                cursor = db.execute(
+                written = self.store.execute(
                     """INSERT INTO events (seq, event_id, service, kind, subject, body, recorded_at)
-                       VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING""",
-                    (
-                        seq,
-                        event.event_id,
-                        event.service,
-                        event.kind,
-                        event.subject,
-                        json.dumps(event.body),
-                        event.recorded_at.isoformat(),
-                    ),
-                )
-                added += cursor.rowcount
-                seq += cursor.rowcount
+                       VALUES (:seq, :event_id, :service, :kind, :subject, :body, :recorded_at)
+                       ON CONFLICT (event_id) DO NOTHING""",
+                    {
+                        "seq": seq,
+                        "event_id": event.event_id,
+                        "service": event.service,
+                        "kind": event.kind,
+                        "subject": event.subject,
+                        "body": json.dumps(event.body),
+                        "recorded_at": event.recorded_at.isoformat(),
+                    },
+                ).rowcount
+                added += written
+                seq += written
         return added
 
     def events(self, service: str, after: int = 0, kinds: Iterable[str] = ()) -> Iterator[Event]:
         """Events of a service above a cursor, in commit order."""
-        wanted = list(kinds)
-        marks = ", ".join("?" * len(wanted))
-        sql = (
-            "SELECT seq, event_id, service, kind, subject, body, recorded_at FROM events "
-            "WHERE service = ? AND seq > ?"
-            + (f" AND kind IN ({marks})" if wanted else "")
-            + " ORDER BY seq"
-        )
-        for row in self.connection.execute(sql, (service, after, *wanted)):
+        which, values = _of(service, kinds)
+        for row in self.store.execute(
+            f"""SELECT seq, event_id, service, kind, subject, body, recorded_at FROM events
+                WHERE seq > :after AND {which} ORDER BY seq""",
+            {"after": after, **values},
+        ):
             yield Event(
                 seq=row[0],
                 event_id=row[1],
@@ -144,33 +175,79 @@ class Ledger:
 
     def last_seq(self, service: str, kinds: Iterable[str]) -> int:
         """The number of a service's latest event of these kinds; 0 without one."""
-        wanted = list(kinds)
-        marks = ", ".join("?" * len(wanted))
-        (last,) = self.connection.execute(
-            f"SELECT COALESCE(max(seq), 0) FROM events WHERE service = ? AND kind IN ({marks})",
-            (service, *wanted),
+        which, values = _of(service, kinds)
+        (last,) = self.store.execute(
+            f"SELECT COALESCE(max(seq), 0) FROM events WHERE {which}", values
         ).fetchone()
         return int(last)
 
+    def number_now(self) -> int:
+        """The number that an event of this instant would have."""
+        (now,) = self.store.execute("SELECT :now").fetchone()
+        return int(now * 1_000_000)
+
     def start_run(self, run_id: str, started_at: datetime) -> None:
-        self.connection.execute(
-            "INSERT INTO runs (run_id, started_at) VALUES (?, ?)", (run_id, started_at.isoformat())
+        self.store.execute(
+            """INSERT INTO runs (run_id, started_at) VALUES (:run, :at)
+               ON CONFLICT (run_id) DO NOTHING""",
+            {"run": run_id, "at": started_at.isoformat()},
         )
+        if self.shared is not None:
+            self._run_id = run_id
+            self.shared.hold(run_id)
+            (self._run_began,) = self.shared.execute("SELECT :now").fetchone()
+            self.shared.execute(f"DELETE FROM claims WHERE made_at < :now - {KEEP_CLAIMS_SECONDS}")
+
+    def claim(self, service: str, id_: str) -> bool:
+        """Whether this run may ask for an id: no other run asks for it or has just asked.
+
+        Runs at the same time have the same ids due, and share them. What a run leaves that was
+        killed is due in the next one.
+        """
+        if self.shared is None:
+            return True
+        gone = self.shared.holding("claims.run_id")
+        return bool(
+            self.shared.execute(
+                f"""INSERT INTO claims (service, id, run_id, made_at)
+                    VALUES (:service, :id, :run, :now)
+                    ON CONFLICT (service, id) DO UPDATE
+                    SET run_id = excluded.run_id, made_at = excluded.made_at
+                    WHERE claims.run_id = :run OR (claims.made_at < :began AND {gone})
+                    RETURNING 1""",
+                {"service": service, "id": id_, "run": self._run_id, "began": self._run_began},
+            ).fetchone()
+        )
+
+    def alone(self, part: str) -> AbstractContextManager[None]:
+        """Be in a part of the work that one process at a time may be in, on any machine.
+
+        Where the ledger is a file, its folder's own lock sees to that.
+        """
+        return nullcontext() if self.shared is None else self.shared.alone(part)
 
     def finish_run(self, run_id: str, finished_at: datetime, result: dict[str, Any]) -> None:
-        self.connection.execute(
-            "UPDATE runs SET finished_at = ?, exit_code = ?, result = ? WHERE run_id = ?",
-            (finished_at.isoformat(), result["exit_code"], json.dumps(result), run_id),
+        self.store.execute(
+            """UPDATE runs SET finished_at = :at, exit_code = :code, result = :result
+               WHERE run_id = :run""",
+            {
+                "at": finished_at.isoformat(),
+                "code": result["exit_code"],
+                "result": json.dumps(result),
+                "run": run_id,
+            },
         )
 
-    def runs(self, limit: int = -1, finished_since: datetime | None = None) -> list[dict[str, Any]]:
+    def runs(
+        self, limit: int | None = None, finished_since: datetime | None = None
+    ) -> list[dict[str, Any]]:
         """Runs, the latest first: run_id, started_at, finished_at, exit_code, result."""
-        since = finished_since.isoformat() if finished_since else ""
-        rows = self.connection.execute(
-            """SELECT run_id, started_at, finished_at, exit_code, result FROM runs
-               WHERE COALESCE(finished_at, '9') >= ?
-               ORDER BY started_at DESC, rowid DESC LIMIT ?""",
-            (since, limit),
+        most = "" if limit is None else f"LIMIT {limit:d}"
+        rows = self.store.execute(
+            f"""SELECT run_id, started_at, finished_at, exit_code, result FROM runs
+                WHERE COALESCE(finished_at, '9') >= :since
+                ORDER BY started_at DESC, rowid DESC {most}""",
+            {"since": finished_since.isoformat() if finished_since else ""},
         )
         return [
             {
@@ -189,62 +266,84 @@ class Ledger:
         One in which some ids failed counts; one that was stopped, or met an API that was down,
         does not.
         """
-        row = self.connection.execute(
-            """SELECT finished_at FROM runs,
-                 (SELECT '$.services.' || ? AS place)
-               WHERE json_type(result, place) = 'object'
-                 AND json_extract(result, '$.error') IS NULL
-                 AND CASE WHEN json_extract(result, place || '.error') IS NULL
-                   THEN exit_code <> 75 OR json_extract(result, place || '.remaining') = 0
-                   ELSE json_extract(result, place || '.asked') =
-                     json_extract(result, place || '.due')
-                     AND json_extract(result, place || '.remaining') <
-                     json_extract(result, place || '.due')
-                 END
-               ORDER BY started_at DESC LIMIT 1""",
-            (service,),
-        ).fetchone()
-        return datetime.fromisoformat(row[0]) if row else None
+        rows = self.store.execute(
+            """SELECT finished_at, exit_code, result FROM runs WHERE result IS NOT NULL
+               ORDER BY started_at DESC"""
+        )
+        for finished_at, exit_code, text in rows:
+            result = json.loads(text)
+            one = result["services"].get(service)
+            if one is None or result["error"] is not None:
+                continue
+            if one["error"] is None:
+                done = exit_code != 75 or one["remaining"] == 0
+            else:
+                done = one["asked"] == one["due"] > one["remaining"]
+            if done:
+                return datetime.fromisoformat(finished_at)
+        return None
 
     def ids_since(
         self, service: str, id_name: str, published_at: datetime | None
     ) -> dict[str, bool]:
         """Ids told since the run that published began → whether by a webhook."""
-        rows = self.connection.execute(
-            """SELECT json_extract(body, '$.' || ?) AS id, max(kind = 'webhook') FROM (
-                 SELECT body, kind FROM events
-                 WHERE service = ? AND kind IN ('import', 'answer', 'tie', 'webhook')
-                   AND recorded_at >= COALESCE(
-                     (SELECT max(started_at) FROM runs WHERE started_at <= ?), ''))
-               WHERE id IS NOT NULL GROUP BY id""",
-            (id_name, service, published_at.isoformat() if published_at else ""),
-        )
-        return {id_: bool(by_webhook) for id_, by_webhook in rows}
+        (began,) = self.store.execute(
+            "SELECT max(started_at) FROM runs WHERE started_at <= :at",
+            {"at": published_at.isoformat() if published_at else ""},
+        ).fetchone()
+        which, values = _of(service, ("import", "answer", "tie", "webhook"))
+        found: dict[str, bool] = {}
+        for kind, body in self.store.execute(
+            f"SELECT kind, body FROM events WHERE recorded_at >= :began AND {which}",
+            {"began": began or "", **values},
+        ):
+            if id_ := json.loads(body).get(id_name):
+                found[id_] = found.get(id_, False) or kind == "webhook"
+        return found
 
     def note(self, name: str, value: Any) -> None:
         """Keep the latest value under a name, for `status` to read."""
-        self.connection.execute(
-            """INSERT INTO progress (name, value) VALUES (?, ?)
+        self.store.execute(
+            """INSERT INTO progress (name, value) VALUES (:name, :value)
                ON CONFLICT (name) DO UPDATE SET value = excluded.value""",
-            (name, json.dumps(value)),
+            {"name": name, "value": json.dumps(value)},
         )
 
     def noted(self, name: str) -> Any:
-        row = self.connection.execute(
-            "SELECT value FROM progress WHERE name = ?", (name,)
+        row = self.store.execute(
+            "SELECT value FROM progress WHERE name = :name", {"name": name}
         ).fetchone()
         return json.loads(row[0]) if row else None
 
     def is_proven(self, key: str) -> bool:
         """Whether an id has ever been answered 2xx under this key's fingerprint."""
         return bool(
-            self.connection.execute("SELECT 1 FROM proven_keys WHERE name = ?", (key,)).fetchone()
+            self.store.execute(
+                "SELECT 1 FROM proven_keys WHERE name = :name", {"name": key}
+            ).fetchone()
         )
 
     def prove(self, key: str, at: datetime) -> None:
-        self.connection.execute(
-            "INSERT OR IGNORE INTO proven_keys VALUES (?, ?)", (key, at.isoformat())
+        self.store.execute(
+            """INSERT INTO proven_keys (name, proven_at) VALUES (:name, :at)
+               ON CONFLICT (name) DO NOTHING""",
+            {"name": key, "at": at.isoformat()},
         )
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger that the settings name: the file in the data folder, or a shared database."""
+    return Ledger(settings.ledger_database or settings.ledger)
+
+
+def _of(service: str, kinds: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """The condition under which an event is a service's and of these kinds, and its values."""
+    named = {f"kind{number}": kind for number, kind in enumerate(kinds)}
+    marks = ", ".join(f":{name}" for name in named)
+    return (
+        "service = :service" + (f" AND kind IN ({marks})" if named else ""),
+        {"service": service, **named},
+    )
 
 
 def make_private(folder: Path) -> None:

@@ -40,7 +40,7 @@ from sources.shared.signatures import is_signed
 from sources.shared.tables import digest, instant
 
 from .inbox import refusal
-from .ledger import Event, Ledger
+from .ledger import Event, Ledger, open_ledger
 from .settings import Settings
 
 PATHS = ("/webhooks/klipit", "/webhooks/clipus", "/healthz")
@@ -205,7 +205,7 @@ class _Inbox:
             return work(self._ledger)
         except BaseException:
             # A commit that failed may leave its transaction open, and every later one would fail.
-            self._ledger.connection.rollback()
+            self._ledger.store.rollback()
             raise
 
     def _add(self, ledger: Ledger, events: list[Event]) -> None:
@@ -215,11 +215,16 @@ class _Inbox:
             self._run_in_thread(lambda new: self._add(new, events))
 
     def _open(self) -> None:
-        self._ledger = Ledger(self._settings.ledger)
-        self._ledger.connection.execute(f"PRAGMA busy_timeout = {int(LEDGER_SECONDS * 1000)}")
+        self._ledger = open_ledger(self._settings)
+        if self._ledger.shared is not None:
+            self._ledger.shared.patience_seconds = LEDGER_SECONDS
+            return
+        self._ledger.store.execute(f"PRAGMA busy_timeout = {int(LEDGER_SECONDS * 1000)}")
         self._opened = self._settings.ledger.stat()
 
     def _replaced(self) -> bool:
+        if self._ledger.shared is not None:
+            return False
         try:
             return not os.path.samestat(self._opened, self._settings.ledger.stat())
         except FileNotFoundError:
@@ -248,8 +253,8 @@ class _Campaigns:
                 self._last_due[str(event.subject)] = event.seq
             elif id_ := event.body.get("campaign_id"):
                 self._known.add(id_)
-        # An event's number is its time in microseconds by the machine's clock.
-        recent = time.time_ns() // 1000 - DUE_AGAIN_SECONDS * 1_000_000
+        # An event's number is its time in microseconds by the ledger's clock.
+        recent = ledger.number_now() - DUE_AGAIN_SECONDS * 1_000_000
         named = texts & self._known or texts & self._in_published_file()
         last = {id_: self._last_due.get(id_, 0) for id_ in named}
         # Two calls at once follow the same last event, so that they make the same new one.
@@ -260,12 +265,15 @@ class _Campaigns:
         ]
 
     def _in_published_file(self) -> set[str]:
-        path = self._settings.warehouse
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            return set()
-        version = (stat.st_ino, stat.st_mtime_ns)
+        version: tuple[int, int]
+        if self._settings.lake is not None:
+            version = (0, int(time.monotonic() / DUE_AGAIN_SECONDS))
+        else:
+            try:
+                stat = self._settings.warehouse.stat()
+            except FileNotFoundError:
+                return set()
+            version = (stat.st_ino, stat.st_mtime_ns)
         if self._published[0] != version:
             # Only here, since a receiver should not carry a database engine that it hardly needs.
             import duckdb

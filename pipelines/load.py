@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from sources.shared.tables import (
 from . import inbox
 from .inbox import EXPORTS, SEQ, SUBMISSIONS, WEBHOOK_EVENTS
 from .ledger import Ledger
+from .settings import Lake
 
 SYNC_RUNS = Table(
     "sync_runs",
@@ -88,8 +90,13 @@ class LoadFailed(ClipmartError):
 class Loader:
     """dlt pipelines into one landing store, a dataset for each schema. Used by one thread."""
 
-    def __init__(self, landing: Path, dlt_dir: Path) -> None:
-        if found := _UNFIT.search(str(landing)):
+    def __init__(
+        self,
+        landing: Path | Lake,
+        dlt_dir: Path,
+        alone: Callable[[str], AbstractContextManager[None]] = lambda part: nullcontext(),
+    ) -> None:
+        if isinstance(landing, Path) and (found := _UNFIT.search(str(landing))):
             raise FixConfiguration(
                 f"The path {str(landing.parent)!r} holds {found[0]!r}, with which dlt and DuckDB "
                 "cannot write. Nothing was asked for, nothing was changed. Rename that folder, or "
@@ -97,6 +104,7 @@ class Loader:
             )
         os.environ.update(_DLT_SETTINGS, DLT_DATA_DIR=str(dlt_dir))
         self._landing = landing
+        self._alone = alone
         self._dlt_dir = dlt_dir
         self._pipelines: dict[str, Any] = {}
 
@@ -193,23 +201,39 @@ class Loader:
             self._pipelines[schema] = dlt.pipeline(
                 schema,
                 pipelines_dir=str(self._dlt_dir),
-                destination=dlt.destinations.duckdb(str(self._landing)),
+                destination=self._destination(),
                 dataset_name=schema,
             )
         return self._pipelines[schema]
 
+    def _destination(self) -> Any:
+        if isinstance(self._landing, Lake):
+            from .lake_destination import destination
+
+            return destination(self._landing)
+        import dlt
+
+        return dlt.destinations.duckdb(str(self._landing))
+
     def _run(self, schema: str, data: Any) -> None:
+        """Run a pipeline; of the machines that share a lake, one at a time loads."""
         from dlt.common.configuration.exceptions import ConfigurationException
         from dlt.pipeline.exceptions import PipelineStepFailed
 
         pipeline = self._pipeline(schema)
         try:
-            if data is None:
-                pipeline.run()
-            else:
-                pipeline.run(_source(schema, data), loader_file_format="parquet")
+            with self._alone("landing"):
+                if data is None:
+                    pipeline.run()
+                else:
+                    pipeline.run(_source(schema, data), loader_file_format="parquet")
         except (PipelineStepFailed, ConfigurationException, OSError) as error:
-            raise LoadFailed(_why(schema, error)) from error
+            told = _why(schema, error)
+            if isinstance(self._landing, Lake):
+                from .lake import redacted
+
+                told = redacted(self._landing, told)
+            raise LoadFailed(told) from error
 
 
 def inbox_tables(schema: str) -> tuple[Table, ...]:

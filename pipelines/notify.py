@@ -21,7 +21,7 @@ from sources.shared.refusals import without_secrets
 from sources.shared.slots import fingerprint
 
 from .health import LEVELS, Check, Level, assess, worst_level
-from .ledger import Event, Ledger
+from .ledger import Event, Ledger, open_ledger
 from .lock import AnotherSync
 from .post import Say
 from .reports import printable
@@ -101,7 +101,7 @@ def _notify(
         return None  # whoever stopped it knows; the other sync tells for itself
     ledger = None
     try:
-        ledger = Ledger(settings.ledger) if settings else None
+        ledger = open_ledger(settings) if settings else None
         facts = status(settings) if settings else None
     except ClipmartError:
         facts = None

@@ -9,17 +9,18 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import duckdb
 
-from pipelines.build import LANDING_SCHEMAS, SQL, Relation, text
+from pipelines.build import LANDING_SCHEMAS, SQL, Relation, build, remove_database, text
 from pipelines.builder import Builder
-from pipelines.settings import Settings
-from pipelines.warehouse import attach
+from pipelines.settings import Lake, Settings
+from pipelines.warehouse import open_published
 from sources.shared.errors import ClipmartError, FixConfiguration
 
 PUBLICATION = Relation(
@@ -30,6 +31,7 @@ PUBLICATION = Relation(
         "built_from": "Fingerprint of the loads and of the code it was built from.",
     },
 )
+TIDIED = "lake tidied at"
 
 
 def publish(settings: Settings, builder: Builder | None = None) -> None:
@@ -45,30 +47,68 @@ def publish(settings: Settings, builder: Builder | None = None) -> None:
         BuildFailed, AuditFailed: the published file is as it was.
         FixConfiguration: the data folder cannot be written.
     """
+    if settings.lake is not None:
+        _publish_to_lake(settings, settings.lake)
+        return
     with _writing(settings.warehouse):
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         builder = builder or Builder(settings)
         builder.build()
-        _sign(builder.target, settings)
+        _sign(builder.target, settings, settings.landing)
         _put(builder.target, settings.warehouse)
+
+
+def _publish_to_lake(settings: Settings, lake: Lake) -> None:
+    from .lake import publish as publish_to_lake
+    from .lake import tidy
+    from .ledger import open_ledger
+
+    with closing(open_ledger(settings)) as ledger, ledger.alone("publish"):
+        publish_to_lake(settings, lake, ledger.alone)
+        now = datetime.now(UTC)
+        tidied = ledger.noted(TIDIED)
+        if tidied is None or datetime.fromisoformat(tidied) < now - timedelta(days=1):
+            with ledger.alone("landing"):
+                tidy(lake)
+            ledger.note(TIDIED, now.isoformat())
 
 
 def export_copy(settings: Settings, file: Path) -> None:
     """Put a copy of the published file at `file`; where nothing is published, publish first.
 
+    Out of a lake the file is built anew, from what is landed now.
+
     Raises:
         As `publish`.
     """
-    if not settings.warehouse.exists():
+    if settings.lake is None and not settings.warehouse.exists():
         publish(settings)
     file = file.absolute()
     with _writing(file):
         copy = file.with_name(f".{file.name}.{os.getpid()}")
         try:
-            shutil.copyfile(settings.warehouse, copy)
+            if settings.lake is None:
+                shutil.copyfile(settings.warehouse, copy)
+            else:
+                shutil.move(_build_from_lake(settings, settings.lake), copy)
             _put(copy, file)
         finally:
             copy.unlink(missing_ok=True)
+
+
+def _build_from_lake(settings: Settings, lake: Lake) -> Path:
+    from .lake import copy_landing
+
+    settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    landing, built = (settings.build_dir / f"{name}.duckdb" for name in ("landing", "warehouse"))
+    try:
+        remove_database(landing)
+        copy_landing(lake, landing)
+        build(landing, built, work_dir=settings.build_dir)
+        _sign(built, settings, landing)
+        return built
+    finally:
+        remove_database(landing)
 
 
 def landing_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
@@ -86,29 +126,32 @@ def landing_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
     return "; ".join([*loads, f"clipmart {metadata.version('clipmart')}", f"sql {_sql_digest()}"])
 
 
-def published_fingerprint(warehouse: Path) -> str | None:
-    """What the published file was built from; None where it is absent or cannot be read."""
-    if not warehouse.exists():
-        return None
+def published_fingerprint(settings: Settings) -> str | None:
+    """What was published was built from; None where it is absent or cannot be read."""
     try:
-        with attach(warehouse) as con:
+        with open_published(settings) as con:
             row = con.execute("SELECT built_from FROM clipmart.publication").fetchone()
     except (duckdb.Error, ClipmartError):
         return None
     return row[0] if row else None
 
 
-def _sign(built: Path, settings: Settings) -> None:
+def _sign(built: Path, settings: Settings, landed: Path) -> None:
     """Say in the file what it was built from; closed, it has no log beside it."""
-    with _landing(settings.landing) as landing:
+    with _landing(landed) as landing:
         built_from = landing_fingerprint(landing)
-    columns = ", ".join(f"{name} {kind}" for name, kind in PUBLICATION.types.items())
     with duckdb.connect(str(built)) as con:
-        con.execute(f"CREATE TABLE clipmart.publication ({columns})")
-        con.execute(f"COMMENT ON TABLE clipmart.publication IS {text(PUBLICATION.description)}")
-        for name, note in PUBLICATION.notes.items():
-            con.execute(f"COMMENT ON COLUMN clipmart.publication.{name} IS {text(note)}")
-        con.execute("INSERT INTO clipmart.publication VALUES (?, ?)", [settings.now(), built_from])
+        write_publication(con, settings.now(), built_from)
+
+
+def write_publication(con: duckdb.DuckDBPyConnection, now: datetime, built_from: str) -> None:
+    """The one row that says where what readers see comes from."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in PUBLICATION.types.items())
+    con.execute(f"CREATE TABLE clipmart.publication ({columns})")
+    con.execute(f"COMMENT ON TABLE clipmart.publication IS {text(PUBLICATION.description)}")
+    for name, note in PUBLICATION.notes.items():
+        con.execute(f"COMMENT ON COLUMN clipmart.publication.{name} IS {text(note)}")
+    con.execute("INSERT INTO clipmart.publication VALUES (?, ?)", [now, built_from])
 
 
 @contextmanager

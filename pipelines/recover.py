@@ -43,7 +43,11 @@ def recover(settings: Settings) -> list[str]:
 
 
 def _recover_ledger(settings: Settings) -> list[str]:
-    if not settings.ledger.exists() or _ledger_is_sound(settings.ledger):
+    if (
+        settings.ledger_database
+        or not settings.ledger.exists()
+        or _ledger_is_sound(settings.ledger)
+    ):
         return []
     stamp = settings.now()
     # Its logs first: a new ledger must not meet them.
@@ -66,8 +70,8 @@ def _recover_ledger(settings: Settings) -> list[str]:
 
 
 def _recover_landing(settings: Settings) -> list[str]:
-    if settings.landing.exists() and _landing_is_sound(settings.landing):
-        return []
+    if settings.lake or (settings.landing.exists() and _landing_is_sound(settings.landing)):
+        return []  # a lake is no file of this folder: docs/lake.md tells how it is restored
     told = []
     if settings.landing.exists():
         aside = _move_aside(settings.landing, settings.now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from sources.shared.tables import BadRecord, Chunk, Row, Table
 
 from . import publish
 from .landing import Landing
+from .ledger import open_ledger
 from .load import Loader, tables_of
 from .lock import sync_lock
 from .settings import Settings
@@ -52,10 +54,11 @@ def replay(settings: Settings) -> Replayed:
         FixConfiguration: the landing store cannot be opened.
     """
     outcome = Replayed()
-    with sync_lock(settings.lock, settings.now()):
-        landing = Landing(settings.landing)
+    place = settings.lake or settings.landing
+    with sync_lock(settings.lock, settings.now()), closing(open_ledger(settings)) as ledger:
+        landing = Landing(place)
         try:
-            loader = Loader(settings.landing, settings.dlt_dir)
+            loader = Loader(place, settings.dlt_dir, ledger.alone)
             loader.drain()
             if not landing.has_tables("clipmart", tables_of("clipmart")):
                 return outcome

@@ -65,6 +65,8 @@ class SyncResult:
     services: dict[str, ServiceResult] = field(default_factory=dict)
     finished_at: datetime | None = None
     published: bool = False
+    place: str = ""
+    """What readers open, where it is no file of the data folder."""
     exit_code: int = 0
     error: str | None = None
 
@@ -100,7 +102,7 @@ class SyncResult:
                 told.append(f"{name}: `clipmart rejected` tells what was rejected, and why")
         if not dry_run:
             if self.published:
-                told.append(f"published {self.data_dir}/warehouse.duckdb")
+                told.append(f"published {self.place or f'{self.data_dir}/warehouse.duckdb'}")
             elif self.error:
                 told.append("not published: the file stays as it is")
             else:

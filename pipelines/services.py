@@ -108,6 +108,7 @@ class Services:
             emit=lambda read: self._emit(name, read),
             proven=self._ledger.is_proven(proof),
             prove=lambda: self._ledger.prove(proof, self._settings.now()),
+            claim=lambda id_: self._ledger.claim(name, id_),
         )
         try:
             count.notes += await reader.begin()

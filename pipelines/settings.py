@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,38 @@ from sources.shared.errors import FixConfiguration
 
 KLIPIT_BASE_URL = "https://api.tryklipit.com/api/v1"
 CLIPUS_BASE_URL = "https://www.clipus.io"
+
+
+@dataclass(frozen=True)
+class Address:
+    """A database's address; told without its user and password."""
+
+    url: str = field(repr=False)
+    variable: str
+    """The variable that it was read from."""
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"postgresql://{parts.hostname or ''}{port}{parts.path}"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A DuckLake that machines share: its catalog in PostgreSQL, its files in a folder or on S3."""
+
+    catalog: Address
+    files: str
+    """An absolute folder, or s3://bucket/prefix."""
+    s3_key_id: str | None = None
+    s3_secret: str | None = field(default=None, repr=False)
+    s3_session_token: str | None = field(default=None, repr=False)
+    s3_region: str = "us-east-1"
+    s3_endpoint: str | None = None
+
+    @property
+    def on_s3(self) -> bool:
+        return self.files.startswith("s3://")
 
 
 @dataclass(frozen=True)
@@ -34,6 +66,10 @@ class Settings:
     klipit_account_path: str = "/account"
     minute_seconds: float = 60.0
     pinned_now: datetime | None = None
+    ledger_database: Address | None = None
+    """Where the ledger is shared by machines; None: it is the file `ledger`."""
+    lake: Lake | None = None
+    """Where it lands and publishes; None: into DuckDB files of the data folder."""
 
     def now(self) -> datetime:
         """The instant that decides what is due and stamps what is recorded (UTC)."""
@@ -46,6 +82,11 @@ class Settings:
     def warehouse(self) -> Path:
         """The published file: the only one that readers open."""
         return self.data_dir / "warehouse.duckdb"
+
+    @property
+    def published(self) -> str:
+        """What readers open, in words."""
+        return f"in the lake at {self.lake.catalog}" if self.lake else str(self.warehouse)
 
     @property
     def state_dir(self) -> Path:
@@ -61,7 +102,8 @@ class Settings:
 
     @property
     def dlt_dir(self) -> Path:
-        return self.state_dir / "dlt"
+        # What dlt notes of one destination misleads it in another.
+        return self.state_dir / ("dlt-lake" if self.lake else "dlt")
 
     @property
     def lock(self) -> Path:
@@ -85,6 +127,7 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     def text(name: str) -> str | None:
         return values.get(name, "").strip() or None
 
+    lake = _lake(text)
     return Settings(
         data_dir=Path(text("CLIPMART_DATA_DIR") or "data").absolute(),
         klipit_api_key=_header_safe("KLIPIT_API_KEY", text("KLIPIT_API_KEY")),
@@ -100,6 +143,10 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         klipit_account_path="/" + (text("KLIPIT_ACCOUNT_PATH") or "/account").lstrip("/"),
         minute_seconds=_seconds("CLIPMART_MINUTE_SECONDS", text("CLIPMART_MINUTE_SECONDS")),
         pinned_now=_instant("CLIPMART_NOW", text("CLIPMART_NOW")),
+        # A lake is shared, so its machines share a ledger too.
+        ledger_database=_database("CLIPMART_LEDGER", text("CLIPMART_LEDGER"))
+        or (lake.catalog if lake else None),
+        lake=lake,
     )
 
 
@@ -180,6 +227,60 @@ def _url(name: str, value: str) -> str:
             f"Nothing was sent. Mend or unset {name}."
         )
     return value.rstrip("/")
+
+
+def _lake(text: Callable[[str], str | None]) -> Lake | None:
+    """The lake, where CLIPMART_DESTINATION asks for one."""
+    destination = text("CLIPMART_DESTINATION") or "duckdb"
+    if destination not in ("duckdb", "ducklake"):
+        raise FixConfiguration(
+            f"CLIPMART_DESTINATION is '{destination[:40]}', and can be duckdb (the default) or "
+            "ducklake. Nothing was done."
+        )
+    if destination == "duckdb":
+        return None
+    catalog = _database("CLIPMART_LAKE_CATALOG", text("CLIPMART_LAKE_CATALOG"))
+    files = (text("CLIPMART_LAKE_FILES") or "").rstrip("/")
+    on_s3 = files.startswith("s3://")
+    keys = (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"))
+    wanting = {
+        "CLIPMART_LAKE_CATALOG (postgresql://user:password@host/database)": catalog is None,
+        "CLIPMART_LAKE_FILES (s3://bucket/prefix, or a folder that all machines share)": not files,
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY": on_s3 and not all(keys),
+    }
+    missing = [name for name, wants in wanting.items() if wants]
+    if missing or catalog is None:
+        raise FixConfiguration(
+            f"CLIPMART_DESTINATION=ducklake needs {', and '.join(missing)}. Nothing was done. "
+            "docs/lake.md shows a whole set."
+        )
+    if "'" in files:
+        raise FixConfiguration("CLIPMART_LAKE_FILES has a quote in it. Nothing was done.")
+    return Lake(
+        catalog,
+        files if on_s3 else str(Path(files).absolute()),
+        *keys,
+        text("AWS_SESSION_TOKEN"),
+        text("AWS_REGION") or text("AWS_DEFAULT_REGION") or "us-east-1",
+        text("AWS_ENDPOINT_URL_S3") or text("AWS_ENDPOINT_URL"),
+    )
+
+
+def _database(name: str, value: str | None) -> Address | None:
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - raises ValueError where it is no port
+        usable = parts.scheme in ("postgresql", "postgres") and len(parts.path) > 1
+    except ValueError:
+        usable = False
+    if not usable:
+        raise FixConfiguration(
+            f"{name} should look like postgresql://user:password@host/database. Nothing was done. "
+            f"Mend {name}, or unset it."
+        )
+    return Address("postgresql" + value[value.index(":") :], name)
 
 
 def _seconds(name: str, value: str | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,11 @@ from sources.shared.slots import RateSlots
 from .eta import needs, seconds_needed
 from .health import Check, Level, ago, assess, check_lines, table_level, worst_level
 from .inbox import ID_NAME, due_intents
-from .ledger import Ledger
+from .ledger import Ledger, open_ledger
 from .lock import holder
 from .progress import Step, in_words
 from .settings import Settings
-from .warehouse import open_published
+from .warehouse import NotPublished, open_published
 from .worklist import Due, due_ids
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def status(settings: Settings) -> dict[str, Any]:
     }
     with ExitStack() as stack:
         ledger = con = None
-        if settings.ledger.exists():
-            ledger = stack.enter_context(closing(Ledger(settings.ledger)))
+        if settings.ledger_database or settings.ledger.exists():
+            ledger = stack.enter_context(closing(open_ledger(settings)))
             found["last_runs"] = [_run(run) for run in ledger.runs(RUNS)]
             found["progress"] = ledger.noted("progress") if running else None
             found["unknown_submissions"] = [
@@ -63,7 +63,7 @@ def status(settings: Settings) -> dict[str, Any]:
                 for service in ID_NAME
                 for intent in sorted(due_intents(ledger, service))
             ]
-        if settings.warehouse.exists():
+        with suppress(NotPublished):
             con = stack.enter_context(open_published(settings))
             found.update(_published(con, settings.now()))
         for name in ID_NAME:

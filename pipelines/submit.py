@@ -20,10 +20,11 @@ from sources.klipit.client import KlipitClient
 from sources.shared.clients import http_client
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.http import Api, OutcomeUnknown
+from sources.shared.slots import STORE_ERRORS
 
 from .follow import Failed, follow
 from .inbox import ID_NAME, refusal
-from .ledger import Event, Ledger, unusable
+from .ledger import Event, Ledger, open_ledger, unusable
 from .post import Say, Sleep, api_of, cancelled_by_sigterm, without_our_secrets
 from .settings import Settings
 from .submission import THING, DoubleCheck, Request
@@ -78,7 +79,7 @@ def submit(
         FixConfiguration: no key, or the ledger can't be written.
         TryAgainLater: stopped before anything was sent.
     """
-    ledger = Ledger(settings.ledger)
+    ledger = open_ledger(settings)
     try:
         work = _Submission(settings, ledger, request, say, on_known, sleep)
         with asyncio.Runner() as runner:
@@ -191,9 +192,9 @@ class _Submission:
         self.done.id, self.done.state = id_, "known"
         try:
             self._answer(outcome="known", **told)
-        except sqlite3.Error as error:
+        except STORE_ERRORS as error:
             raise FixConfiguration(
-                f"{name} took it as {id_}, but {self.settings.ledger} can't be written ({error}). "
+                f"{name} took it as {id_}, but {self.ledger.place} can't be written ({error}). "
                 f"Note the id; once that is mended: `clipmart track {self.service} {id_} "
                 f"--intent {self.done.submission_id}`."
             ) from error

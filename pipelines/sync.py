@@ -11,6 +11,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
@@ -19,7 +20,7 @@ from .builder import Builder
 from .eta import needs, seconds_needed
 from .inbox import ID_NAME, LANDED_KINDS, SEQ
 from .landing import Landing
-from .ledger import Ledger
+from .ledger import Ledger, open_ledger
 from .load import SYNC_RUNS, Loader, inbox_tables, sync_run_rows, tables_of
 from .lock import sync_lock
 from .result import ServiceResult, SyncResult, worst
@@ -52,7 +53,7 @@ def sync(
         Unusable: an id to refresh is not known.
     """
     with sync_lock(settings.lock, settings.now()):
-        ledger = Ledger(settings.ledger)
+        ledger = open_ledger(settings)
         try:
             return _Sync(settings, ledger, max_minutes, publish_now).run(
                 service, list(refresh), dry_run
@@ -71,7 +72,8 @@ class _Sync:
         self.ledger = ledger
         self.publish_now = publish_now
         self.deadline = None if max_minutes is None else time.monotonic() + max_minutes * 60
-        self.loader = Loader(settings.landing, settings.dlt_dir)
+        place = settings.lake or settings.landing
+        self.loader = Loader(place, settings.dlt_dir, ledger.alone)
         self.result = SyncResult(uuid.uuid4().hex, settings.now(), str(settings.data_dir))
         self.builder = Builder(settings)
         self.stopped_by_signal = False
@@ -79,11 +81,13 @@ class _Sync:
     def run(self, service: str | None, refresh: list[str], dry_run: bool) -> SyncResult:
         result = self.result
         wanted, without_key = self._services(service)
-        landing = Landing(self.settings.landing)
+        with self.ledger.alone("landing"):  # who makes a lake, makes it alone
+            landing = Landing(self.settings.lake or self.settings.landing)
         try:
             if not dry_run:
                 self.ledger.start_run(result.run_id, result.started_at)
-            self._drain(landing)
+            with self.ledger.alone("inbox"):
+                drain(self.loader, self.ledger, landing)
             worklists = self._worklists(landing, wanted, refresh)
             if dry_run:
                 return result
@@ -126,18 +130,6 @@ class _Sync:
             )
         return wanted, lacking
 
-    def _drain(self, landing: Landing) -> None:
-        """Bring the landing store up to what dlt and the ledger already hold."""
-        self.loader.drain()
-        for name in SERVICES:
-            landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
-            made = landing.has_tables(name, tables_of(name))
-            drained = landing.drained_up_to(name, landed) if made else 0
-            if self.ledger.last_seq(name, LANDED_KINDS) > drained:
-                self.loader.drain_inbox(
-                    self.ledger, name, landing.submissions, make_tables=not made
-                )
-
     def _tie(self, landing: Landing) -> None:
         """Give submissions whose answer was lost the job or campaign that they became."""
         for name in SERVICES:
@@ -145,7 +137,8 @@ class _Sync:
                 continue
             ties = find_ties(landing, name, self.settings.now())
             if ties and self.ledger.add(ties):
-                self.loader.drain_inbox(self.ledger, name, landing.submissions)
+                with self.ledger.alone("inbox"):
+                    self.loader.drain_inbox(self.ledger, name, landing.submissions)
 
     def _worklists(
         self, landing: Landing, wanted: list[str], refresh: list[str]
@@ -182,7 +175,8 @@ class _Sync:
         return worklists
 
     def _fetch_and_load(self, landing: Landing, worklists: Mapping[str, Worklist]) -> None:
-        get_ready = self.builder.start if self.publish_now else lambda: None
+        to_file = self.publish_now and self.settings.lake is None
+        get_ready = self.builder.start if to_file else lambda: None
         counts = self.result.services
         writer = Writer(self.loader, landing, counts, get_ready)
         writer.start()
@@ -194,16 +188,33 @@ class _Sync:
             writer.finish()
 
     def _publish(self, landing: Landing) -> None:
-        """Publish if what is landed is not what the published file was built from."""
-        published = publish.published_fingerprint(self.settings.warehouse)
+        """Publish if what is landed is not what was published last was built from."""
+        published = publish.published_fingerprint(self.settings)
         if publish.landing_fingerprint(landing.connection) == published:
             return
-        runs = sync_run_rows(self.ledger.runs(finished_since=landing.last_run()))
+        runs = sync_run_rows(self.ledger.runs(finished_since=self._last_run(landing)))
         if runs:
             self.loader.load("clipmart", {SYNC_RUNS: runs})
         landing.close()
         publish.publish(self.settings, self.builder)
+        self.result.place = self.settings.published
         self.result.published = True
+
+    def _last_run(self, landing: Landing) -> datetime | None:
+        """Since when runs may not be landed yet; machines' clocks differ, and syncs overlap."""
+        last = landing.last_run()
+        return last - timedelta(days=1) if last and landing.shared else last
+
+
+def drain(loader: Loader, ledger: Ledger, landing: Landing) -> None:
+    """Bring the landing store up to what dlt and the ledger already hold."""
+    loader.drain()
+    for name in SERVICES:
+        landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
+        made = landing.has_tables(name, tables_of(name))
+        drained = landing.drained_up_to(name, landed) if made else 0
+        if ledger.last_seq(name, LANDED_KINDS) > drained:
+            loader.drain_inbox(ledger, name, landing.submissions, make_tables=not made)
 
 
 def _no_key(name: str) -> FixConfiguration:

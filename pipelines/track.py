@@ -13,7 +13,7 @@ from sources.shared.errors import Unusable
 from sources.shared.tables import REMOVED, Row, digest
 
 from .inbox import ID_NAME, SEQ, SUBMISSIONS, due_intents, fold, parse_ids
-from .ledger import Event, Ledger
+from .ledger import Event, Ledger, open_ledger
 from .settings import Settings
 
 _COLUMNS = {
@@ -53,7 +53,7 @@ def track_ids(
         parsed = parse_ids(service, text, settings.now(), name)
         events += parsed.events
         outcome.refused += parsed.refused
-    ledger = Ledger(settings.ledger)
+    ledger = open_ledger(settings)
     try:
         if intent is not None and events:
             if intent not in due_intents(ledger, service):
@@ -77,7 +77,7 @@ def known_ids(settings: Settings, service: str) -> str:
 
     From the ledger and, where it lacks something, the published file.
     """
-    ledger = Ledger(settings.ledger)
+    ledger = open_ledger(settings)
     try:
         rows = known_submissions(ledger, service, published_submissions(settings, service))
     finally:

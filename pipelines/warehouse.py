@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipelines.settings import Settings, load_settings
+from pipelines.settings import Lake, Settings, load_settings
 from sources.shared.errors import FixConfiguration, TryAgainLater, Unusable
 
 if TYPE_CHECKING:
@@ -92,16 +92,38 @@ def open_published(settings: Settings, *, locked_down: bool = False) -> duckdb.D
         NotPublished: there is none.
         TryAgainLater: another program holds it open to write.
     """
-    if not settings.warehouse.exists():
+    if settings.lake is not None:
+        con = _open_lake(settings, settings.lake)
+    elif settings.warehouse.exists():
+        con = attach(settings.warehouse, now=settings.pinned_now)
+    else:
         raise NotPublished(
             f"Nothing is published at {settings.warehouse}. Run `clipmart sync` first, or set "
             "CLIPMART_DATA_DIR to the folder that holds warehouse.duckdb."
         )
-    con = attach(settings.warehouse, now=settings.pinned_now)
     if locked_down:
         con.execute("SET python_enable_replacements = false")
+        if settings.lake is not None:
+            con.execute(f"SET allowed_directories = ['{settings.lake.files}/']")
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
+    return con
+
+
+def _open_lake(settings: Settings, lake: Lake) -> duckdb.DuckDBPyConnection:
+    from .lake import NoLake, open_lake
+
+    absent = NotPublished(
+        f"Nothing is published in the lake at {lake.catalog}. Run `clipmart sync` first, or mend "
+        "CLIPMART_LAKE_CATALOG."
+    )
+    try:
+        con: duckdb.DuckDBPyConnection = open_lake(lake, landing=False, now=settings.pinned_now)
+    except NoLake as error:
+        raise absent from error
+    if not report_names(con):
+        con.close()
+        raise absent
     return con
 
 

@@ -117,7 +117,7 @@ class Writer(threading.Thread):
             return
         self._on_news()
         drift = self._drift.get(service)
-        if drift is None:
+        if drift is None or self._landing.shared:
             if not self._landing.has_tables(service, tables_of(service)):
                 self._loader.load(service, {table: [] for table in tables_of(service)})
             drift = self._drift[service] = self._landing.drift(service, tables_of(service))

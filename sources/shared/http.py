@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -24,7 +23,7 @@ import httpx
 
 from .errors import ClipmartError, FixConfiguration, TryAgainLater
 from .refusals import is_quota
-from .slots import Bucket, RateSlots
+from .slots import STORE_ERRORS, Bucket, RateSlots
 
 ATTEMPT_SECONDS = 30.0
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -336,7 +335,7 @@ def _keep_book(note: Callable[[Any], None], what: Any) -> None:
 
     A slot that was not freed frees itself, and the next answer tells the limit again.
     """
-    with suppress(sqlite3.Error):
+    with suppress(*STORE_ERRORS):
         note(what)
 
 

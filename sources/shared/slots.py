@@ -4,45 +4,95 @@ A slot is taken in one transaction before sending and is free one minute after t
 failure arrived. Servers count arrivals, and an arrival is never later than its answer, so a window
 counted from the answer cannot overlap the server's; one counted from the sending can.
 
-Kept in SQLite, so that concurrent and successive processes that share the file share the quota.
-Windows follow the machine's clock, whatever instant the data pretends to live in.
+Kept in a database, so that concurrent and successive processes that share it share the quota: in
+SQLite, or in another `Store`. Windows follow the store's own clock, so that machines whose clocks
+differ agree, and whatever instant the data pretends to live in.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+from .errors import TryAgainLater
+
+# Types and statements that SQLite and PostgreSQL read alike.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS rate_slots (
-  slot_id INTEGER PRIMARY KEY,
+  slot_id BIGINT PRIMARY KEY,
   bucket TEXT NOT NULL,
-  answered_at REAL NOT NULL, -- while unanswered: when the request gives up at the latest
+  answered_at DOUBLE PRECISION NOT NULL, -- while unanswered: when the request gives up at latest
   answered INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS rate_slots_by_bucket ON rate_slots (bucket, answered_at);
 CREATE TABLE IF NOT EXISTS rate_limits (
   bucket TEXT PRIMARY KEY,
   per_minute INTEGER,
-  not_before REAL NOT NULL DEFAULT 0
+  not_before DOUBLE PRECISION NOT NULL DEFAULT 0
 );
 """
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Take the write lock at once: what is read inside is still true when it is written."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.rollback()
-        raise
+class Store(Protocol):
+    """A database for slots: SQLite here, PostgreSQL where machines share it."""
+
+    def make(self, schema: str) -> None:
+        """Create the tables that are not there yet."""
+
+    def execute(self, sql: str, values: Mapping[str, Any] = ...) -> Any:
+        """Run a statement with `:name` values, outside a transaction for good at once.
+
+        `:now` is the store's clock, in seconds. Gives a DB-API cursor.
+        """
+
+    def transaction(self, lock: str) -> AbstractContextManager[None]:
+        """What is read inside is still true when it is written, among those that name this lock."""
+
+
+class StoreDown(TryAgainLater):
+    """The store cannot be reached."""
+
+
+STORE_ERRORS = (sqlite3.Error, StoreDown)
+
+
+class SqliteStore:
+    """A SQLite connection in autocommit mode; its clock is the machine's."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.connection = connection
+        self._clock = clock
+
+    def make(self, schema: str) -> None:
+        self.connection.executescript(schema)
+
+    def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> sqlite3.Cursor:
+        return self.connection.execute(sql, {"now": self._clock(), **(values or {})})
+
+    def rollback(self) -> None:
+        self.connection.rollback()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self, lock: str) -> Iterator[None]:
+        """Take the file's one write lock at once."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            self.connection.rollback()
+            raise
 
 
 def fingerprint(key: str) -> str:
@@ -66,24 +116,18 @@ class Bucket:
 
 
 class RateSlots:
-    """Slots of every bucket in one SQLite connection (autocommit mode)."""
+    """Slots of every bucket in one store."""
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        minute_seconds: float,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._connection = connection
+    def __init__(self, store: Store, minute_seconds: float) -> None:
+        self._store = store
         self.minute_seconds = minute_seconds
-        self._clock = clock
-        connection.executescript(SCHEMA)
+        store.make(SCHEMA)
 
     @classmethod
     def in_memory(cls, minute_seconds: float = 60.0) -> RateSlots:
         """Slots of this process alone."""
         connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        return cls(connection, minute_seconds)
+        return cls(SqliteStore(connection), minute_seconds)
 
     def take(self, bucket: Bucket, timeout_seconds: float) -> tuple[int, float]:
         """Take a slot.
@@ -98,19 +142,19 @@ class RateSlots:
         if self.minute_seconds == 0:
             wait = self._pause_left(bucket)
             return (0, wait) if wait > 0 else (-1, 0.0)
-        with transaction(self._connection) as db:
-            now = self._clock()
-            db.execute(
-                "DELETE FROM rate_slots WHERE answered_at <= ?", (now - self.minute_seconds,)
-            )
+        values = {"bucket": bucket.name, "minute": self.minute_seconds}
+        with self._store.transaction(bucket.name):
             wait = self._pause_left(bucket)
             if wait > 0:
                 return 0, wait
-            taken, unanswered, oldest = db.execute(
-                """SELECT count(*), count(*) FILTER (WHERE NOT answered AND answered_at > ?),
-                          min(answered_at)
-                   FROM rate_slots WHERE bucket = ?""",
-                (now, bucket.name),
+            taken, unanswered, oldest, now = self._store.execute(
+                """SELECT
+                     count(*),
+                     count(CASE WHEN answered = 0 AND answered_at > :now THEN 1 END),
+                     min(answered_at),
+                     :now
+                   FROM rate_slots WHERE bucket = :bucket AND answered_at > :now - :minute""",
+                values,
             ).fetchone()
             limit = self.limit(bucket)
             if limit is None:
@@ -119,43 +163,50 @@ class RateSlots:
                     return 0, 0.05
             elif taken >= limit:
                 return 0, max(oldest + self.minute_seconds - now, 0.0) + 0.001
-            cursor = db.execute(
-                "INSERT INTO rate_slots (bucket, answered_at) VALUES (?, ?)",
-                (bucket.name, now + timeout_seconds),
+            self._store.execute(
+                "DELETE FROM rate_slots WHERE bucket = :bucket AND answered_at <= :now - :minute",
+                values,
             )
-            return cursor.lastrowid or 0, 0.0
+            slot_id = secrets.randbits(62) + 1
+            self._store.execute(
+                """INSERT INTO rate_slots (slot_id, bucket, answered_at)
+                   VALUES (:slot, :bucket, :now + :timeout)""",
+                {**values, "slot": slot_id, "timeout": timeout_seconds},
+            )
+            return slot_id, 0.0
 
     def answered(self, slot_id: int) -> None:
         """The answer or the failure arrived: the slot is free one minute from now."""
         if slot_id > 0:
-            self._connection.execute(
-                "UPDATE rate_slots SET answered_at = ?, answered = 1 WHERE slot_id = ?",
-                (self._clock(), slot_id),
+            self._store.execute(
+                "UPDATE rate_slots SET answered_at = :now, answered = 1 WHERE slot_id = :slot",
+                {"slot": slot_id},
             )
 
     def learn(self, bucket: Bucket, per_minute: int) -> None:
         """Remember the limit that an answer told; a change is obeyed at once."""
         if per_minute != self.limit(bucket):
-            self._connection.execute(
-                """INSERT INTO rate_limits (bucket, per_minute) VALUES (?, ?)
+            self._store.execute(
+                """INSERT INTO rate_limits (bucket, per_minute) VALUES (:bucket, :limit)
                    ON CONFLICT (bucket) DO UPDATE SET per_minute = excluded.per_minute""",
-                (bucket.name, per_minute),
+                {"bucket": bucket.name, "limit": per_minute},
             )
 
     def pause(self, bucket: Bucket, seconds: float) -> None:
         """Nothing of this bucket is sent for so long: the API asked for it."""
-        self._connection.execute(
-            """INSERT INTO rate_limits (bucket, not_before) VALUES (?, ?)
-               ON CONFLICT (bucket) DO UPDATE
-               SET not_before = max(not_before, excluded.not_before)""",
-            (bucket.name, self._clock() + seconds),
+        self._store.execute(
+            """INSERT INTO rate_limits (bucket, not_before) VALUES (:bucket, :now + :seconds)
+               ON CONFLICT (bucket) DO UPDATE SET not_before = excluded.not_before
+               WHERE excluded.not_before > rate_limits.not_before""",
+            {"bucket": bucket.name, "seconds": seconds},
         )
 
     def in_use(self, bucket: Bucket) -> int:
         """Slots that are taken and not free again."""
-        (taken,) = self._connection.execute(
-            "SELECT count(*) FROM rate_slots WHERE bucket = ? AND answered_at > ?",
-            (bucket.name, self._clock() - self.minute_seconds),
+        (taken,) = self._store.execute(
+            """SELECT count(*) FROM rate_slots
+               WHERE bucket = :bucket AND answered_at > :now - :minute""",
+            {"bucket": bucket.name, "minute": self.minute_seconds},
         ).fetchone()
         return int(taken)
 
@@ -163,13 +214,14 @@ class RateSlots:
         """Requests a minute, documented or learnt; None while unknown."""
         if bucket.per_minute is not None:
             return bucket.per_minute
-        row = self._connection.execute(
-            "SELECT per_minute FROM rate_limits WHERE bucket = ?", (bucket.name,)
+        row = self._store.execute(
+            "SELECT per_minute FROM rate_limits WHERE bucket = :bucket", {"bucket": bucket.name}
         ).fetchone()
         return row[0] if row else None
 
     def _pause_left(self, bucket: Bucket) -> float:
-        row = self._connection.execute(
-            "SELECT not_before FROM rate_limits WHERE bucket = ?", (bucket.name,)
+        row = self._store.execute(
+            "SELECT not_before - :now FROM rate_limits WHERE bucket = :bucket",
+            {"bucket": bucket.name},
         ).fetchone()
-        return max(row[0] - self._clock(), 0.0) if row else 0.0
+        return max(row[0], 0.0) if row else 0.0

@@ -63,7 +63,7 @@ def test_a_commit_is_synchronised(listener):
 
     ledger = Ledger(listener.ledger)
     pragmas = [
-        ledger.connection.execute(f"PRAGMA {name}").fetchone()
+        ledger.store.execute(f"PRAGMA {name}").fetchone()
         for name in ("journal_mode", "synchronous")
     ]
     ledger.close()

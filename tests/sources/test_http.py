@@ -17,7 +17,7 @@ from sources.shared import http
 from sources.shared.clients import MANY, http_client, reading_client
 from sources.shared.errors import FixConfiguration, TryAgainLater
 from sources.shared.http import Answer, Api, RequestFailed, retry_after_seconds
-from sources.shared.slots import Bucket, RateSlots
+from sources.shared.slots import Bucket, RateSlots, SqliteStore
 
 NOW = datetime(2026, 4, 8, 12, tzinfo=UTC)
 BUCKET = Bucket("klipit", "polls", "key", per_minute=60)
@@ -61,7 +61,7 @@ class Clock:
 
 def slots_at(clock: Clock, minute_seconds: float) -> RateSlots:
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    return RateSlots(connection, minute_seconds, clock)
+    return RateSlots(SqliteStore(connection, clock), minute_seconds)
 
 
 def get(

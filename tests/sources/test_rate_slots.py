@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sources.shared.slots import Bucket, RateSlots, fingerprint
+from sources.shared.slots import Bucket, RateSlots, SqliteStore, fingerprint
 
 POLLS = Bucket("klipit", "polls", "key", per_minute=3)
 UNKNOWN = Bucket("clipus", "requests", "key")
@@ -34,7 +34,7 @@ def slots(tmp_path: Path, clock: Clock) -> RateSlots:
 
 def opened(folder: Path, clock: Clock, minute: float = 60.0) -> RateSlots:
     connection = sqlite3.connect(folder / "ledger.sqlite", isolation_level=None)
-    return RateSlots(connection, minute, clock)
+    return RateSlots(SqliteStore(connection, clock), minute)
 
 
 def test_the_limit_is_reached_and_not_passed(slots: RateSlots) -> None:

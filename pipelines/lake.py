@@ -1,0 +1,384 @@
+"""A DuckLake in the place of DuckDB files: catalog in PostgreSQL, files in a folder or on S3.
+
+Two lakes share the catalog's database: `landing`, which dlt fills, and `lake`, which readers open.
+What is published of a landing table is a view of it as it stood at one snapshot, so that nothing is
+copied; the models are tables. One transaction replaces all of it: SQLMesh builds and audits inside,
+and whoever reads meanwhile goes on in the lake as it was.
+
+DuckDB's extensions come from packages (the extra `lake`); nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import duckdb
+
+from sources.shared.errors import FixConfiguration, TryAgainLater
+
+from . import build as building
+from .build import LANDING_SCHEMAS, BuildFailed, dotted, name, text
+from .settings import Lake, Settings
+
+EXTENSIONS = ("postgres_scanner", "httpfs", "ducklake")
+CATALOGS = {"landing": "clipmart_landing", "lake": "clipmart_lake"}
+"""Database name → schema of PostgreSQL that holds its catalog."""
+READERS_SCHEMAS = (*LANDING_SCHEMAS, "staging", "reports")
+KEEP_DAYS = 7
+"""How long a reader may go on in a lake as it was; then files that nobody sees are removed."""
+
+
+class NoLake(FixConfiguration):
+    """Readers came before the first sync."""
+
+
+def open_lake(lake: Lake, *, landing: bool, now: datetime | None = None) -> Any:
+    """A private DuckDB that stands in the landing lake to write, or in the readers' to read.
+
+    The readers' views look into the landing lake, so both are attached, read-only.
+
+    Raises:
+        FixConfiguration: the catalog or the files cannot be used, or the extra is not installed.
+        TryAgainLater: the catalog's server cannot be reached.
+        NoLake: there is none yet (to readers only).
+    """
+    con = new_connection()
+    try:
+        tell_key(con, lake)
+        if landing:
+            attach(con, lake, "landing")
+        else:
+            attach(con, lake, "landing", read_only=True)
+            attach(con, lake, "lake", read_only=True)
+        con.execute(f"USE {'landing' if landing else 'lake'}")
+        con.execute("SET TimeZone = 'UTC'")
+        if now is not None:
+            con.execute(f"SET VARIABLE clipmart_now = TIMESTAMPTZ '{now.isoformat()}'")
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def new_connection() -> duckdb.DuckDBPyConnection:
+    """A private DuckDB that has the extensions, unchecked: see `lake_destination`."""
+    con = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    load_extensions(con)
+    return con
+
+
+def load_extensions(con: Any) -> None:
+    for extension in extension_files():
+        con.execute(f"LOAD {text(extension)}")
+    con.execute("SET autoinstall_known_extensions = false")
+
+
+def tell_key(con: Any, lake: Lake) -> None:
+    """Tell the key of the files, where they are on S3."""
+    if lake.on_s3:
+        con.execute(f"CREATE OR REPLACE SECRET lake_files ({_secret(lake)})")
+
+
+def attach(con: Any, lake: Lake, database: str, *, read_only: bool = False) -> None:
+    """Attach one of the two lakes; to write, it is made where it is absent."""
+    options = [f"METADATA_SCHEMA '{CATALOGS[database]}'"]
+    options.append("READ_ONLY" if read_only else f"DATA_PATH {text(f'{lake.files}/{database}/')}")
+    address = text(f"ducklake:postgres:{lake.catalog.url}")
+    try:
+        con.execute(f"ATTACH {address} AS {database} ({', '.join(options)})")
+    except duckdb.Error as error:
+        if "creating a new DuckLake is explicitly disabled" in str(error):
+            raise NoLake(f"There is no lake at {lake.catalog} yet. Run `clipmart sync`.") from error
+        raise _unusable(lake, error) from error
+
+
+@cache
+def extension_files() -> tuple[str, ...]:
+    """The extensions' files in their packages.
+
+    Raises:
+        FixConfiguration: the extra is not installed, or is not of this DuckDB's version.
+    """
+    files = []
+    for extension in EXTENSIONS:
+        try:
+            package = Path(str(importlib.import_module(f"duckdb_extension_{extension}").__file__))
+        except ImportError as error:
+            raise FixConfiguration(
+                f"CLIPMART_DESTINATION=ducklake needs {error.name}, which is not installed. "
+                "Nothing was done. Install the extra: `pip install 'clipmart[lake]'`."
+            ) from error
+        folder = package.parent / "extensions" / f"v{duckdb.__version__}"
+        file = folder / f"{extension}.duckdb_extension"
+        if not file.exists():
+            raise FixConfiguration(
+                f"{package.parent} holds no extension for DuckDB {duckdb.__version__}. Nothing was "
+                "done. Install the extra anew: `pip install 'clipmart[lake]'`."
+            )
+        files.append(str(file))
+    return tuple(files)
+
+
+def publish(
+    settings: Settings, lake: Lake, alone: Callable[[str], AbstractContextManager[None]]
+) -> None:
+    """Build what readers see from what is landed, audits first, and switch to it at once.
+
+    Killed at any point, readers see the old or the new.
+
+    Args:
+        alone: gives the ledger's locks; nobody loads while the snapshot is chosen. That nobody
+            else publishes is the caller's to see to.
+
+    Raises:
+        BuildFailed, AuditFailed: readers see what they saw.
+    """
+    from . import publish as publishing
+
+    settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def stand_in_lake(cursor: Any) -> None:
+        load_extensions(cursor)
+        tell_key(cursor, lake)
+        attach(cursor, lake, "landing", read_only=True)
+        attach(cursor, lake, "lake")
+        cursor.execute("USE lake")
+        cursor.execute("SET TimeZone = 'UTC'")
+
+    with (
+        building._one_build,
+        building._no_gc(),
+        building._project(None, settings.build_dir, stand_in_lake) as (context, failures),
+    ):
+        cursor = context.engine_adapter.cursor
+        relations = building._declared(context)
+        try:
+            with alone("landing"):
+                cursor.execute("BEGIN")
+                (snapshot,) = cursor.execute(
+                    "SELECT max(snapshot_id) FROM landing.snapshots()"
+                ).fetchone()
+                cursor.execute("USE landing")
+                built_from = publishing.landing_fingerprint(cursor)
+                cursor.execute("USE lake")
+                _show_landing(cursor, relations, snapshot)
+            building._plan(context, failures)
+            _comment(cursor, relations)
+            publishing.write_publication(cursor, settings.now(), built_from)
+            cursor.execute("COMMIT")
+        except BaseException as error:
+            cursor.execute("ROLLBACK")
+            if isinstance(error, duckdb.Error):
+                raise BuildFailed(
+                    f"The lake could not be built: {str(error).splitlines()[0]}. Nothing was "
+                    "published; what is landed is unchanged. Mend this, then `clipmart publish`."
+                ) from error
+            raise
+
+
+def tidy(lake: Lake) -> None:
+    """Forget how the lakes stood some days ago, and remove the files that only that needed.
+
+    While nobody loads. The snapshot that readers' views look at is kept, however old it is.
+    """
+    con = open_lake(lake, landing=True)
+    try:
+        attach(con, lake, "lake")
+        for database in CATALOGS:
+            con.execute(f"CALL ducklake_flush_inlined_data('{database}')")
+            con.execute(f"CALL ducklake_merge_adjacent_files('{database}')")
+            (old,) = con.execute(
+                f"""SELECT list(snapshot_id) FROM {database}.snapshots()
+                    WHERE snapshot_time < now() - INTERVAL {KEEP_DAYS} DAY
+                      AND snapshot_id < (SELECT max(snapshot_id) FROM {database}.snapshots())
+                      AND ('{database}' <> 'landing' OR snapshot_id NOT IN (
+                        SELECT regexp_extract(sql, 'VERSION => (\\d+)', 1)::BIGINT
+                        FROM duckdb_views()
+                        WHERE database_name = 'lake' AND contains(sql, 'VERSION =>')))"""
+            ).fetchone()
+            if old:
+                con.execute(f"CALL ducklake_expire_snapshots('{database}', versions => {old})")
+            con.execute(
+                f"""CALL ducklake_cleanup_old_files(
+                      '{database}', older_than => now() - INTERVAL {KEEP_DAYS} DAY)"""
+            )
+    except duckdb.Error as error:
+        raise BuildFailed(
+            f"The lake is published, but could not be tidied: {redacted(lake, str(error))[:300]}. "
+            "It grows until that is mended; the next `clipmart publish` tries again."
+        ) from error
+    finally:
+        con.close()
+
+
+def copy_landing(lake: Lake, file: Path) -> None:
+    """Copy the landing lake into a DuckDB file, as a landing store of one machine."""
+    con = open_lake(lake, landing=True)
+    try:
+        con.execute(f"ATTACH {text(str(file))} AS copy")
+        con.execute("BEGIN")
+        for schema, table in con.execute(
+            """SELECT schema_name, table_name FROM duckdb_tables()
+               WHERE database_name = 'landing' AND NOT ends_with(schema_name, '_staging')"""
+        ).fetchall():
+            place = dotted(f"{schema}.{table}")
+            con.execute(f"CREATE SCHEMA IF NOT EXISTS copy.{name(schema)}")
+            con.execute(f"CREATE TABLE copy.{place} AS FROM landing.{place}")
+        con.execute("COMMIT")
+    finally:
+        con.close()
+
+
+def _show_landing(cursor: Any, declared: dict[str, building.Relation], snapshot: int) -> None:
+    """Begin with nothing but the landing tables, as views of one snapshot, without dlt's part."""
+    for (schema,) in cursor.execute(
+        "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'lake'"
+    ).fetchall():
+        if schema in READERS_SCHEMAS:
+            cursor.execute(f"DROP SCHEMA {name(schema)} CASCADE")
+    landed = _landed_columns(cursor)
+    for schema in LANDING_SCHEMAS:
+        cursor.execute(f"CREATE SCHEMA {name(schema)}")
+    expected = {
+        table: relation.types
+        for table, relation in declared.items()
+        if table.partition(".")[0] in LANDING_SCHEMAS
+    }
+    for table in dict.fromkeys([*expected, *landed]):
+        columns = landed.get(table, {})
+        building._refuse_other_types(table, columns, expected.get(table, {}))
+        own = {c: kind for c, kind in columns.items() if not c.startswith(building.PRIVATE)}
+        types = {**expected.get(table, {}), **own}
+        listed = ", ".join(
+            f"{name(c)}::{kind} AS {name(c)}" if c in own else f"NULL::{kind} AS {name(c)}"
+            for c, kind in types.items()
+        )
+        rows = (
+            f"FROM landing.{dotted(table)} AT (VERSION => {snapshot}) "
+            f"WHERE {_worth_showing(cursor, table, columns)}"
+        )
+        cursor.execute(
+            f"CREATE VIEW {dotted(table)} AS SELECT {listed} {rows if columns else 'WHERE false'}"
+        )
+
+
+def _landed_columns(cursor: Any) -> dict[str, dict[str, str]]:
+    """Columns and their types of each landed `schema.table`, dlt's own tables left out."""
+    landed: dict[str, dict[str, str]] = {}
+    for table, column, kind in cursor.execute(
+        f"""
+        SELECT schema_name || '.' || table_name, column_name, data_type
+        FROM duckdb_columns()
+        WHERE
+          database_name = 'landing'
+          AND schema_name IN {LANDING_SCHEMAS}
+          AND NOT STARTS_WITH(table_name, '_dlt_')
+        ORDER BY schema_name, table_name, column_index
+        """
+    ).fetchall():
+        landed.setdefault(table, {})[column] = kind
+    return landed
+
+
+def _worth_showing(cursor: Any, table: str, columns: dict[str, str]) -> str:
+    """The condition of `build` under which a landed row is data, settled as far as it can be now.
+
+    Loads cut short are rare and known here, so a reader need not look for them.
+    """
+    conditions = ["TRUE"]
+    if building.REMOVED in columns:
+        conditions.append(f"{building.REMOVED} IS NOT TRUE")
+    if table in building.PARENTS and "_dlt_load_id" in columns:
+        column, parent, key = building.PARENTS[table]
+        loads = f"landing.{table.partition('.')[0]}._dlt_loads"
+        cut_short = [
+            text(load_id)
+            for (load_id,) in cursor.execute(
+                f"""SELECT DISTINCT _dlt_load_id FROM landing.{dotted(table)}
+                    WHERE _dlt_load_id NOT IN (SELECT load_id FROM {loads} WHERE status = 0)"""
+            ).fetchall()
+        ]
+        if cut_short:
+            conditions.append(
+                f"(_dlt_load_id NOT IN ({', '.join(cut_short)})"
+                f" OR {column} IN (SELECT {key} FROM {dotted(parent)}))"
+            )
+    return " AND ".join(conditions)
+
+
+def _comment(cursor: Any, declared: dict[str, building.Relation]) -> None:
+    """Say what tables, views and columns mean; a lake keeps no comments on a view's columns."""
+    statements = []
+    for table, kind, columns in cursor.execute(
+        """
+        SELECT
+          schema_name || '.' || table_name,
+          IF(ANY_VALUE(tables.kind) = 'VIEW', 'VIEW', 'TABLE'),
+          LIST(columns.column_name)
+        FROM
+          (
+            SELECT schema_name, table_name, 'TABLE' AS kind FROM duckdb_tables()
+            WHERE database_name = 'lake'
+            UNION ALL
+            SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() WHERE database_name = 'lake'
+          ) AS tables
+        INNER JOIN duckdb_columns() AS columns USING (schema_name, table_name)
+        WHERE columns.database_name = 'lake'
+        GROUP BY schema_name, table_name
+        """
+    ).fetchall():
+        relation = declared.get(table)
+        if relation is None:
+            continue
+        statements.append(f"COMMENT ON {kind} {dotted(table)} IS {text(relation.description)}")
+        if kind == "TABLE":
+            statements += [
+                f"COMMENT ON COLUMN {dotted(table)}.{name(column)} IS {text(note)}"
+                for column, note in relation.notes.items()
+                if column in columns
+            ]
+    cursor.execute(";".join(statements))
+
+
+def _secret(lake: Lake) -> str:
+    endpoint = urlsplit(lake.s3_endpoint or "")
+    told = {
+        "TYPE": "s3",
+        "SCOPE": text(lake.files),
+        "KEY_ID": text(lake.s3_key_id or ""),
+        "SECRET": text(lake.s3_secret or ""),
+        "REGION": text(lake.s3_region),
+    }
+    if lake.s3_session_token:
+        told["SESSION_TOKEN"] = text(lake.s3_session_token)
+    if lake.s3_endpoint:
+        told["ENDPOINT"] = text(endpoint.netloc)
+        told["URL_STYLE"] = "'path'"
+        told["USE_SSL"] = str(endpoint.scheme != "http").lower()
+    return ", ".join(f"{option} {value}" for option, value in told.items())
+
+
+def redacted(lake: Lake, told: str) -> str:
+    """What DuckDB or dlt said, without the password that they repeat."""
+    password = urlsplit(lake.catalog.url).password
+    for secret in (lake.catalog.url, password, unquote(password or ""), lake.s3_secret):
+        if secret:
+            told = told.replace(secret, "…")
+    return told
+
+
+def _unusable(lake: Lake, error: duckdb.Error) -> FixConfiguration | TryAgainLater:
+    told = redacted(lake, " ".join(str(error).split()))[-300:]
+    kept = f"The lake at {lake.catalog} cannot be opened ({told}). Nothing was changed."
+    if any(sign in told for sign in ("onnection refused", "timeout", "starting up", "closed")):
+        return TryAgainLater(f"{kept} Once its server answers, run the command again.")
+    return FixConfiguration(
+        f"{kept} Mend {lake.catalog.variable}, CLIPMART_LAKE_FILES or the rights there."
+    )

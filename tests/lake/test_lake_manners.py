@@ -1,0 +1,66 @@
+"""A lake that is not there yet, that is half set, and that cannot be reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox import Sandbox
+from tests.conftest import Clipmart
+from tests.lake.conftest import Shared, shared_lake
+
+pytestmark = pytest.mark.xdist_group("lake")
+
+
+@pytest.fixture
+def shared(empty_lake: str, tmp_path: Path) -> Shared:
+    return shared_lake(empty_lake, str(tmp_path / "files"))
+
+
+@pytest.fixture
+def machine(shared: Shared, tmp_path: Path, sandbox: Sandbox) -> Clipmart:
+    return shared.machine(tmp_path / "machine", sandbox)
+
+
+def test_before_the_first_sync_readers_are_told(machine: Clipmart) -> None:
+    """Nothing is published yet, so: 3, where it looked and what to run."""
+    for command in (["report"], ["query", "SELECT 1"]):
+        told = machine(*command)
+        assert told.code == 3 and "clipmart sync" in told.err and "postgresql://" in told.err
+    assert machine("status").code == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"CLIPMART_DESTINATION": "duckpond"}, "CLIPMART_DESTINATION"),
+        ({"CLIPMART_DESTINATION": "ducklake"}, "CLIPMART_LAKE_CATALOG"),
+        (
+            {
+                "CLIPMART_DESTINATION": "ducklake",
+                "CLIPMART_LAKE_CATALOG": "postgresql://me:hunter2@host/db",
+                "CLIPMART_LAKE_FILES": "s3://clips/lake",
+            },
+            "AWS_ACCESS_KEY_ID",
+        ),
+    ],
+)
+def test_a_lake_that_is_half_set_names_what_lacks(
+    tmp_path: Path, environ: dict[str, str], named: str
+) -> None:
+    told = Clipmart(tmp_path, environ)("report")
+    assert told.code == 3 and named in told.err and "hunter2" not in told.err
+
+
+def test_a_catalog_that_is_away_tells_no_password(tmp_path: Path) -> None:
+    """DuckDB's message repeats the whole address; ours does not."""
+    environ = {
+        "CLIPMART_DESTINATION": "ducklake",
+        "CLIPMART_LAKE_CATALOG": "postgresql://me:hunter2@127.0.0.1:9/clips",
+        "CLIPMART_LAKE_FILES": str(tmp_path / "files"),
+    }
+    for command in ("report", "sync"):
+        told = Clipmart(tmp_path, environ | {"KLIPIT_API_KEY": "k"})(command)
+        assert told.code == 75 and "postgresql://127.0.0.1:9/clips" in told.err, told
+        assert "hunter2" not in told.err + told.out
