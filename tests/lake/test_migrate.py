@@ -101,7 +101,7 @@ def test_migrating_again_copies_nothing_and_keeps_what_is_newer(
     stamps = landing.execute(f"SELECT status, observed_at FROM klipit.jobs WHERE {job}").fetchone()
     assert stamps is not None
     landing.execute(
-        f"UPDATE klipit.jobs SET status = 'new', observed_at = '2026-05-01Z' WHERE {job}"
+        f"UPDATE klipit.jobs SET status = 'new', observed_at = '2026-05-01 00:00:00Z' WHERE {job}"
     )
     again = machine("migrate", "--json")
     assert again.code == 0, again.err

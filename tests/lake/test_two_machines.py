@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -185,6 +186,41 @@ def test_killing_one_of_two_loses_nothing(
     assert two("sync").code == 0
     landed_equals(sandbox, shared)
     assert sandbox.asked(status=429) == 0
+
+
+@pytest.mark.soak
+def test_twenty_kills_of_two_machines_lose_nothing(
+    both_synced: tuple[list[Any], list[Any]],
+    machines: list[Clipmart],
+    processes: Processes,
+    sandbox: Sandbox,
+    shared: Shared,
+) -> None:
+    """Each time both sync at once; one of them is killed at a random moment, loading and publishing
+    included."""
+    dice = random.Random(20260408)
+    for number in range(20):
+        machines[number % 2]("track", "klipit", *add_jobs(sandbox, 10))
+        syncs = [processes.start(machine, "sync") for machine in machines]
+        killed = dice.randrange(2)
+        time.sleep(dice.uniform(0, 12))
+        os.kill(syncs[killed][0], signal.SIGKILL)
+        codes = [processes.wait(sync).code for sync in syncs]
+        assert codes[1 - killed] == 0 and codes[killed] in (0, -signal.SIGKILL)
+    assert machines[0]("sync").code == machines[1]("sync").code == 0
+    landed_equals(sandbox, shared)
+    assert sandbox.asked(status=429) == 0
+
+
+def test_a_query_reads_the_lake_and_nothing_else(
+    both_synced: tuple[list[Any], list[Any]], machines: list[Clipmart]
+) -> None:
+    """Its Parquet files on S3, and neither another file nor a write."""
+    found = machines[0]("query", "SELECT count(*) AS n FROM reports.top_clips", "--format", "json")
+    assert found.code == 0 and '"n": ' in found.out, found.err
+    for sql in ("SELECT * FROM read_text('/etc/hostname')", "DELETE FROM reports.top_clips"):
+        assert machines[0]("query", sql).code == 2
+    assert machines[0]("status", "--json").json()["published"] is not None
 
 
 def test_nothing_that_a_machine_keeps_tells_the_key_of_the_files(
