@@ -142,7 +142,7 @@ def _project(
         SQLMESH__DISABLE_ANONYMIZED_ANALYTICS="true",
         SQLMESH_HOME=str(work_dir / "sqlmesh-home"),
     ):
-        _import_sqlmesh()
+        import_sqlmesh()
         from sqlmesh.core import constants
         from sqlmesh.core.console import NoopConsole, set_console
         from sqlmesh.core.context import Context
@@ -172,8 +172,12 @@ def _project(
             context.close()
 
 
-def _import_sqlmesh() -> None:
-    with warnings.catch_warnings():
+def import_sqlmesh() -> None:
+    """Import it with its usage statistics off, which it decides at import."""
+    with (
+        _environment(SQLMESH__DISABLE_ANONYMIZED_ANALYTICS="true"),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")  # it is older than the pydantic that it runs on
         import sqlmesh.core.context  # noqa: F401 - the import is the point
 

@@ -689,6 +689,9 @@ def migrate(as_json: bool) -> None:
     """Copy this data folder into the lake and the ledger that machines share.
 
     Checks counts and sums; the files stay, and it may be repeated. See docs/lake.md.
+
+    \b
+    clipmart migrate
     """
     from .migrate import migrate as run
 

@@ -111,9 +111,10 @@ def _load_published(settings: Settings) -> int:
 def _published(
     con: duckdb.DuckDBPyConnection, schema: str, table: Table
 ) -> Iterator[tuple[Any, dict[str, DataType]]]:
-    """A published landing table as Arrow, with the types of its undocumented columns."""
-    import pyarrow as pa
+    """A published landing table as Arrow, with the types of its undocumented columns.
 
+    In batches that keep a parent's rows together: each batch replaces the rows of its parents.
+    """
     columns = con.execute(
         """SELECT column_name, data_type FROM duckdb_columns()
            WHERE database_name = current_database() AND schema_name = ? AND table_name = ?""",
@@ -125,10 +126,16 @@ def _published(
         f'"{name}"::VARCHAR AS "{name}"' if kind == "JSON" else f'"{name}"'
         for name, kind in ((name.replace('"', '""'), kind) for name, kind in columns)
     )
-    answer = con.execute(f"SELECT {listed} FROM {schema}.{table.name}")
-    for batch in answer.to_arrow_reader(BATCH_ROWS):
+    (rows,) = con.execute(f"SELECT count(*) FROM {schema}.{table.name}").fetchone() or (0,)
+    batches = rows // BATCH_ROWS + 1
+    together = table.parent or table.key[0]
+    for number in range(batches):
+        batch = con.execute(
+            f"""SELECT {listed} FROM {schema}.{table.name}
+                WHERE hash("{together}") % {batches} = {number}"""
+        ).to_arrow_table()
         if batch.num_rows:
-            yield pa.Table.from_batches([batch]), unknown
+            yield batch, unknown
 
 
 def _ledger_is_sound(path: Path) -> bool:

@@ -132,6 +132,17 @@ def needs(program: str) -> str:
     return found[-1]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def sqlmesh_at_hand() -> None:
+    """A sync that runs inside a test builds there, without a process of its own to warm up.
+
+    Commands that run as processes build as they do for users.
+    """
+    from pipelines.build import import_sqlmesh
+
+    import_sqlmesh()
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """Both APIs, empty, without limits, standing still at NOW."""

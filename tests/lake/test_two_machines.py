@@ -22,7 +22,7 @@ from sandbox.server import preload
 from tests.conftest import NOW, Clipmart
 from tests.lake.conftest import REPORTS, Processes, Shared, shared_lake
 
-pytestmark = pytest.mark.xdist_group("lake")
+pytestmark = [pytest.mark.xdist_group("lake"), pytest.mark.soak]  # minutes
 
 MINUTE = 2.0
 BESIDES, MORE = 60, 30

@@ -26,7 +26,7 @@ def fingerprint_of_landing(settings: Settings) -> str:
 
 def test_the_published_file_says_what_it_was_built_from(published: Settings) -> None:
     """The same as the landing file says, until another load completes."""
-    built_from = published_fingerprint(published.warehouse)
+    built_from = published_fingerprint(published)
     assert built_from == fingerprint_of_landing(published)
     with duckdb.connect(str(published.landing)) as con:
         con.execute("INSERT INTO klipit._dlt_loads VALUES ('2.0', 1)")
@@ -43,10 +43,10 @@ def test_a_file_that_cannot_be_read_has_no_fingerprint(
     tmp_path: Path, content: bytes | None
 ) -> None:
     """Absent, empty or broken: it is to be published anew."""
-    file = tmp_path / "warehouse.duckdb"
+    settings = Settings(data_dir=tmp_path)
     if content is not None:
-        file.write_bytes(content)
-    assert published_fingerprint(file) is None
+        settings.warehouse.write_bytes(content)
+    assert published_fingerprint(settings) is None
 
 
 def test_private_state_and_a_public_file(published_once: Settings) -> None:
@@ -133,7 +133,7 @@ def test_a_place_that_cannot_be_written_is_named(published: Settings, tmp_path: 
     """One line, the remedy, and nothing lost."""
     with pytest.raises(FixConfiguration, match=r"nowhere/x\.duckdb could not be written"):
         export_copy(published, tmp_path / "nowhere" / "x.duckdb")
-    assert published_fingerprint(published.warehouse) is not None
+    assert published_fingerprint(published) is not None
 
 
 def test_publish_again_shows_new_rows(published: Settings) -> None:
@@ -141,7 +141,7 @@ def test_publish_again_shows_new_rows(published: Settings) -> None:
     published.landing.unlink()
     write_landing(published.landing, rows(score=60.0), load_id="2.0")
     publish(published)
-    assert published_fingerprint(published.warehouse) == fingerprint_of_landing(published)
+    assert published_fingerprint(published) == fingerprint_of_landing(published)
     with attach(published.warehouse) as con:
         best = con.execute("SELECT best_score FROM reports.moment_types").fetchall()
         assert best == [(60.0,)]

@@ -48,8 +48,10 @@ def test_a_damaged_landing_store_is_rebuilt_from_the_published_file(
 
 
 def test_a_landing_store_that_is_gone_is_rebuilt_the_same_way(
-    sandbox: Sandbox, synced: Clipmart
+    sandbox: Sandbox, synced: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where it takes several batches: one that split a job's clips would lose some."""
+    monkeypatch.setattr("pipelines.recover.BATCH_ROWS", 1)
     before = content(synced)
     (synced.data_dir / "state" / "landing.duckdb").unlink()
     synced("recover")

@@ -17,7 +17,7 @@ from pipelines import build
 def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The project as `sqlmesh -p sql` opens it: on no file, every column qualified."""
     folder = tmp_path_factory.mktemp("project")
-    build._import_sqlmesh()
+    build.import_sqlmesh()
     from sqlmesh.core.context import Context
 
     with build._environment(
