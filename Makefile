@@ -25,14 +25,14 @@ notebooks: install
 	  print(load_settings().data_dir)' 2>/dev/null)" $(BIN)/jupyter lab notebooks/01_start_here.ipynb
 
 test: lint
-	$(BIN)/python -m pytest -n 4 --dist loadgroup -m "not soak"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak"
 
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The long proofs: hundreds of kills, thousands of faulty answers. About ten minutes.
+# The long proofs: hundreds of kills, thousands of faulty answers, machines that share a lake.
 soak: install
 	$(BIN)/python -m pytest -m soak --timeout 3600
 

@@ -18,7 +18,7 @@ from tests.demo.demo_run import NOW as DEMO_NOW
 from tests.demo.demo_run import DemoRun
 from tests.lake.conftest import REPORTS, Shared, shared_lake
 
-pytestmark = pytest.mark.xdist_group("lake")
+pytestmark = [pytest.mark.xdist_group("lake"), pytest.mark.soak]  # a minute
 
 
 @pytest.fixture(scope="module")
