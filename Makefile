@@ -25,7 +25,7 @@ notebooks: install
 	  print(load_settings().data_dir)' 2>/dev/null)" $(BIN)/jupyter lab notebooks/01_start_here.ipynb
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak"
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not soak"
 
 lint: install
 	$(BIN)/ruff check .

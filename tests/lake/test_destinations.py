@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet
+import pytest
 
 from sandbox import Sandbox
 from tests.demo.demo_run import clean_environment
+
+pytestmark = pytest.mark.soak
 
 ROOT = Path(__file__).parents[2]
 (EXAMPLE,) = re.findall(

@@ -23,6 +23,7 @@ def machine(shared: Shared, tmp_path: Path, sandbox: Sandbox) -> Clipmart:
     return shared.machine(tmp_path / "machine", sandbox)
 
 
+@pytest.mark.soak
 def test_before_the_first_sync_readers_are_told(machine: Clipmart) -> None:
     """Nothing is published yet, so: 3, where it looked and what to run."""
     for command in (["report"], ["query", "SELECT 1"]):

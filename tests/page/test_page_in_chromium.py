@@ -93,12 +93,12 @@ def page(browser: Browser, pages: Path) -> Iterator[Page]:
 
 
 LOOKS = [
-    ("month", 390, "light"),
+    pytest.param("month", 390, "light", marks=pytest.mark.soak),
     ("month", 390, "dark"),
     ("month", 1280, "light"),
-    ("month", 1280, "dark"),
+    pytest.param("month", 1280, "dark", marks=pytest.mark.soak),
     ("empty", 390, "dark"),
-    ("empty", 1280, "light"),
+    pytest.param("empty", 1280, "light", marks=pytest.mark.soak),
 ]
 
 
