@@ -57,20 +57,26 @@ class Builder:
         if not self._built_apart():
             build(self._landing, self.target, work_dir=self._work_dir)
 
+    def close(self) -> None:
+        """End the process, if it is there; a sync that publishes nothing has no use for it."""
+        process, self._process = self._process, None
+        if process is not None:
+            with process:
+                process.kill()
+
     def _built_apart(self) -> bool:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             return False
-        outcome = None
-        with process:
-            try:
-                process.stdin.write(b"\n")
-                process.stdin.flush()
-                outcome = pickle.load(process.stdout)  # noqa: S301 - our own child's
-            except (OSError, EOFError, pickle.UnpicklingError):
-                return False
-            finally:
-                process.kill()
+        try:
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            outcome = pickle.load(process.stdout)  # noqa: S301 - our own child's
+        except (OSError, EOFError, pickle.UnpicklingError):
+            return False
+        finally:
+            with suppress(OSError):  # a broken pipe breaks again when it is closed
+                self.close()
         if isinstance(outcome, Exception):
             raise outcome
         return True

@@ -106,6 +106,7 @@ class _Sync:
             raise
         finally:
             landing.close()
+            self.builder.close()
             codes = [s.exit_code for s in result.services.values()]
             codes += [75] if self.stopped_by_signal else []
             result.exit_code = worst((result.exit_code, *codes))
