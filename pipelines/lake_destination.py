@@ -21,6 +21,7 @@ from dlt.destinations.impl.ducklake.configuration import (
     DuckLakeCredentials,
 )
 
+from .destination import AskedOnce
 from .lake import CATALOGS, new_connection
 from .settings import Lake
 
@@ -45,7 +46,7 @@ class LakeConfiguration(DuckLakeClientConfiguration):
     credentials: LakeCredentials = None  # type: ignore[assignment]
 
 
-class LakeDestination(ducklake):
+class LakeDestination(AskedOnce, ducklake):
     spec = LakeConfiguration
 
 

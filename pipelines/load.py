@@ -208,12 +208,12 @@ class Loader:
 
     def _destination(self) -> Any:
         if isinstance(self._landing, Lake):
-            from .lake_destination import destination
+            from . import lake_destination
 
-            return destination(self._landing)
-        import dlt
+            return lake_destination.destination(self._landing)
+        from . import destination
 
-        return dlt.destinations.duckdb(str(self._landing))
+        return destination.destination(self._landing)
 
     def _run(self, schema: str, data: Any) -> None:
         """Run a pipeline; of the machines that share a lake, one at a time loads."""

@@ -40,14 +40,15 @@ def reading_client(requests: int) -> httpx.AsyncClient:
     import aiohttp
     from httpx_aiohttp import AiohttpTransport
 
+    trusted = httpx.create_ssl_context()
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=httpx.create_ssl_context()),
+        connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=trusted),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
     # It would send a GET again by itself where a kept connection turns out to be closed: a request
     # without a rate slot. Its own test client switches that off the same way.
     session._retry_connection = False
-    return _Direct(AiohttpTransport(client=session))
+    return _Direct(AiohttpTransport(verify=trusted, client=session))
 
 
 class _Direct(httpx.AsyncClient):
