@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install demo notebooks test lint soak bench lock clean
+.PHONY: install demo notebooks models test lint soak bench lock clean
 
 install: $(STAMP)
 
@@ -26,6 +26,10 @@ notebooks: install
 
 test: lint
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not soak"
+
+# Keeps what SQLMesh makes of the models in sql/compiled.json, after a change of them.
+models: install
+	$(BIN)/python -m pipelines.compiler
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,27 +1,20 @@
-"""Build a warehouse file: landing tables taken over, SQL models planned and audited, all commented.
+"""Build a warehouse file: landing tables taken over, SQL models made and audited, all commented.
 
-The file is new each time and SQLMesh's state lives in memory, so every number is fresh and a
-failed build leaves only scrap. Importing SQLMesh takes a second: it happens on first use.
+The file is new each time, so every number is fresh and a failed build leaves only scrap.
 """
 
 from __future__ import annotations
 
-import gc
-import os
 import shutil
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from sources.shared.errors import ClipmartError
 
-SQL = Path(__file__).resolve().parent.parent / "sql"
+from .models import Model, Relation, project
+
 LANDING_SCHEMAS = ("klipit", "clipus", "clipmart")
 PRIVATE = ("_dlt_", "_clipmart_")  # how dlt's columns and those of our own book-keeping begin
 # dlt's hard delete: where a parent has no children any more, a row with this mark says so.
@@ -35,7 +28,9 @@ PARENTS = {
 UNDOCUMENTED_TABLE = "Not one of clipmart's tables; landed as it came."
 UNDOCUMENTED_COLUMN = "Not in the API reference; landed as it came."
 
-_one_build = threading.Lock()  # it sets environment variables, which belong to the whole process
+KEPT = (
+    "Nothing was published: the published file, if any, is as it was; what is landed is unchanged."
+)
 
 
 class BuildFailed(ClipmartError):
@@ -46,155 +41,35 @@ class AuditFailed(BuildFailed):
     """A blocking audit found rows that clipmart's own code should have kept out."""
 
 
-@dataclass(frozen=True)
-class Relation:
-    """What is declared of one landing table or model."""
-
-    types: dict[str, str]  # DuckDB types by column, in order
-    description: str
-    notes: dict[str, str]  # what each column means
-
-
-def build(
-    landing: Path | None,
-    target: Path,
-    *,
-    work_dir: Path,
-    ready: Callable[[], None] = lambda: None,
-) -> None:
-    """Make a new DuckDB file at `target` from the landing file.
+def build(landing: Path | None, target: Path) -> None:
+    """Make a new DuckDB file at `target` from the landing file, which nobody may be writing.
 
     Without one every table stands empty.
-
-    Args:
-        work_dir: where SQLMesh's cache goes.
-        ready: called when all is prepared; from its return on nobody may hold the landing file
-            open to write.
 
     Raises:
         AuditFailed: a blocking audit found rows; `target` is removed.
         BuildFailed: a landing column has another type than declared, or a model failed;
             `target` is removed.
     """
-    work_dir.mkdir(parents=True, exist_ok=True)
     remove_database(target)
     try:
-        with _one_build, _no_gc(), _project(target, work_dir) as (context, failures):
-            relations = _declared(context)
-            ready()
-            _begin_with(landing, target)
-            con: duckdb.DuckDBPyConnection = context.engine_adapter.connection
+        _begin_with(landing, target)
+        declared = project().relations
+        with duckdb.connect(str(target)) as con:
             con.execute("SET TimeZone = 'UTC'")
-            _tidy(con, relations)
-            _plan(context, failures)
-            _free_views_of_catalog(con)
-            _comment(con, relations)
+            _tidy(con, declared)
+            con.execute("BEGIN")
+            make(con, project().models)
+            con.execute("COMMIT")
+            _comment(con, declared)
     except BaseException as error:
         remove_database(target)
         if isinstance(error, duckdb.Error):
             raise BuildFailed(
-                f"{target} could not be built: {str(error).splitlines()[0]}. Nothing was "
-                "published; what is landed is unchanged. Mend this, then `clipmart publish`."
+                f"{target} could not be built: {str(error).splitlines()[0]}. {KEPT} Mend this, "
+                "then `clipmart publish`."
             ) from error
         raise
-
-
-@contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Set environment variables for the time being; afterwards they stand as before."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _no_gc() -> Iterator[None]:
-    """Spare the collector SQLMesh's many small trees: a fifth of a build."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@contextmanager
-def _project(
-    target: Path | None, work_dir: Path, prepare: Callable[[Any], None] | None = None
-) -> Iterator[tuple[Any, list[Any]]]:
-    """The SQLMesh project on the target file, and the list that its failures are gathered in.
-
-    Without a file it stands in memory, where `prepare` attaches and chooses a database.
-    """
-    with _environment(
-        CLIPMART_BUILD_FILE="" if target is None else str(target),
-        CLIPMART_BUILD_CACHE=str(work_dir / "sqlmesh-cache"),
-        CLIPMART_QUALIFY="false",
-        MAX_FORK_WORKERS="1",  # forking a process that has threads is not safe
-        SQLMESH__DISABLE_ANONYMIZED_ANALYTICS="true",
-        SQLMESH_HOME=str(work_dir / "sqlmesh-home"),
-    ):
-        import_sqlmesh()
-        from sqlmesh.core import constants
-        from sqlmesh.core.console import NoopConsole, set_console
-        from sqlmesh.core.context import Context
-        from sqlmesh.core.loader import SqlMeshLoader
-
-        # Both are read from the environment at import, which may have happened before.
-        constants.SQLMESH_PATH = work_dir / "sqlmesh-home"
-        constants.MAX_FORK_WORKERS = 1
-        failures: list[Any] = []
-
-        class Console(NoopConsole):
-            def log_failed_models(self, errors: list[Any]) -> None:
-                failures.extend(errors)
-
-        class ModelsOnly(SqlMeshLoader):
-            def load_model_tests(self) -> list[Any]:
-                return []  # they test the code, not the data, and take a sixth of a build to read
-
-        set_console(Console())
-        context = Context(paths=[str(SQL)], loader=ModelsOnly, load=False)
-        try:
-            if prepare is not None:
-                prepare(context.engine_adapter.cursor)
-            context.load()
-            yield context, failures
-        finally:
-            context.close()
-
-
-def import_sqlmesh() -> None:
-    """Import it with its usage statistics off, which it decides at import."""
-    with (
-        _environment(SQLMESH__DISABLE_ANONYMIZED_ANALYTICS="true"),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")  # it is older than the pydantic that it runs on
-        import sqlmesh.core.context  # noqa: F401 - the import is the point
-
-
-def _declared(context: Any) -> dict[str, Relation]:
-    """Every landing table and model of the project, by `schema.name`."""
-    return {
-        f"{model.fully_qualified_table.db}.{model.fully_qualified_table.name}": Relation(
-            types={
-                column: kind.sql(dialect="duckdb")
-                for column, kind in (model.columns_to_types or {}).items()
-            },
-            description=model.description or "",
-            notes=model.column_descriptions,
-        )
-        for model in context.models.values()
-    }
 
 
 def _begin_with(landing: Path | None, target: Path) -> None:
@@ -219,7 +94,7 @@ def _tidy(con: duckdb.DuckDBPyConnection, declared: dict[str, Relation]) -> None
     }
     rows = [f"CREATE SCHEMA IF NOT EXISTS {schema}" for schema in LANDING_SCHEMAS]
     for table, types in expected.items():
-        _refuse_other_types(table, landed.get(table, {}), types)
+        refuse_other_types(table, landed.get(table, {}), types)
         if table not in landed:
             listed = ", ".join(f"{name(column)} {kind}" for column, kind in types.items())
             rows.append(f"CREATE TABLE {dotted(table)} ({listed})")
@@ -275,7 +150,7 @@ def _landed_columns(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]
     return landed
 
 
-def _refuse_other_types(table: str, landed: dict[str, str], expected: dict[str, str]) -> None:
+def refuse_other_types(table: str, landed: dict[str, str], expected: dict[str, str]) -> None:
     for column, kind in expected.items():
         if column in landed and duckdb.sqltype(landed[column]) != duckdb.sqltype(kind):
             raise BuildFailed(
@@ -304,49 +179,39 @@ def _no_data(table: str, columns: dict[str, str]) -> str:
     return " OR ".join(conditions)
 
 
-def _plan(context: Any, failures: list[Any]) -> None:
-    """Make every model and run its audits.
+def make(con: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:
+    """Make every model in the database that `con` stands in, then run all audits.
 
-    SQLMesh's own error says only that the plan failed; its console is told which audit.
+    Raises:
+        AuditFailed: naming each audit that found rows.
+        BuildFailed: a model or an audit cannot be executed.
     """
-    from sqlmesh.utils.errors import NodeAuditsErrors, SQLMeshError
-
+    found = []
+    models = list(models)
+    made = ""
     try:
-        context.plan(auto_apply=True, no_prompts=True, skip_tests=True, skip_linter=True)
-    except SQLMeshError as error:
-        causes = [failure.__cause__ or failure for failure in failures] or [error]
-        audits = [
-            f"{audit.audit_name} on {audit.model_name} ({audit.count} rows)"
-            for cause in causes
-            if isinstance(cause, NodeAuditsErrors)
-            for audit in cause.errors
-        ]
-        kept = "Nothing was published: the published file, if any, is as it was; "
-        if audits:
-            raise AuditFailed(
-                f"Audits found rows that should not be there: {', '.join(audits)}. {kept}"
-                "what is landed is unchanged. The audits are in sql/audits; look at the rows "
-                "with DuckDB in state/landing.duckdb, and report this as a bug."
-            ) from error
+        for schema in dict.fromkeys(model.name.partition(".")[0] for model in models):
+            con.execute(f"CREATE SCHEMA IF NOT EXISTS {name(schema)}")
+        for model in models:
+            made = model.name
+            con.execute(f"CREATE {model.kind} {dotted(made)} AS {model.query}")
+        for model in models:
+            made = model.name
+            for audit in model.audits:
+                (rows,) = con.execute(f"SELECT COUNT(*) FROM ({audit.rows})").fetchone() or (0,)
+                if rows:
+                    found.append(f"{audit.name} on {made} ({rows} row{'s' * (rows > 1)})")
+    except duckdb.Error as error:
         raise BuildFailed(
-            f"The SQL models could not be built: {'; '.join(map(str, causes))}. {kept}"
-            "what is landed is unchanged. Run `clipmart publish` once this is mended."
+            f"The model {made} could not be built: {str(error).splitlines()[0]}. {KEPT} "
+            "Run `clipmart publish` once this is mended."
         ) from error
-
-
-def _free_views_of_catalog(con: duckdb.DuckDBPyConnection) -> None:
-    """Drop the file's name from every view, which would bind it to that name for ever."""
-    import sqlglot
-    from sqlglot import exp
-
-    for (statement,) in con.execute(
-        "SELECT sql FROM duckdb_views() WHERE NOT internal AND database_name = current_database()"
-    ).fetchall():
-        view = sqlglot.parse_one(statement, dialect="duckdb")
-        for table in view.find_all(exp.Table):
-            table.set("catalog", None)
-        view.set("replace", True)
-        con.execute(view.sql(dialect="duckdb"))
+    if found:
+        raise AuditFailed(
+            f"Audits found rows that should not be there: {', '.join(found)}. {KEPT} The audits "
+            "are in sql/audits; look at the rows with DuckDB in state/landing.duckdb, and report "
+            "this as a bug."
+        )
 
 
 def _comment(con: duckdb.DuckDBPyConnection, declared: dict[str, Relation]) -> None:

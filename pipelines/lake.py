@@ -2,8 +2,8 @@
 
 Two lakes share the catalog's database: `landing`, which dlt fills, and `lake`, which readers open.
 What is published of a landing table is a view of it as it stood at one snapshot, so that nothing is
-copied; the models are tables. One transaction replaces all of it: SQLMesh builds and audits inside,
-and whoever reads meanwhile goes on in the lake as it was.
+copied; the models are tables. One transaction replaces all of it: the models are made and audited
+inside, and whoever reads meanwhile goes on in the lake as it was.
 
 DuckDB's extensions come from packages (the extra `lake`); nothing is downloaded.
 """
@@ -23,8 +23,20 @@ import duckdb
 
 from sources.shared.errors import FixConfiguration, TryAgainLater
 
-from . import build as building
-from .build import LANDING_SCHEMAS, BuildFailed, dotted, name, text
+from .build import (
+    KEPT,
+    LANDING_SCHEMAS,
+    PARENTS,
+    PRIVATE,
+    REMOVED,
+    BuildFailed,
+    dotted,
+    make,
+    name,
+    refuse_other_types,
+    text,
+)
+from .models import Relation, project
 from .settings import Lake, Settings
 
 EXTENSIONS = ("postgres_scanner", "httpfs", "ducklake")
@@ -142,45 +154,30 @@ def publish(
     """
     from . import publish as publishing
 
-    settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def stand_in_lake(cursor: Any) -> None:
-        load_extensions(cursor)
-        tell_key(cursor, lake)
-        attach(cursor, lake, "landing", read_only=True)
-        attach(cursor, lake, "lake")
-        cursor.execute("USE lake")
-        cursor.execute("SET TimeZone = 'UTC'")
-
-    with (
-        building._one_build,
-        building._no_gc(),
-        building._project(None, settings.build_dir, stand_in_lake) as (context, failures),
-    ):
-        cursor = context.engine_adapter.cursor
-        relations = building._declared(context)
-        try:
-            with alone("landing"):
-                cursor.execute("BEGIN")
-                (snapshot,) = cursor.execute(
-                    "SELECT max(snapshot_id) FROM landing.snapshots()"
-                ).fetchone()
-                cursor.execute("USE landing")
-                built_from = publishing.landing_fingerprint(cursor)
-                cursor.execute("USE lake")
-                _show_landing(cursor, relations, snapshot)
-            building._plan(context, failures)
-            _comment(cursor, relations)
-            publishing.write_publication(cursor, settings.now(), built_from)
-            cursor.execute("COMMIT")
-        except BaseException as error:
-            cursor.execute("ROLLBACK")
-            if isinstance(error, duckdb.Error):
-                raise BuildFailed(
-                    f"The lake could not be built: {str(error).splitlines()[0]}. Nothing was "
-                    "published; what is landed is unchanged. Mend this, then `clipmart publish`."
-                ) from error
-            raise
+    con = new_connection()
+    try:
+        tell_key(con, lake)
+        attach(con, lake, "landing", read_only=True)
+        attach(con, lake, "lake")
+        con.execute("SET TimeZone = 'UTC'")
+        with alone("landing"):
+            con.execute("BEGIN")
+            found = con.execute("SELECT max(snapshot_id) FROM landing.snapshots()").fetchone()
+            con.execute("USE landing")
+            built_from = publishing.landing_fingerprint(con)
+            con.execute("USE lake")
+            _show_landing(con, project().relations, found[0] if found else 0)
+        make(con, project().models)
+        _comment(con, project().relations)
+        publishing.write_publication(con, settings.now(), built_from)
+        con.execute("COMMIT")
+    except duckdb.Error as error:
+        raise BuildFailed(
+            f"The lake could not be built: {redacted(lake, str(error).splitlines()[0])}. {KEPT} "
+            "Mend this, then `clipmart publish`."
+        ) from error
+    finally:
+        con.close()
 
 
 def tidy(lake: Lake) -> None:
@@ -236,7 +233,7 @@ def copy_landing(lake: Lake, file: Path) -> None:
         con.close()
 
 
-def _show_landing(cursor: Any, declared: dict[str, building.Relation], snapshot: int) -> None:
+def _show_landing(cursor: Any, declared: dict[str, Relation], snapshot: int) -> None:
     """Begin with nothing but the landing tables, as views of one snapshot, without dlt's part."""
     for (schema,) in cursor.execute(
         "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'lake'"
@@ -253,8 +250,8 @@ def _show_landing(cursor: Any, declared: dict[str, building.Relation], snapshot:
     }
     for table in dict.fromkeys([*expected, *landed]):
         columns = landed.get(table, {})
-        building._refuse_other_types(table, columns, expected.get(table, {}))
-        own = {c: kind for c, kind in columns.items() if not c.startswith(building.PRIVATE)}
+        refuse_other_types(table, columns, expected.get(table, {}))
+        own = {c: kind for c, kind in columns.items() if not c.startswith(PRIVATE)}
         types = {**expected.get(table, {}), **own}
         listed = ", ".join(
             f"{name(c)}::{kind} AS {name(c)}" if c in own else f"NULL::{kind} AS {name(c)}"
@@ -293,10 +290,10 @@ def _worth_showing(cursor: Any, table: str, columns: dict[str, str]) -> str:
     Loads cut short are rare and known here, so a reader need not look for them.
     """
     conditions = ["TRUE"]
-    if building.REMOVED in columns:
-        conditions.append(f"{building.REMOVED} IS NOT TRUE")
-    if table in building.PARENTS and "_dlt_load_id" in columns:
-        column, parent, key = building.PARENTS[table]
+    if REMOVED in columns:
+        conditions.append(f"{REMOVED} IS NOT TRUE")
+    if table in PARENTS and "_dlt_load_id" in columns:
+        column, parent, key = PARENTS[table]
         loads = f"landing.{table.partition('.')[0]}._dlt_loads"
         cut_short = [
             text(load_id)
@@ -313,7 +310,7 @@ def _worth_showing(cursor: Any, table: str, columns: dict[str, str]) -> str:
     return " AND ".join(conditions)
 
 
-def _comment(cursor: Any, declared: dict[str, building.Relation]) -> None:
+def _comment(cursor: Any, declared: dict[str, Relation]) -> None:
     """Say what tables, views and columns mean; a lake keeps no comments on a view's columns."""
     statements = []
     for table, kind, columns in cursor.execute(

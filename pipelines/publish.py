@@ -5,20 +5,18 @@ Whoever reads keeps the file that it opened; nobody ever sees one that is half b
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 import duckdb
 
-from pipelines.build import LANDING_SCHEMAS, SQL, Relation, build, remove_database, text
-from pipelines.builder import Builder
+from pipelines.build import LANDING_SCHEMAS, build, remove_database, text
+from pipelines.models import Relation, digest
 from pipelines.settings import Lake, Settings
 from pipelines.warehouse import open_published
 from sources.shared.errors import ClipmartError, FixConfiguration
@@ -34,14 +32,11 @@ PUBLICATION = Relation(
 TIDIED = "lake tidied at"
 
 
-def publish(settings: Settings, builder: Builder | None = None) -> None:
+def publish(settings: Settings) -> None:
     """Build the warehouse from what is landed and make it the published file.
 
     Only one process may publish at a time, and nobody may hold the landing file open to write:
     the sync's lock sees to both. Killed at any point, the published file is the old or the new.
-
-    Args:
-        builder: one that may have got ready before.
 
     Raises:
         BuildFailed, AuditFailed: the published file is as it was.
@@ -52,10 +47,11 @@ def publish(settings: Settings, builder: Builder | None = None) -> None:
         return
     with _writing(settings.warehouse):
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        builder = builder or Builder(settings)
-        builder.build()
-        _sign(builder.target, settings, settings.landing)
-        _put(builder.target, settings.warehouse)
+        settings.build_dir.mkdir(mode=0o700, exist_ok=True)
+        built = settings.build_dir / "warehouse.duckdb"
+        build(settings.landing, built)
+        _sign(built, settings, settings.landing)
+        _put(built, settings.warehouse)
 
 
 def _publish_to_lake(settings: Settings, lake: Lake) -> None:
@@ -104,7 +100,7 @@ def _build_from_lake(settings: Settings, lake: Lake) -> Path:
     try:
         remove_database(landing)
         copy_landing(lake, landing)
-        build(landing, built, work_dir=settings.build_dir)
+        build(landing, built)
         _sign(built, settings, landing)
         return built
     finally:
@@ -123,7 +119,7 @@ def landing_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
                 f"SELECT COUNT(*), MAX(load_id) FROM {schema}._dlt_loads WHERE status = 0"
             ).fetchone()
             loads.append(" ".join([schema, *map(str, counted or ())]))
-    return "; ".join([*loads, f"clipmart {metadata.version('clipmart')}", f"sql {_sql_digest()}"])
+    return "; ".join([*loads, f"clipmart {metadata.version('clipmart')}", f"sql {digest()}"])
 
 
 def published_fingerprint(settings: Settings) -> str | None:
@@ -184,12 +180,3 @@ def _writing(file: Path) -> Iterator[None]:
             "was, and nothing landed is lost. Make room or mend the folder's permissions, then "
             "run `clipmart publish`."
         ) from error
-
-
-@cache
-def _sql_digest() -> str:
-    """Twelve digits that change with the SQL project."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in SQL.rglob("*") if p.suffix in {".sql", ".yaml", ".py"}):
-        digest.update(str(path.relative_to(SQL)).encode() + path.read_bytes())
-    return digest.hexdigest()[:12]

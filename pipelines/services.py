@@ -36,7 +36,6 @@ class Services:
     Args:
         counts: service → what is counted of it.
         deadline: when to end, on the monotonic clock.
-        get_ready: prepares the build, in a process of its own.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class Services:
         writer: Writer,
         counts: Mapping[str, ServiceResult],
         deadline: float | None,
-        get_ready: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -54,7 +52,6 @@ class Services:
         self._writer = writer
         self._counts = counts
         self._deadline = deadline
-        self._get_ready = get_ready
         self._room = asyncio.Semaphore(writer.chunk_ids)
         self._fetches: dict[str, Fetch] = {}
         self.stopped_by_signal = False
@@ -98,7 +95,6 @@ class Services:
             slots=self._slots,
             client=client,
             deadline=self._deadline,
-            sleep=self._idle,
         )
         reader = _Klipit(api, self._settings) if name == "klipit" else _Clipus(api, self._settings)
         fetch = self._fetches[name] = Fetch(
@@ -126,12 +122,6 @@ class Services:
             count.remaining = count.due - fetch.done
             count.requests = api.tally.requests
             count.refused = api.tally.refused
-
-    async def _idle(self, seconds: float) -> None:
-        """Wait: now there is time to prepare the build, which during a burst would slow it."""
-        if seconds > 0.5:
-            self._get_ready()
-        await asyncio.sleep(seconds)
 
     async def _emit(self, name: str, read: Any) -> None:
         await self._room.acquire()

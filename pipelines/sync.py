@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
 from . import publish
-from .builder import Builder
 from .eta import needs, seconds_needed
 from .inbox import ID_NAME, LANDED_KINDS, SEQ
 from .landing import Landing
@@ -75,7 +74,6 @@ class _Sync:
         place = settings.lake or settings.landing
         self.loader = Loader(place, settings.dlt_dir, ledger.alone)
         self.result = SyncResult(uuid.uuid4().hex, settings.now(), str(settings.data_dir))
-        self.builder = Builder(settings)
         self.stopped_by_signal = False
 
     def run(self, service: str | None, refresh: list[str], dry_run: bool) -> SyncResult:
@@ -106,7 +104,6 @@ class _Sync:
             raise
         finally:
             landing.close()
-            self.builder.close()
             codes = [s.exit_code for s in result.services.values()]
             codes += [75] if self.stopped_by_signal else []
             result.exit_code = worst((result.exit_code, *codes))
@@ -176,12 +173,10 @@ class _Sync:
         return worklists
 
     def _fetch_and_load(self, landing: Landing, worklists: Mapping[str, Worklist]) -> None:
-        to_file = self.publish_now and self.settings.lake is None
-        get_ready = self.builder.start if to_file else lambda: None
         counts = self.result.services
-        writer = Writer(self.loader, landing, counts, get_ready)
+        writer = Writer(self.loader, landing, counts)
         writer.start()
-        services = Services(self.settings, self.ledger, writer, counts, self.deadline, get_ready)
+        services = Services(self.settings, self.ledger, writer, counts, self.deadline)
         try:
             asyncio.run(services.run(worklists))
         finally:
@@ -197,7 +192,7 @@ class _Sync:
         if runs:
             self.loader.load("clipmart", {SYNC_RUNS: runs})
         landing.close()
-        publish.publish(self.settings, self.builder)
+        publish.publish(self.settings)
         self.result.place = self.settings.published
         self.result.published = True
 

@@ -38,23 +38,18 @@ class Loaded(Protocol):
 
 
 class Writer(threading.Thread):
-    """Loads what `add` is given, by chunks, until `finish`.
-
-    `on_news` is called before a chunk is loaded.
-    """
+    """Loads what `add` is given, by chunks, until `finish`."""
 
     def __init__(
         self,
         loader: Loader,
         landing: Landing,
         counts: Mapping[str, Loaded],
-        on_news: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(name="load", daemon=True)
         self._loader = loader
         self._landing = landing
         self._counts = counts
-        self._on_news = on_news
         self._inbox: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
         self._drift: dict[str, Drift] = {}
         self._error: BaseException | None = None
@@ -115,7 +110,6 @@ class Writer(threading.Thread):
         news = [i for i in items if isinstance(i, Snapshot) and self._is_news(service, i)]
         if not reads and not news:
             return
-        self._on_news()
         drift = self._drift.get(service)
         if drift is None or self._landing.shared:
             if not self._landing.has_tables(service, tables_of(service)):

@@ -132,17 +132,6 @@ def needs(program: str) -> str:
     return found[-1]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def sqlmesh_at_hand() -> None:
-    """A sync that runs inside a test builds there, without a process of its own to warm up.
-
-    Commands that run as processes build as they do for users.
-    """
-    from pipelines.build import import_sqlmesh
-
-    import_sqlmesh()
-
-
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """Both APIs, empty, without limits, standing still at NOW."""
@@ -152,8 +141,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def prepared_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state folder whose tables are made and whose models are parsed: seconds, paid once."""
-    from pipelines.build import build
+    """A state folder whose tables are made: seconds, paid once."""
     from pipelines.landing import Landing
     from pipelines.load import Loader, tables_of
 
@@ -164,8 +152,6 @@ def prepared_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for schema in ("clipmart", "klipit", "clipus"):
         loader.load(schema, {table: [] for table in tables_of(schema)})
     landing.close()
-    build(state / "landing.duckdb", state / "build" / "w.duckdb", work_dir=state / "build")
-    (state / "build" / "w.duckdb").unlink()
     return state
 
 

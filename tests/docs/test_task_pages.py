@@ -142,6 +142,18 @@ def test_a_sync_talks_to_the_api_alone(sandbox: Sandbox, prepared: Clipmart) -> 
     assert list((prepared.folder / "home").iterdir()) == []
 
 
+def test_compiling_the_models_talks_to_nobody(tmp_path: Path) -> None:
+    """Though SQLMesh is told by the environment that it may."""
+    code = "from pipelines.compiler import compile_project; compile_project()"
+    seen = watched(
+        tmp_path,
+        *(sys.executable, "-c", code),
+        SQLMESH__DISABLE_ANONYMIZED_ANALYTICS="false",
+    )
+    assert seen == set()
+    assert list((tmp_path / "home").iterdir()) == []
+
+
 def test_telemetry_left_on_would_be_seen(tmp_path: Path) -> None:
     """The test above can fail: dlt alone, as it comes, looks up an address of its makers."""
     (tmp_path / "load.py").write_text(

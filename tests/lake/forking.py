@@ -15,12 +15,10 @@ import dlt  # noqa: F401 - paid before the fork, like the next ones
 import psycopg  # noqa: F401
 import sqlalchemy  # noqa: F401
 
-from pipelines.build import import_sqlmesh
 from pipelines.cli import main
 
 
 def serve() -> None:
-    import_sqlmesh()
     import pipelines.lake_destination  # noqa: F401
 
     for line in sys.stdin:

@@ -22,9 +22,9 @@ def landed() -> Rows:
 
 
 @pytest.fixture(scope="session")
-def month(landed: Rows, prepared_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def month(landed: Rows, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings(data_dir=tmp_path_factory.mktemp("month") / "data", pinned_now=NOW)
-    shutil.copytree(prepared_state / "build", settings.build_dir)
+    settings.state_dir.mkdir(mode=0o700, parents=True)
     write_landing(settings.landing, landed)
     publish(settings)
     return settings

@@ -14,28 +14,22 @@ from pipelines.warehouse import attach
 
 
 @pytest.fixture(scope="session")
-def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One SQLMesh cache for the session; every build is new all the same."""
-    return tmp_path_factory.mktemp("work")
-
-
-@pytest.fixture(scope="session")
 def landed() -> Rows:
     return a_month_of_use(seed=20260408)
 
 
 @pytest.fixture(scope="session")
-def warehouse(landed: Rows, work_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def warehouse(landed: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("month")
     target = folder / "warehouse.duckdb"
-    build(write_landing(folder / "landing.duckdb", landed), target, work_dir=work_dir)
+    build(write_landing(folder / "landing.duckdb", landed), target)
     return target
 
 
 @pytest.fixture(scope="session")
-def empty_warehouse(work_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("empty") / "warehouse.duckdb"
-    build(None, target, work_dir=work_dir)
+    build(None, target)
     return target
 
 

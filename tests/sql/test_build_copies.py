@@ -14,7 +14,7 @@ MADE = at("2026-04-08 12:00")
 
 
 @pytest.fixture(scope="module")
-def untidy(work_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def untidy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Unknown fields, rows marked as removed, and a load that never ended."""
     folder = tmp_path_factory.mktemp("untidy")
     seen = {"created_at": MADE, "observed_at": MADE}
@@ -33,7 +33,7 @@ def untidy(work_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         },
         status=1,
     )
-    build(landing, folder / "warehouse.duckdb", work_dir=work_dir)
+    build(landing, folder / "warehouse.duckdb")
     return folder / "warehouse.duckdb"
 
 

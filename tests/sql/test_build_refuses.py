@@ -46,14 +46,14 @@ CLIP = {"id": "clip_1", "job_id": "job_1", "shareability_score": 94.0}
     ids=["keys", "references"],
 )
 def test_a_blocking_audit_names_itself_and_scraps_the_file(
-    tables: Rows, named: list[str], tmp_path: Path, work_dir: Path
+    tables: Rows, named: list[str], tmp_path: Path
 ) -> None:
     """Keys and references are clipmart's own doing: where they break, nothing is built."""
     target = tmp_path / "warehouse.duckdb"
     landing = write_landing(tmp_path / "landing.duckdb", tables)
     before = landing.read_bytes()
     with pytest.raises(AuditFailed) as failure:
-        build(landing, target, work_dir=work_dir)
+        build(landing, target)
     message = str(failure.value)
     assert [audit for audit in named if audit not in message] == [], message
     assert "Nothing was published" in message
@@ -62,7 +62,7 @@ def test_a_blocking_audit_names_itself_and_scraps_the_file(
     assert landing.read_bytes() == before
 
 
-def test_odd_values_of_the_vendors_stop_nothing(tmp_path: Path, work_dir: Path) -> None:
+def test_odd_values_of_the_vendors_stop_nothing(tmp_path: Path) -> None:
     """They are counted in staging.audit_findings instead."""
     odd: dict[str, Any] = {
         "shareability_score": -7.0,
@@ -84,7 +84,7 @@ def test_odd_values_of_the_vendors_stop_nothing(tmp_path: Path, work_dir: Path) 
         },
     )
     target = tmp_path / "warehouse.duckdb"
-    build(landing, target, work_dir=work_dir)
+    build(landing, target)
     with attach(target) as con:
         found = con.execute(
             "SELECT finding FROM staging.audit_findings WHERE rows = 1 ORDER BY finding"
@@ -103,7 +103,7 @@ def test_odd_values_of_the_vendors_stop_nothing(tmp_path: Path, work_dir: Path) 
         assert con.execute("SELECT languages FROM reports.video_readiness").fetchall() == [(None,)]
 
 
-def test_a_landing_column_of_another_type_is_named_at_once(tmp_path: Path, work_dir: Path) -> None:
+def test_a_landing_column_of_another_type_is_named_at_once(tmp_path: Path) -> None:
     """Before SQLMesh, which would retry for long and not name it."""
     landing = tmp_path / "landing.duckdb"
     with duckdb.connect(str(landing)) as con:
@@ -112,30 +112,30 @@ def test_a_landing_column_of_another_type_is_named_at_once(tmp_path: Path, work_
         )
     target = tmp_path / "warehouse.duckdb"
     with pytest.raises(BuildFailed, match=r"klipit\.jobs\.clip_count is landed as DOUBLE.*BIGINT"):
-        build(landing, target, work_dir=work_dir)
+        build(landing, target)
     assert not target.exists()
 
 
 def test_a_build_leaves_the_process_and_the_folder_as_they_were(
-    tmp_path: Path, work_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No variable set or lost, no folder of logs, nothing outside target and work_dir."""
+    """No variable set or lost, no folder of logs, nothing beside the target."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SQLMESH_HOME", "kept")
     before = dict(os.environ)
-    build(None, tmp_path / "warehouse.duckdb", work_dir=work_dir)
+    build(None, tmp_path / "warehouse.duckdb")
     assert dict(os.environ) == before
     assert [path.name for path in tmp_path.iterdir()] == ["warehouse.duckdb"]
 
 
-def test_a_second_build_shows_the_second_numbers(tmp_path: Path, work_dir: Path) -> None:
+def test_a_second_build_shows_the_second_numbers(tmp_path: Path) -> None:
     """On the same day, in the same process, over the same file."""
     target = tmp_path / "warehouse.duckdb"
     for score in (60.0, 90.0):
         landing = tmp_path / f"landing{score}.duckdb"
         clip = {**CLIP, "shareability_score": score}
         write_landing(landing, {"klipit.jobs": [JOB], "klipit.clips": [clip]})
-        build(landing, target, work_dir=work_dir)
+        build(landing, target)
         with attach(target) as con:
             assert con.execute("SELECT best_score FROM reports.shareability").fetchall() == [
                 (score,)

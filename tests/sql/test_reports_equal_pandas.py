@@ -92,20 +92,18 @@ def test_the_month_has_what_reports_treat_apart(con: duckdb.DuckDBPyConnection) 
     assert absent == []
 
 
-def test_another_month_equals_pandas_too(tmp_path: Path, work_dir: Path) -> None:
+def test_another_month_equals_pandas_too(tmp_path: Path) -> None:
     """Of another seed, and smaller."""
     rows = a_month_of_use(seed=7, jobs=60, campaigns=25)
     target = tmp_path / "warehouse.duckdb"
-    build(write_landing(tmp_path / "landing.duckdb", rows), target, work_dir=work_dir)
+    build(write_landing(tmp_path / "landing.duckdb", rows), target)
     wanted = expected_reports(rows, NOW)
     with attach(target, now=NOW) as con:
         for name in REPORTS:
             assert_same(report_rows(con, name), wanted[name], KEYS[name])
 
 
-def test_days_do_not_follow_the_machines_zone(
-    warehouse: Path, work_dir: Path, tmp_path: Path
-) -> None:
+def test_days_do_not_follow_the_machines_zone(warehouse: Path, tmp_path: Path) -> None:
     """Built by a machine in Los Angeles, every table of numbers is the same."""
     target = tmp_path / "elsewhere.duckdb"
     subprocess.run(
@@ -114,10 +112,9 @@ def test_days_do_not_follow_the_machines_zone(
             "-c",
             "import sys, time; from pathlib import Path; from pipelines.build import build;"
             "assert time.tzname[0] == 'PST';"
-            "build(*map(Path, sys.argv[1:3]), work_dir=Path(sys.argv[3]))",
+            "build(*map(Path, sys.argv[1:]))",
             str(warehouse.with_name("landing.duckdb")),
             str(target),
-            str(work_dir),
         ],
         env={**os.environ, "TZ": "America/Los_Angeles"},
         check=True,
