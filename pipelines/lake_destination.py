@@ -20,8 +20,9 @@ from dlt.destinations.impl.ducklake.configuration import (
     DuckLakeClientConfiguration,
     DuckLakeCredentials,
 )
+from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient
 
-from .destination import AskedOnce
+from .destination import AskedOnce, MergesByOneKeyAtATime
 from .lake import CATALOGS, new_connection
 from .settings import Lake
 
@@ -46,8 +47,13 @@ class LakeConfiguration(DuckLakeClientConfiguration):
     credentials: LakeCredentials = None  # type: ignore[assignment]
 
 
+class LakeClient(MergesByOneKeyAtATime, DuckLakeClient):
+    pass
+
+
 class LakeDestination(AskedOnce, ducklake):
     spec = LakeConfiguration
+    client_class = LakeClient
 
 
 def destination(lake: Lake) -> LakeDestination:
