@@ -39,7 +39,7 @@ def dictionary(settings: Settings) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_HERE),
+        loader=FileSystemLoader([_HERE, _HERE.parent / "page"]),  # there, the base of the style
         autoescape=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
         undefined=StrictUndefined,
