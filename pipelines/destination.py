@@ -42,10 +42,12 @@ class MergesByOneKeyAtATime:
     sql_client: Any
 
     def _create_merge_followup_jobs(self, table_chain: Sequence[Any]) -> list[Any]:
-        return [_Merge.from_table_chain(table_chain, self.sql_client)]
+        return [Merge.from_table_chain(table_chain, self.sql_client)]
 
 
-class _Merge(SqlMergeFollowupJob):
+class Merge(SqlMergeFollowupJob):
+    """Deletes the rows of a new one's key, then those of its parent."""
+
     @classmethod
     def gen_key_table_clauses(
         cls,
