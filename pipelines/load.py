@@ -14,6 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sources.clipus import rows as clipus
+from sources.klipit import rows as klipit
+from sources.klipit.settings import ACCOUNT_SNAPSHOTS
 from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.tables import (
     REJECTED_RECORDS,
@@ -62,25 +65,16 @@ _DLT_SETTINGS = {
 }
 
 
-def klipit_tables() -> tuple[Table, ...]:
-    from sources.klipit import TABLES
-
-    return (*TABLES, SUBMISSIONS["klipit"], WEBHOOK_EVENTS, EXPORTS)
-
-
-def clipus_tables() -> tuple[Table, ...]:
-    from sources.clipus import TABLES
-
-    return (*TABLES, SUBMISSIONS["clipus"])
+_TABLES = {
+    "klipit": (*klipit.TABLES, SUBMISSIONS["klipit"], WEBHOOK_EVENTS, EXPORTS),
+    "clipus": (*clipus.TABLES, SUBMISSIONS["clipus"]),
+    "clipmart": (SYNC_RUNS, REJECTED_RECORDS),
+}
 
 
 def tables_of(schema: str) -> tuple[Table, ...]:
     """The landing tables of a schema, as this version declares them."""
-    if schema == "klipit":
-        return klipit_tables()
-    if schema == "clipus":
-        return clipus_tables()
-    return (SYNC_RUNS, REJECTED_RECORDS)
+    return _TABLES[schema]
 
 
 class LoadFailed(ClipmartError):
@@ -240,8 +234,6 @@ def inbox_tables(schema: str) -> tuple[Table, ...]:
     """The tables that events become rows of."""
     if schema == "clipus":
         return (SUBMISSIONS["clipus"],)
-    from sources.klipit.settings import ACCOUNT_SNAPSHOTS
-
     return (SUBMISSIONS["klipit"], WEBHOOK_EVENTS, EXPORTS, ACCOUNT_SNAPSHOTS)
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Protocol
 
-from sources.clipus import chunk as clipus_chunk
-from sources.klipit import chunk as klipit_chunk
+from sources.clipus.rows import chunk as clipus_chunk
+from sources.klipit.rows import chunk as klipit_chunk
 from sources.klipit.settings import ACCOUNT_SNAPSHOTS
 from sources.shared.tables import Chunk, Drift, Row, Table
 

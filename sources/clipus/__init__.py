@@ -1,13 +1,13 @@
-"""Clipus: `clipus_source` for dlt; settings and client, which do without dlt."""
+"""Clipus: `clipus_source` for dlt; settings, client and rows do without dlt."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .source import TABLES, chunk, clipus_source
+    from .source import clipus_source
 
-__all__ = ["TABLES", "chunk", "clipus_source"]
+__all__ = ["clipus_source"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,13 +1,13 @@
-"""Klipit: `klipit_source` for dlt; settings and client, which do without dlt."""
+"""Klipit: `klipit_source` for dlt; settings, client and rows do without dlt."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .source import TABLES, chunk, klipit_source
+    from .source import klipit_source
 
-__all__ = ["TABLES", "chunk", "klipit_source"]
+__all__ = ["klipit_source"]
 
 
 def __getattr__(name: str) -> Any:

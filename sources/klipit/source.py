@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dlt
 
 from ..shared.batches import read_in_batches
 from ..shared.slots import RateSlots
-from ..shared.tables import (
-    REJECTED_RECORDS,
-    REMOVED,
-    Chunk,
-    Drift,
-    Rejected,
-    Table,
-    digest,
-    with_drift,
-)
-from .client import JobRead, KlipitClient
-from .settings import (
-    ACCOUNT_SNAPSHOTS,
-    BASE_URL,
-    CLIP_READS,
-    CLIPS,
-    JOB_OBSERVATIONS,
-    JOBS,
-)
-
-TABLES = (JOBS, CLIPS, CLIP_READS, JOB_OBSERVATIONS, ACCOUNT_SNAPSHOTS)
+from ..shared.tables import REJECTED_RECORDS, Chunk, Drift, with_drift
+from .client import KlipitClient
+from .rows import TABLES, chunk
+from .settings import BASE_URL, CLIP_READS, CLIPS, JOBS
 
 
 # The section of its settings would else be this module's name.
@@ -74,56 +56,3 @@ def klipit_source(
         *(with_drift(job_reads, t) for t in (JOBS, CLIPS, CLIP_READS)),
         with_drift(job_reads, REJECTED_RECORDS),
     ]
-
-
-def chunk(reads: Iterable[JobRead], drift: Drift, last_status: Mapping[str, str] | None) -> Chunk:
-    """What some jobs' requests brought, as rows by table.
-
-    Args:
-        drift: types of undocumented columns; extended by new ones.
-        last_status: job id → status last observed; None to note no observations.
-    """
-    made = Chunk(drift)
-    for read in reads:
-        if read.found or (last_status or {}).get(read.job_id) is None:
-            made.rejected += read.rejected
-        if read.job is not None:
-            _add(made, JOBS, read.job, read.job_id, read.observed_at)
-        if read.clips is not None:
-            for clip in read.clips:
-                _add(made, CLIPS, clip, clip["id"], read.observed_at)
-            if not read.clips:
-                gone = {"id": read.job_id, "job_id": read.job_id, REMOVED: True}
-                made.add(CLIPS, {**gone, "observed_at": read.observed_at})
-            count = len(read.clips) + sum(
-                r.endpoint == "clips" and r.reason != "field" for r in read.rejected
-            )
-            made.add(
-                CLIP_READS,
-                {"job_id": read.job_id, "observed_at": read.observed_at, "clips": count},
-            )
-        if last_status is not None:
-            _observe(made, read, last_status)
-    return made
-
-
-def _add(made: Chunk, table: Table, row: dict[str, Any], id_: str, seen_at: datetime) -> None:
-    for name, value in made.add(table, row):
-        payload = {"column": name, "value": value}
-        made.rejected.append(Rejected("klipit", table.name, id_, "field", payload, seen_at))
-
-
-def _observe(made: Chunk, read: JobRead, last_status: Mapping[str, str]) -> None:
-    status = read.job.get("status") if read.job else None if read.found else "not_found"
-    last = last_status.get(read.job_id)
-    if status is None or status == last or (status == "not_found" and last is None):
-        return
-    made.add(
-        JOB_OBSERVATIONS,
-        {
-            "observation_id": digest(read.job_id, status, read.observed_at.isoformat()),
-            "job_id": read.job_id,
-            "status": status,
-            "observed_at": read.observed_at,
-        },
-    )
