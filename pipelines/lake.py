@@ -248,7 +248,8 @@ def _show_landing(cursor: Any, declared: dict[str, Relation], snapshot: int) -> 
         for table, relation in declared.items()
         if table.partition(".")[0] in LANDING_SCHEMAS
     }
-    for table in dict.fromkeys([*expected, *landed]):
+    # Parents first: the view of a child may look into its parent's.
+    for table in sorted({*expected, *landed}, key=lambda table: (table in PARENTS, table)):
         columns = landed.get(table, {})
         refuse_other_types(table, columns, expected.get(table, {}))
         own = {c: kind for c, kind in columns.items() if not c.startswith(PRIVATE)}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from pipelines.lake import open_lake
+from pipelines.settings import load_settings
 from sandbox import Sandbox
 from tests.conftest import Clipmart
 from tests.lake.conftest import Shared, shared_lake
@@ -30,6 +33,32 @@ def test_before_the_first_sync_readers_are_told(machine: Clipmart) -> None:
         told = machine(*command)
         assert told.code == 3 and "clipmart sync" in told.err and "postgresql://" in told.err
     assert machine("status").code == 0
+
+
+def test_clips_of_a_load_cut_short_show_where_their_job_is_there(
+    machine: Clipmart, shared: Shared, sandbox: Sandbox
+) -> None:
+    """A load that never ended may have landed clips without their job: those are left out."""
+    sandbox.add_job("job_1", clips=[{"id": "a"}])
+    machine("track", "klipit", "job_1")
+    assert machine("sync").code == 0
+    lake = load_settings(shared.environ).lake
+    assert lake is not None
+    with closing(open_lake(lake, landing=True)) as landing:
+        landing.execute(
+            """INSERT INTO klipit.clips BY NAME
+               SELECT * REPLACE (new.id AS id, new.job_id AS job_id, 'cut short' AS _dlt_load_id)
+               FROM (FROM klipit.clips) AS one
+               CROSS JOIN (VALUES ('b', 'job_1'), ('c', 'job_2')) AS new(id, job_id)"""
+        )
+
+    published = machine("publish")
+
+    assert published.code == 0, published.err
+    assert shared.rows("SELECT id, job_id FROM klipit.clips ORDER BY id") == [
+        ("a", "job_1"),
+        ("b", "job_1"),
+    ]
 
 
 @pytest.mark.parametrize(

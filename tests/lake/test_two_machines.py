@@ -205,8 +205,9 @@ def test_twenty_kills_of_two_machines_lose_nothing(
         killed = dice.randrange(2)
         time.sleep(dice.uniform(0, 12))
         os.kill(syncs[killed][0], signal.SIGKILL)
-        codes = [processes.wait(sync).code for sync in syncs]
-        assert codes[1 - killed] == 0 and codes[killed] in (0, -signal.SIGKILL)
+        ended = [processes.wait(sync) for sync in syncs]
+        assert ended[1 - killed].code == 0, ended[1 - killed].err
+        assert ended[killed].code in (0, -signal.SIGKILL), ended[killed].err
     assert machines[0]("sync").code == machines[1]("sync").code == 0
     landed_equals(sandbox, shared)
     assert sandbox.asked(status=429) == 0
