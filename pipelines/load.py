@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
@@ -75,6 +76,10 @@ _TABLES = {
 def tables_of(schema: str) -> tuple[Table, ...]:
     """The landing tables of a schema, as this version declares them."""
     return _TABLES[schema]
+
+
+KEEP_PACKAGES = 10
+"""So many of dlt's completed packages are kept of each schema, for whoever looks into a fault."""
 
 
 class LoadFailed(ClipmartError):
@@ -228,6 +233,13 @@ class Loader:
 
                 told = redacted(self._landing, told)
             raise LoadFailed(told) from error
+        self._forget(schema)
+
+    def _forget(self, schema: str) -> None:
+        """Remove what dlt keeps of old loads: 80 KB each, gigabytes a year."""
+        loaded = self._dlt_dir / schema / "load" / "loaded"
+        for package in sorted(loaded.glob("*"))[:-KEEP_PACKAGES]:
+            shutil.rmtree(package, ignore_errors=True)
 
 
 def inbox_tables(schema: str) -> tuple[Table, ...]:

@@ -104,3 +104,18 @@ def test_the_documented_limits_are_reached_without_one_refusal(tmp_path: Path) -
     assert sandbox.asked(status=429) == 0
     polls = [r.monotonic for r in sandbox.requests if r.path.count("/") == 2]
     assert polls[149] - polls[0] >= 2 * 1.5
+
+
+def test_what_dlt_keeps_of_old_loads_is_removed(sandbox: Sandbox, landing_only: Clipmart) -> None:
+    """All but the ten latest: a sync every few minutes would else fill the disk in time."""
+    loaded = landing_only.data_dir / "state/dlt/klipit/load/loaded"
+    for number in range(30):
+        (loaded / f"1700000000.{number:04}").mkdir(parents=True)
+    sandbox.add_job("job_1", clips=1)
+    landing_only("track", "klipit", "job_1")
+
+    assert landing_only("sync").code == 0
+
+    kept = sorted(path.name for path in loaded.iterdir())
+    assert len(kept) == 10
+    assert kept[-1] > "1700000000.0029" > kept[0]
