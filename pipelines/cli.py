@@ -76,6 +76,19 @@ class _Group(TaskGroup):
                 "was loaded before stays. Mend that, then run the command again."
             )
             ctx.exit(3)
+        except Exception as error:
+            if not type(error).__module__.endswith("duckdb"):  # which may not be imported
+                raise
+            told = str(error).partition("\n")[0]
+            if lake := load_settings().lake:
+                from .lake import redacted
+
+                told = redacted(lake, told)
+            say(
+                f"clipmart: DuckDB cannot go on: {told}. What was loaded before stays. "
+                "`clipmart doctor` looks at the files, `clipmart recover` mends the landing store."
+            )
+            ctx.exit(3)
 
 
 @click.group(

@@ -200,3 +200,17 @@ def test_an_http_proxy_page_instead_of_json_is_asked_for_again(
 
     assert landing_only("sync").code == 0
     assert Counter(landing_only.rows("SELECT status FROM klipit.jobs")) == {("complete",): 3}
+
+
+def test_a_landing_store_that_somebody_changed_is_told_in_a_sentence(prepared: Clipmart) -> None:
+    """A column was dropped by hand: DuckDB's own words, what became of the data, what to do."""
+    with duckdb.connect(str(prepared.data_dir / "state/landing.duckdb")) as landing:
+        landing.execute("ALTER TABLE klipit.jobs DROP COLUMN status")
+    prepared("track", "klipit", "job_1")
+
+    done = prepared("sync")
+
+    assert done.code == 3
+    assert "Traceback" not in done.err
+    assert "clipmart: DuckDB cannot go on: Binder Error" in done.err
+    assert "clipmart recover" in done.err
