@@ -32,11 +32,14 @@ def compile_project() -> Project:
 
         try:
             context.load()
+            landed = [model for model in context.models.values() if model.kind.is_external]
             in_order = [context.models[name] for name in context.dag.sorted]
+            models = [model for model in in_order if not model.kind.is_external]
+            by_name = sorted(models, key=lambda model: str(model.name))
             return Project(
                 made_from=digest(),
-                models=tuple(_model(m) for m in in_order if not m.kind.is_external),
-                relations={m.name: _relation(m) for m in in_order},
+                models=tuple(map(_model, models)),
+                relations={model.name: _relation(model) for model in (*landed, *by_name)},
             )
         except SQLMeshError as error:
             raise NotCompiled(
@@ -96,6 +99,8 @@ def _model(model: Any) -> Model:
 
 
 def _relation(model: Any) -> Relation:
+    from sqlglot import exp
+
     return Relation(
         types={
             column: kind.sql(dialect="duckdb")
@@ -103,7 +108,13 @@ def _relation(model: Any) -> Relation:
         },
         description=model.description or "",
         notes=model.column_descriptions,
+        key=tuple(column.name for grain in model.grains for column in grain.find_all(exp.Column)),
+        reads=tuple(sorted(_name(exp.to_table(table)) for table in model.depends_on)),
     )
+
+
+def _name(table: Any) -> str:
+    return f"{table.db}.{table.name}"
 
 
 def _statement(query: Any) -> str:

@@ -25,6 +25,8 @@ class Relation:
     types: dict[str, str]  # DuckDB types by column, in order
     description: str
     notes: dict[str, str]  # what each column means
+    key: tuple[str, ...] = ()  # the columns that tell one row from another
+    reads: tuple[str, ...] = ()  # what a model is made from, by schema.name
 
 
 @dataclass(frozen=True)
@@ -90,5 +92,9 @@ def _read(kept: dict[str, Any]) -> Project:
             Model(m["name"], m["kind"], m["query"], tuple(Audit(**a) for a in m["audits"]))
             for m in kept["models"]
         ),
-        {table: Relation(**relation) for table, relation in kept["relations"].items()},
+        {table: _relation(**relation) for table, relation in kept["relations"].items()},
     )
+
+
+def _relation(key: list[str], reads: list[str], **declared: Any) -> Relation:
+    return Relation(key=tuple(key), reads=tuple(reads), **declared)

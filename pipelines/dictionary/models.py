@@ -1,20 +1,20 @@
 """Every table and column that clipmart publishes, as the SQL project itself declares them.
 
-The models are read, not run: a file's first comment says what a row is, the last SELECT casts and
-comments each column, and every `schema.table` that it names is what it is made from.
+A model's first comment says what a row is, its last SELECT casts and comments each column, and what
+it names is what it is made from: SQLMesh has read that out of the files.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
 from pipelines.build import LANDING_SCHEMAS, UNDOCUMENTED_COLUMN, UNDOCUMENTED_TABLE
-from pipelines.models import SQL
+from pipelines.models import SQL, project
 from pipelines.publish import PUBLICATION
 from pipelines.settings import Settings
 from pipelines.warehouse import attach
@@ -88,54 +88,29 @@ def relations(settings: Settings) -> dict[str, Relation]:
     Raises:
         TryAgainLater, FixConfiguration: the published file is there and cannot be opened.
     """
-    found = {relation.name: relation for relation in (*_landing(), *_models())}
+    declared = {**project().relations, "clipmart.publication": PUBLICATION}
+    found = {
+        name: Relation(
+            name,
+            relation.description,
+            relation.key,
+            _columns(relation.types, relation.notes),
+            relation.reads,
+            _query(name),
+        )
+        for name, relation in declared.items()
+    }
     if settings.warehouse.exists():
         with attach(settings.warehouse) as con:
             found = _with_undocumented(found, con)
     return found
 
 
-def _landing() -> Iterator[Relation]:
-    import yaml
-
-    for table in yaml.safe_load((SQL / "external_models.yaml").read_text("utf-8")):
-        yield Relation(
-            table["name"],
-            table["description"],
-            _names(table["grain"]),
-            _columns(table["columns"], table["column_descriptions"]),
-        )
-    yield Relation(
-        "clipmart.publication",
-        PUBLICATION.description,
-        (),
-        _columns(PUBLICATION.types, PUBLICATION.notes),
-    )
-
-
-def _models() -> Iterator[Relation]:
-    import sqlglot
-    from sqlglot import exp
-
-    for path in sorted((SQL / "models").rglob("*.sql")):
-        text = path.read_text("utf-8")
-        head = re.match(r"/\*(.*?)\*/\s*MODEL \((.*?)\n\);\s*", text, re.S)
-        if head is None:
-            raise ValueError(f"{path} does not begin with a comment and MODEL (...);")
-        query = sqlglot.parse_one(text[head.end() :], dialect="duckdb", into=exp.Select)
-        facts = dict(re.findall(r"^  (name|grain) (.*?),?$", head[2], re.M))
-        yield Relation(
-            facts["name"],
-            _prose(head[1]),
-            _names(facts.get("grain", "")),
-            _columns(
-                {each.alias: each.this.to.sql("duckdb") for each in query.selects},
-                {each.alias: _prose(" ".join(each.comments or [])) for each in query.selects},
-            ),
-            # A name with its schema; what has none is a CTE of the model's own.
-            tuple(sorted({f"{t.db}.{t.name}" for t in query.find_all(exp.Table) if t.db})),
-            text[head.end() :].strip(),
-        )
+def _query(name: str) -> str:
+    """A model's query as it is written, comments included; empty of a landing table."""
+    schema, _, table = name.partition(".")
+    path = SQL / "models" / schema / f"{table}.sql"
+    return path.read_text("utf-8").partition("\n);\n")[2].strip() if path.exists() else ""
 
 
 def _with_undocumented(
@@ -170,12 +145,3 @@ def _columns(types: Mapping[str, Any], notes: Mapping[str, str]) -> tuple[Column
 def _type(kind: str) -> str:
     """A type as one writes it: DuckDB's own name, but for the long one."""
     return str(duckdb.sqltype(kind)).replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
-
-
-def _names(listed: str) -> tuple[str, ...]:
-    """`id` or `(campaign_id, id)`."""
-    return tuple(re.findall(r"\w+", listed))
-
-
-def _prose(comment: str) -> str:
-    return " ".join(comment.split())
