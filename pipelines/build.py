@@ -11,9 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from sources.shared.errors import ClipmartError
-
-from .models import Model, Relation, project
+from .models import BuildFailed, Model, Relation, project
 
 LANDING_SCHEMAS = ("klipit", "clipus", "clipmart")
 PRIVATE = ("_dlt_", "_clipmart_")  # how dlt's columns and those of our own book-keeping begin
@@ -28,13 +26,7 @@ PARENTS = {
 UNDOCUMENTED_TABLE = "Not one of clipmart's tables; landed as it came."
 UNDOCUMENTED_COLUMN = "Not in the API reference; landed as it came."
 
-KEPT = (
-    "Nothing was published: the published file, if any, is as it was; what is landed is unchanged."
-)
-
-
-class BuildFailed(ClipmartError):
-    """The models could not be built from what is landed."""
+KEPT = "Nothing was published: what readers see is as it was, and what is landed is unchanged."
 
 
 class AuditFailed(BuildFailed):
@@ -53,15 +45,15 @@ def build(landing: Path | None, target: Path) -> None:
     """
     remove_database(target)
     try:
+        made = project(target.parent)
         _begin_with(landing, target)
-        declared = project().relations
         with duckdb.connect(str(target)) as con:
             con.execute("SET TimeZone = 'UTC'")
-            _tidy(con, declared)
+            _tidy(con, made.relations)
             con.execute("BEGIN")
-            make(con, project().models)
+            make(con, made.models)
             con.execute("COMMIT")
-            _comment(con, declared)
+            _comment(con, made.relations)
     except BaseException as error:
         remove_database(target)
         if isinstance(error, duckdb.Error):
@@ -188,29 +180,29 @@ def make(con: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:
     """
     found = []
     models = list(models)
-    made = ""
+    doing = "The schemas"
     try:
         for schema in dict.fromkeys(model.name.partition(".")[0] for model in models):
             con.execute(f"CREATE SCHEMA IF NOT EXISTS {name(schema)}")
         for model in models:
-            made = model.name
-            con.execute(f"CREATE {model.kind} {dotted(made)} AS {model.query}")
+            doing = f"The model {model.name}"
+            con.execute(f"CREATE {model.kind} {dotted(model.name)} AS {model.query}")
         for model in models:
-            made = model.name
             for audit in model.audits:
+                doing = f"The audit {audit.name} on {model.name}"
                 (rows,) = con.execute(f"SELECT COUNT(*) FROM ({audit.rows})").fetchone() or (0,)
                 if rows:
-                    found.append(f"{audit.name} on {made} ({rows} row{'s' * (rows > 1)})")
+                    found.append(f"{audit.name} on {model.name} ({rows} row{'s' * (rows > 1)})")
     except duckdb.Error as error:
         raise BuildFailed(
-            f"The model {made} could not be built: {str(error).splitlines()[0]}. {KEPT} "
-            "Run `clipmart publish` once this is mended."
+            f"{doing} failed: {str(error).splitlines()[0]}. {KEPT} Run `clipmart publish` once "
+            "this is mended."
         ) from error
     if found:
         raise AuditFailed(
             f"Audits found rows that should not be there: {', '.join(found)}. {KEPT} The audits "
-            "are in sql/audits; look at the rows with DuckDB in state/landing.duckdb, and report "
-            "this as a bug."
+            "are in sql/audits; look at the rows where they landed, with DuckDB, and report this "
+            "as a bug."
         )
 
 

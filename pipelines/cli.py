@@ -79,16 +79,11 @@ class _Group(TaskGroup):
         except Exception as error:
             if not type(error).__module__.endswith("duckdb"):  # which may not be imported
                 raise
-            told = str(error).partition("\n")[0]
-            if lake := load_settings().lake:
-                from .lake import redacted
+            from .landing import cannot_go_on
 
-                told = redacted(lake, told)
-            say(
-                f"clipmart: DuckDB cannot go on: {told}. What was loaded before stays. "
-                "`clipmart doctor` looks at the files, `clipmart recover` mends the landing store."
-            )
-            ctx.exit(3)
+            failed = cannot_go_on(load_settings(), error)
+            say(f"clipmart: {failed}")
+            ctx.exit(failed.exit_code)
 
 
 @click.group(
@@ -110,7 +105,7 @@ def main() -> None:
 def run() -> None:
     """The command as a process of its own, which ends at once when it is done.
 
-    A command is short: the garbage collector's passes over all that dlt and SQLMesh keep, and
+    A command is short: the garbage collector's passes over all that dlt and Arrow keep, and
     taking it apart at the end, cost a second of a sync and free nothing that matters.
     """
     gc.set_threshold(100_000, 50, 100)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 import duckdb
 
-from sources.shared.errors import FixConfiguration, TryAgainLater
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 
 from .build import (
     KEPT,
@@ -29,14 +29,13 @@ from .build import (
     PARENTS,
     PRIVATE,
     REMOVED,
-    BuildFailed,
     dotted,
     make,
     name,
     refuse_other_types,
     text,
 )
-from .models import Relation, project
+from .models import BuildFailed, Relation, project
 from .settings import Lake, Settings
 
 EXTENSIONS = ("postgres_scanner", "httpfs", "ducklake")
@@ -108,7 +107,7 @@ def attach(con: Any, lake: Lake, database: str, *, read_only: bool = False) -> N
     except duckdb.Error as error:
         if "creating a new DuckLake is explicitly disabled" in str(error):
             raise NoLake(f"There is no lake at {lake.catalog} yet. Run `clipmart sync`.") from error
-        raise _unusable(lake, error) from error
+        raise unusable(lake, error) from error
 
 
 @cache
@@ -154,6 +153,8 @@ def publish(
     """
     from . import publish as publishing
 
+    settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = project(settings.build_dir)
     con = new_connection()
     try:
         tell_key(con, lake)
@@ -166,18 +167,30 @@ def publish(
             con.execute("USE landing")
             built_from = publishing.landing_fingerprint(con)
             con.execute("USE lake")
-            _show_landing(con, project().relations, found[0] if found else 0)
-        make(con, project().models)
-        _comment(con, project().relations)
+            _show_landing(con, made.relations, found[0] if found else 0)
+        make(con, made.models)
+        _comment(con, made.relations)
         publishing.write_publication(con, settings.now(), built_from)
         con.execute("COMMIT")
-    except duckdb.Error as error:
-        raise BuildFailed(
-            f"The lake could not be built: {redacted(lake, str(error).splitlines()[0])}. {KEPT} "
-            "Mend this, then `clipmart publish`."
-        ) from error
+    except (duckdb.Error, BuildFailed) as error:
+        raise _not_built(lake, error) from error
     finally:
+        with suppress(duckdb.Error):
+            # Without it, to close where the server is gone would abort the process.
+            con.execute("ROLLBACK")
         con.close()
+
+
+def _not_built(lake: Lake, error: Exception) -> ClipmartError:
+    told = redacted(lake, str(error))
+    if _is_away(told):
+        return unusable(lake, error.__cause__ or error)
+    if isinstance(error, BuildFailed):
+        return type(error)(told)
+    return BuildFailed(
+        f"The lake could not be built: {told.splitlines()[0]}. {KEPT} Mend this, then "
+        "`clipmart publish`."
+    )
 
 
 def tidy(lake: Lake) -> None:
@@ -372,10 +385,15 @@ def redacted(lake: Lake, told: str) -> str:
     return told
 
 
-def _unusable(lake: Lake, error: duckdb.Error) -> FixConfiguration | TryAgainLater:
+def _is_away(told: str) -> bool:
+    return any(sign in told for sign in ("onnection refused", "timeout", "starting up", "closed"))
+
+
+def unusable(lake: Lake, error: BaseException) -> ClipmartError:
+    """What to tell of a lake that DuckDB cannot open, or not go on with."""
     told = redacted(lake, " ".join(str(error).split()))[-300:]
-    kept = f"The lake at {lake.catalog} cannot be opened ({told}). Nothing was changed."
-    if any(sign in told for sign in ("onnection refused", "timeout", "starting up", "closed")):
+    kept = f"The lake at {lake.catalog} cannot be used ({told}). What it held stays."
+    if _is_away(told):
         return TryAgainLater(f"{kept} Once its server answers, run the command again.")
     return FixConfiguration(
         f"{kept} Mend {lake.catalog.variable}, CLIPMART_LAKE_FILES or the rights there."

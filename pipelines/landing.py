@@ -15,14 +15,26 @@ from typing import Any
 
 import duckdb
 
-from sources.shared.errors import FixConfiguration, TryAgainLater
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.tables import PRIVATE, Drift, Row, Table, data_type
 
 from .inbox import ID_NAME, SEQ, SUBMISSIONS
 from .load import SYNC_RUNS
-from .settings import Lake
+from .settings import Lake, Settings
 
 WAIT_SECONDS = 10.0
+
+
+def cannot_go_on(settings: Settings, error: Exception) -> ClipmartError:
+    """What to tell of an error of DuckDB's that nothing else has told."""
+    if settings.lake is not None:
+        from .lake import unusable
+
+        return unusable(settings.lake, error)
+    return FixConfiguration(
+        f"DuckDB cannot go on: {str(error).partition(chr(10))[0]}. What was loaded before stays. "
+        f"Where {settings.landing} is the cause, `clipmart recover` rebuilds it."
+    )
 
 
 class Landing:

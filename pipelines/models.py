@@ -10,12 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sources.shared.errors import ClipmartError
+
 SQL = Path(__file__).resolve().parent.parent / "sql"
 COMPILED = SQL / "compiled.json"
+
+
+class BuildFailed(ClipmartError):
+    """The models could not be read, or not be built from what is landed."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +61,43 @@ class Project:
     relations: dict[str, Relation]
 
 
-@cache
-def project() -> Project:
+def project(scrap: Path) -> Project:
     """The project in `sql/` as it is now.
 
+    Args:
+        scrap: where SQLMesh may put what it needs for a moment; the system's own folder for such
+            where it does not exist.
+
     Raises:
-        BuildFailed: a model was edited into what SQLMesh cannot read.
+        BuildFailed: a model was edited into what SQLMesh cannot read, or what no build makes.
     """
-    if COMPILED.exists():
-        kept = _read(json.loads(COMPILED.read_text("utf-8")))
-        if kept.made_from == digest():
-            return kept
+    made_from = digest()
+    if made_from not in _known:
+        _known[made_from] = _kept(made_from) or _compiled(scrap)
+    return _known[made_from]
+
+
+_known: dict[str, Project] = {}
+
+
+def _compiled(scrap: Path) -> Project:
     from .compiler import compile_project
 
-    return compile_project()
+    return compile_project(scrap)
+
+
+def _kept(made_from: str) -> Project | None:
+    try:
+        kept = json.loads(COMPILED.read_text("utf-8"))
+        return _read(kept) if kept["made_from"] == made_from else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # absent, half of a merge, or an earlier version's
 
 
 def write(made: Project) -> None:
-    COMPILED.write_text(json.dumps(asdict(made), ensure_ascii=False, indent=1) + "\n", "utf-8")
+    part = COMPILED.with_suffix(".part")
+    part.write_text(json.dumps(asdict(made), ensure_ascii=False, indent=1) + "\n", "utf-8")
+    part.replace(COMPILED)
 
 
 def digest() -> str:

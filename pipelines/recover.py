@@ -168,16 +168,25 @@ def _readable_events(path: Path) -> list[Event]:
 
 
 def _landing_is_sound(path: Path) -> bool:
-    """Whether DuckDB opens the file and can read every row of it."""
+    """Whether DuckDB opens the file, can read every row, and finds all that was ever declared."""
     try:
         with duckdb.connect(str(path)) as con:
-            for schema, table in con.execute(
-                "SELECT schema_name, table_name FROM duckdb_tables()"
+            found: dict[tuple[str, str], set[str]] = {}
+            for schema, table, column in con.execute(
+                "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
+                "WHERE NOT internal"
             ).fetchall():
+                found.setdefault((schema, table), set()).add(column)
+            for schema, table in found:
                 con.execute(f'SELECT count(COLUMNS(*)) FROM "{schema}"."{table}"').fetchall()
     except duckdb.Error:
         return False
-    return True
+    return all(
+        found[schema, table.name] >= table.columns.keys()
+        for schema in SCHEMAS
+        for table in tables_of(schema)
+        if (schema, table.name) in found
+    )
 
 
 def _aside(path: Path, now: datetime) -> Path:

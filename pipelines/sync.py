@@ -13,12 +13,14 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+import duckdb
+
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
 from . import publish
 from .eta import needs, seconds_needed
 from .inbox import ID_NAME, LANDED_KINDS, SEQ
-from .landing import Landing
+from .landing import Landing, cannot_go_on
 from .ledger import Ledger, open_ledger
 from .load import SYNC_RUNS, Loader, inbox_tables, sync_run_rows, tables_of
 from .lock import sync_lock
@@ -95,7 +97,9 @@ class _Sync:
             self._tie(landing)
             if self.publish_now:
                 self._publish(landing)
-        except ClipmartError as error:
+        except (ClipmartError, duckdb.Error) as error:
+            if isinstance(error, duckdb.Error):
+                error = cannot_go_on(self.settings, error)
             result.error = str(error)
             result.exit_code = worst((result.exit_code, error.exit_code))
         except BaseException as error:

@@ -88,7 +88,7 @@ def relations(settings: Settings) -> dict[str, Relation]:
     Raises:
         TryAgainLater, FixConfiguration: the published file is there and cannot be opened.
     """
-    declared = {**project().relations, "clipmart.publication": PUBLICATION}
+    declared = {**project(settings.build_dir).relations, "clipmart.publication": PUBLICATION}
     found = {
         name: Relation(
             name,

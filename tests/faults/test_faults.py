@@ -202,8 +202,11 @@ def test_an_http_proxy_page_instead_of_json_is_asked_for_again(
     assert Counter(landing_only.rows("SELECT status FROM klipit.jobs")) == {("complete",): 3}
 
 
-def test_a_landing_store_that_somebody_changed_is_told_in_a_sentence(prepared: Clipmart) -> None:
-    """A column was dropped by hand: DuckDB's own words, what became of the data, what to do."""
+def test_a_landing_store_that_somebody_changed_is_told_and_mended(
+    sandbox: Sandbox, prepared: Clipmart
+) -> None:
+    """A column was dropped by hand: DuckDB's own words, what became of the data, and what helps."""
+    sandbox.add_job("job_1", clips=1)
     with duckdb.connect(str(prepared.data_dir / "state/landing.duckdb")) as landing:
         landing.execute("ALTER TABLE klipit.jobs DROP COLUMN status")
     prepared("track", "klipit", "job_1")
@@ -214,3 +217,6 @@ def test_a_landing_store_that_somebody_changed_is_told_in_a_sentence(prepared: C
     assert "Traceback" not in done.err
     assert "clipmart: DuckDB cannot go on: Binder Error" in done.err
     assert "clipmart recover" in done.err
+    assert prepared("recover").code == 0
+    assert prepared("sync").code == 0
+    assert prepared.rows("SELECT id, status FROM klipit.jobs") == [("job_1", "complete")]

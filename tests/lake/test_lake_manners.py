@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -59,6 +61,46 @@ def test_clips_of_a_load_cut_short_show_where_their_job_is_there(
         ("a", "job_1"),
         ("b", "job_1"),
     ]
+
+
+CUT_OFF = """
+import sys
+import psycopg
+from pipelines import lake
+from pipelines.cli import main
+make = lake.make
+def cut_off(con, models):
+    with psycopg.connect(sys.argv[1], autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    make(con, models)
+lake.make = cut_off
+main(["publish"], prog_name="clipmart")
+"""
+
+
+def test_a_catalog_that_goes_away_while_publishing_is_told_and_changes_nothing(
+    machine: Clipmart, shared: Shared, sandbox: Sandbox
+) -> None:
+    """Its server closes every connection in the middle of the one transaction."""
+    sandbox.add_job("job_1", clips=1)
+    machine("track", "klipit", "job_1")
+    assert machine("sync").code == 0
+
+    done = subprocess.run(
+        [sys.executable, "-c", CUT_OFF, shared.environ["CLIPMART_LAKE_CATALOG"]],
+        env={"PATH": "/usr/bin:/bin", **machine.environ},
+        cwd=machine.folder,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 75, done.stderr
+    assert "Traceback" not in done.stderr and "clipmart: " in done.stderr
+    assert shared.rows("SELECT id FROM klipit.jobs") == [("job_1",)]
+    assert machine("publish").code == 0
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +103,7 @@ def test_odd_values_of_the_vendors_stop_nothing(tmp_path: Path) -> None:
 
 
 def test_a_landing_column_of_another_type_is_named_at_once(tmp_path: Path) -> None:
-    """Before SQLMesh, which would retry for long and not name it."""
+    """Before any model is made."""
     landing = tmp_path / "landing.duckdb"
     with duckdb.connect(str(landing)) as con:
         con.execute(
@@ -114,18 +113,6 @@ def test_a_landing_column_of_another_type_is_named_at_once(tmp_path: Path) -> No
     with pytest.raises(BuildFailed, match=r"klipit\.jobs\.clip_count is landed as DOUBLE.*BIGINT"):
         build(landing, target)
     assert not target.exists()
-
-
-def test_a_build_leaves_the_process_and_the_folder_as_they_were(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No variable set or lost, no folder of logs, nothing beside the target."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SQLMESH_HOME", "kept")
-    before = dict(os.environ)
-    build(None, tmp_path / "warehouse.duckdb")
-    assert dict(os.environ) == before
-    assert [path.name for path in tmp_path.iterdir()] == ["warehouse.duckdb"]
 
 
 def test_a_second_build_shows_the_second_numbers(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from landing_data import DECLARED, NOW, ROOT
 from pandas.testing import assert_frame_equal
 
 from pipelines import compiler, models
-from sources.shared.errors import ClipmartError
+from pipelines.models import BuildFailed
 
 
 @pytest.fixture(scope="module")
@@ -89,31 +90,74 @@ def test_a_plan_of_sqlmesh_makes_the_same_rows(context: Any, warehouse: Path) ->
     made = [model.name for model in context.models.values() if not model.kind.is_external]
     assert len(made) == 19
     for name in made:
-        here, there = (con.execute(f"FROM {place}{name}").df() for place in ("", "built."))
+        here, there = (
+            con.execute(f"FROM {place}{name} ORDER BY ALL").df() for place in ("", "built.")
+        )
         assert_frame_equal(here, there, obj=name)
 
 
-def test_an_edited_model_is_built_without_being_compiled_first(
+def test_compiling_leaves_the_process_and_the_folder_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLMesh is asked then, so that an analyst sees the edit; a mistake in it is told."""
-    sql = tmp_path / "sql"
-    shutil.copytree(ROOT / "sql", sql)
-    monkeypatch.setattr(models, "SQL", sql)
-    monkeypatch.setattr(models, "COMPILED", sql / "compiled.json")
-    monkeypatch.setattr(compiler, "SQL", sql)
-    edited = sql / "models" / "reports" / "video_quota.sql"
-    text = edited.read_text("utf-8")
+    """No variable set or lost, no folder of logs, nothing left of what SQLMesh put down."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SQLMESH_HOME", "kept")
+    before = dict(os.environ)
+    compiler.compile_project(tmp_path)
+    assert dict(os.environ) == before
+    assert list(tmp_path.iterdir()) == []
 
-    edited.write_text(text.replace("::BIGINT AS videos", "::BIGINT + 1000 AS videos"), "utf-8")
-    models.project.cache_clear()
-    try:
-        (model,) = [m for m in models.project().models if m.name == "reports.video_quota"]
-        assert "1000" in model.query
 
-        edited.write_text(text.replace("SELECT", "SELEKT"), "utf-8")
-        models.project.cache_clear()
-        with pytest.raises(ClipmartError, match="video_quota"):
-            models.project()
-    finally:
-        models.project.cache_clear()
+@pytest.fixture
+def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project, to be edited."""
+    copy = tmp_path / "sql"
+    shutil.copytree(ROOT / "sql", copy)
+    monkeypatch.setattr(models, "SQL", copy)
+    monkeypatch.setattr(models, "COMPILED", copy / "compiled.json")
+    monkeypatch.setattr(compiler, "SQL", copy)
+    return copy
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), "utf-8")
+
+
+def test_an_edited_model_is_built_without_being_compiled_first(sql: Path, tmp_path: Path) -> None:
+    """SQLMesh is asked then, so that an analyst sees the edit at the next build."""
+    edit(sql / "models/reports/video_quota.sql", "::BIGINT AS videos", "::BIGINT + 1000 AS videos")
+    (model,) = [m for m in models.project(tmp_path).models if m.name == "reports.video_quota"]
+    assert "1000" in model.query
+
+
+def test_half_a_compiled_file_is_made_good(sql: Path, tmp_path: Path) -> None:
+    whole = models.project(tmp_path)
+    models._known.clear()
+    (sql / "compiled.json").write_text((sql / "compiled.json").read_text("utf-8")[:900], "utf-8")
+    assert models.project(tmp_path) == whole
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("models/reports/video_quota.sql", "SELECT", "SELEKT", "video_quota"),
+        ("models/reports/video_quota.sql", "kind FULL", "kind SEED (path 'a.csv')", "a.csv"),
+        ("audits/keys.sql", "HAVING", "HAVING HAVING", "SQLMesh cannot read"),
+        ("config.yaml", "linter:", "linter: [", "SQLMesh cannot read"),
+        (
+            "models/reports/top_clips.sql",
+            "is_key(columns := (rank))",
+            "not_null_non_blocking(columns := (rank))",
+            "does not block",
+        ),
+    ],
+    ids=["query", "kind", "audit", "config", "not blocking"],
+)
+def test_what_cannot_be_compiled_is_told_in_a_sentence(
+    sql: Path, tmp_path: Path, file: str, old: str, new: str, told: str
+) -> None:
+    edit(sql / file, old, new)
+    with pytest.raises(BuildFailed, match=f"(?s){told}.*clipmart publish"):
+        models.project(tmp_path)
