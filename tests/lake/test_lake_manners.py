@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,24 +12,34 @@ import pytest
 
 from pipelines.lake import open_lake
 from pipelines.settings import load_settings
-from sandbox import Sandbox
-from tests.conftest import Clipmart
+from sandbox import Sandbox, running
+from tests.conftest import NOW, Clipmart
 from tests.lake.conftest import Shared, shared_lake
 
 pytestmark = pytest.mark.xdist_group("lake")
 
 
-@pytest.fixture
-def shared(empty_lake: str, tmp_path: Path) -> Shared:
-    return shared_lake(empty_lake, str(tmp_path / "files"))
+@pytest.fixture(scope="module")
+def shared(empty_lake: str, tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    return shared_lake(empty_lake, str(tmp_path_factory.mktemp("lake") / "files"))
 
 
-@pytest.fixture
-def machine(shared: Shared, tmp_path: Path, sandbox: Sandbox) -> Clipmart:
-    return shared.machine(tmp_path / "machine", sandbox)
+@pytest.fixture(scope="module")
+def machine(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipmart]:
+    """One whose job has two clips."""
+    with running(Sandbox(now=NOW, minute_seconds=0)) as sandbox:
+        sandbox.add_job("job_1", clips=[{"id": "a"}, {"id": "b"}])
+        machine = shared.machine(tmp_path_factory.mktemp("machine") / "folder", sandbox)
+        machine("track", "klipit", "job_1")
+        yield machine
 
 
-@pytest.mark.soak
+@pytest.fixture(scope="module")
+def synced(machine: Clipmart) -> Clipmart:
+    assert machine("sync").code == 0
+    return machine
+
+
 def test_before_the_first_sync_readers_are_told(machine: Clipmart) -> None:
     """Nothing is published yet, so: 3, where it looked and what to run."""
     for command in (["report"], ["query", "SELECT 1"]):
@@ -38,28 +49,26 @@ def test_before_the_first_sync_readers_are_told(machine: Clipmart) -> None:
 
 
 def test_clips_of_a_load_cut_short_show_where_their_job_is_there(
-    machine: Clipmart, shared: Shared, sandbox: Sandbox
+    synced: Clipmart, shared: Shared
 ) -> None:
     """A load that never ended may have landed clips without their job: those are left out."""
-    sandbox.add_job("job_1", clips=[{"id": "a"}])
-    machine("track", "klipit", "job_1")
-    assert machine("sync").code == 0
     lake = load_settings(shared.environ).lake
     assert lake is not None
     with closing(open_lake(lake, landing=True)) as landing:
         landing.execute(
             """INSERT INTO klipit.clips BY NAME
                SELECT * REPLACE (new.id AS id, new.job_id AS job_id, 'cut short' AS _dlt_load_id)
-               FROM (FROM klipit.clips) AS one
-               CROSS JOIN (VALUES ('b', 'job_1'), ('c', 'job_2')) AS new(id, job_id)"""
+               FROM (FROM klipit.clips WHERE id = 'a') AS one
+               CROSS JOIN (VALUES ('c', 'job_1'), ('d', 'job_2')) AS new(id, job_id)"""
         )
 
-    published = machine("publish")
+    published = synced("publish")
 
     assert published.code == 0, published.err
     assert shared.rows("SELECT id, job_id FROM klipit.clips ORDER BY id") == [
         ("a", "job_1"),
         ("b", "job_1"),
+        ("c", "job_1"),
     ]
 
 
@@ -82,17 +91,13 @@ main(["publish"], prog_name="clipmart")
 
 
 def test_a_catalog_that_goes_away_while_publishing_is_told_and_changes_nothing(
-    machine: Clipmart, shared: Shared, sandbox: Sandbox
+    synced: Clipmart, shared: Shared
 ) -> None:
     """Its server closes every connection in the middle of the one transaction."""
-    sandbox.add_job("job_1", clips=1)
-    machine("track", "klipit", "job_1")
-    assert machine("sync").code == 0
-
     done = subprocess.run(
         [sys.executable, "-c", CUT_OFF, shared.environ["CLIPMART_LAKE_CATALOG"]],
-        env={"PATH": "/usr/bin:/bin", **machine.environ},
-        cwd=machine.folder,
+        env={"PATH": "/usr/bin:/bin", **synced.environ},
+        cwd=synced.folder,
         capture_output=True,
         text=True,
     )
@@ -100,7 +105,7 @@ def test_a_catalog_that_goes_away_while_publishing_is_told_and_changes_nothing(
     assert done.returncode == 75, done.stderr
     assert "Traceback" not in done.stderr and "clipmart: " in done.stderr
     assert shared.rows("SELECT id FROM klipit.jobs") == [("job_1",)]
-    assert machine("publish").code == 0
+    assert synced("publish").code == 0
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from tests.demo.demo_run import NOW, clean_environment, run_demo
 
@@ -65,6 +66,7 @@ def run_all(runs: Iterable[Run]) -> None:
                 client.execute_cell(cell, notebook.cells.index(cell))
                 cell.execution_count = number
                 cell.metadata.pop("execution", None)  # when it ran
+                cell.outputs = _joined(cell.outputs)
                 for output in cell.outputs:
                     if "execution_count" in output:
                         output.execution_count = number
@@ -73,6 +75,18 @@ def run_all(runs: Iterable[Run]) -> None:
                 if any(output.output_type == "error" for output in cell.outputs):
                     break
             nbformat.write(notebook, run.into)
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """A kernel sends what is printed in as many pieces as its timing makes."""
+    joined: list[Any] = []
+    for output in outputs:
+        before = joined[-1] if joined else {}
+        if output.output_type == "stream" and output.name == before.get("name"):
+            before.text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def keep_anew() -> None:
