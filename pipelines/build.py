@@ -130,13 +130,12 @@ def _landed_columns(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]
     """Columns and their types of each landed `schema.table`, dlt's own tables left out."""
     landed: dict[str, dict[str, str]] = {}
     for table, column, kind in con.execute(
-        """
+        f"""
         SELECT schema_name || '.' || table_name, column_name, data_type
         FROM duckdb_columns()
-        WHERE schema_name IN (SELECT UNNEST(?)) AND NOT STARTS_WITH(table_name, '_dlt_')
+        WHERE schema_name IN {LANDING_SCHEMAS} AND NOT STARTS_WITH(table_name, '_dlt_')
         ORDER BY schema_name, table_name, column_index
-        """,
-        [list(LANDING_SCHEMAS)],
+        """  # nothing bound: the first parameter makes DuckDB import pandas
     ).fetchall():
         landed.setdefault(table, {})[column] = kind
     return landed

@@ -147,7 +147,9 @@ def write_publication(con: duckdb.DuckDBPyConnection, now: datetime, built_from:
     con.execute(f"COMMENT ON TABLE clipmart.publication IS {text(PUBLICATION.description)}")
     for name, note in PUBLICATION.notes.items():
         con.execute(f"COMMENT ON COLUMN clipmart.publication.{name} IS {text(note)}")
-    con.execute("INSERT INTO clipmart.publication VALUES (?, ?)", [now, built_from])
+    # Nothing bound: the first parameter makes DuckDB import pandas.
+    row = f"TIMESTAMPTZ '{now.isoformat()}', {text(built_from)}"
+    con.execute(f"INSERT INTO clipmart.publication VALUES ({row})")
 
 
 @contextmanager
