@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 import duckdb
 
-from .models import BuildFailed, Model, Relation, project
+from .models import BuildFailed, Model, Relation, digest, project
 
 LANDING_SCHEMAS = ("klipit", "clipus", "clipmart")
 PRIVATE = ("_dlt_", "_clipmart_")  # how dlt's columns and those of our own book-keeping begin
@@ -29,14 +32,27 @@ UNDOCUMENTED_COLUMN = "Not in the API reference; landed as it came."
 KEPT = "Nothing was published: what readers see is as it was, and what is landed is unchanged."
 
 
+PUBLICATION = Relation(
+    types={"published_at": "TIMESTAMPTZ", "built_from": "VARCHAR"},
+    description="One row: where this file comes from.",
+    notes={
+        "published_at": "When it was published (UTC instant).",
+        "built_from": "Fingerprint of the loads and of the code it was built from.",
+    },
+)
+
+
 class AuditFailed(BuildFailed):
     """A blocking audit found rows that clipmart's own code should have kept out."""
 
 
-def build(landing: Path | None, target: Path) -> None:
+def build(landing: Path | None, target: Path, now: datetime | None = None) -> None:
     """Make a new DuckDB file at `target` from the landing file, which nobody may be writing.
 
     Without one every table stands empty.
+
+    Args:
+        now: when it says that it was published; the machine's clock where not given.
 
     Raises:
         AuditFailed: a blocking audit found rows; `target` is removed.
@@ -49,11 +65,13 @@ def build(landing: Path | None, target: Path) -> None:
         _begin_with(landing, target)
         with duckdb.connect(str(target)) as con:
             con.execute("SET TimeZone = 'UTC'")
+            built_from = landing_fingerprint(con)
             _tidy(con, made.relations)
             con.execute("BEGIN")
             make(con, made.models)
             con.execute("COMMIT")
             _comment(con, made.relations)
+            write_publication(con, now or datetime.now(UTC), built_from)
     except BaseException as error:
         remove_database(target)
         if isinstance(error, duckdb.Error):
@@ -168,6 +186,33 @@ def _no_data(table: str, columns: dict[str, str]) -> str:
             f" AND {column} NOT IN (SELECT {key} FROM {parent}))"
         )
     return " OR ".join(conditions)
+
+
+def landing_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
+    """What a build would be made from: the completed loads, and the code that builds.
+
+    `con` stands in the landing file, or in an empty database where there is none.
+    """
+    loads = []
+    for schema in LANDING_SCHEMAS:
+        with suppress(duckdb.CatalogException):
+            counted = con.execute(
+                f"SELECT COUNT(*), MAX(load_id) FROM {schema}._dlt_loads WHERE status = 0"
+            ).fetchone()
+            loads.append(" ".join([schema, *map(str, counted or ())]))
+    return "; ".join([*loads, f"clipmart {metadata.version('clipmart')}", f"sql {digest()}"])
+
+
+def write_publication(con: duckdb.DuckDBPyConnection, now: datetime, built_from: str) -> None:
+    """The one row that says where what readers see comes from."""
+    columns = ", ".join(f"{column} {kind}" for column, kind in PUBLICATION.types.items())
+    con.execute(f"CREATE TABLE clipmart.publication ({columns})")
+    con.execute(f"COMMENT ON TABLE clipmart.publication IS {text(PUBLICATION.description)}")
+    for column, note in PUBLICATION.notes.items():
+        con.execute(f"COMMENT ON COLUMN clipmart.publication.{column} IS {text(note)}")
+    # Nothing bound: the first parameter makes DuckDB import pandas.
+    row = f"TIMESTAMPTZ '{now.isoformat()}', {text(built_from)}"
+    con.execute(f"INSERT INTO clipmart.publication VALUES ({row})")
 
 
 def make(con: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:

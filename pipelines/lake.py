@@ -30,10 +30,12 @@ from .build import (
     PRIVATE,
     REMOVED,
     dotted,
+    landing_fingerprint,
     make,
     name,
     refuse_other_types,
     text,
+    write_publication,
 )
 from .models import BuildFailed, Relation, project
 from .settings import Lake, Settings
@@ -151,8 +153,6 @@ def publish(
     Raises:
         BuildFailed, AuditFailed: readers see what they saw.
     """
-    from . import publish as publishing
-
     settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = project(settings.build_dir)
     con = new_connection()
@@ -165,12 +165,12 @@ def publish(
             con.execute("BEGIN")
             found = con.execute("SELECT max(snapshot_id) FROM landing.snapshots()").fetchone()
             con.execute("USE landing")
-            built_from = publishing.landing_fingerprint(con)
+            built_from = landing_fingerprint(con)
             con.execute("USE lake")
             _show_landing(con, made.relations, found[0] if found else 0)
         make(con, made.models)
         _comment(con, made.relations)
-        publishing.write_publication(con, settings.now(), built_from)
+        write_publication(con, settings.now(), built_from)
         con.execute("COMMIT")
     except (duckdb.Error, BuildFailed) as error:
         raise _not_built(lake, error) from error

@@ -16,7 +16,7 @@ from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.tables import Table
 
 from . import publish
-from .build import LANDING_SCHEMAS, dotted, name, text
+from .build import LANDING_SCHEMAS, dotted, landing_fingerprint, name, text
 from .inbox import SEQ
 from .landing import Landing
 from .ledger import Ledger, open_ledger
@@ -91,7 +91,7 @@ def migrate(settings: Settings) -> Migrated:
             _make_tables(settings, lake, ledger, landing)
             with ledger.alone("landing"):
                 done.tables = _copy_landing(settings, landing)
-            changed = publish.landing_fingerprint(landing.connection) != (
+            changed = landing_fingerprint(landing.connection) != (
                 publish.published_fingerprint(settings)
             )
     if changed:

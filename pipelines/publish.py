@@ -8,27 +8,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from importlib import metadata
 from pathlib import Path
 
 import duckdb
 
-from pipelines.build import LANDING_SCHEMAS, build, remove_database, text
-from pipelines.models import Relation, digest
+from pipelines.build import build, remove_database
 from pipelines.settings import Lake, Settings
 from pipelines.warehouse import open_published
 from sources.shared.errors import ClipmartError, FixConfiguration
 
-PUBLICATION = Relation(
-    types={"published_at": "TIMESTAMPTZ", "built_from": "VARCHAR"},
-    description="One row: where this file comes from.",
-    notes={
-        "published_at": "When it was published (UTC instant).",
-        "built_from": "Fingerprint of the loads and of the code it was built from.",
-    },
-)
 TIDIED = "lake tidied at"
 
 
@@ -49,8 +39,7 @@ def publish(settings: Settings) -> None:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.build_dir.mkdir(mode=0o700, exist_ok=True)
         built = settings.build_dir / "warehouse.duckdb"
-        build(settings.landing, built)
-        _sign(built, settings, settings.landing)
+        build(settings.landing, built, settings.now())
         _put(built, settings.warehouse)
 
 
@@ -100,26 +89,10 @@ def _build_from_lake(settings: Settings, lake: Lake) -> Path:
     try:
         remove_database(landing)
         copy_landing(lake, landing)
-        build(landing, built)
-        _sign(built, settings, landing)
+        build(landing, built, settings.now())
         return built
     finally:
         remove_database(landing)
-
-
-def landing_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
-    """What a build would be made from: the completed loads, and the code that builds.
-
-    `con` stands in the landing file, or in an empty database where there is none.
-    """
-    loads = []
-    for schema in LANDING_SCHEMAS:
-        with suppress(duckdb.CatalogException):
-            counted = con.execute(
-                f"SELECT COUNT(*), MAX(load_id) FROM {schema}._dlt_loads WHERE status = 0"
-            ).fetchone()
-            loads.append(" ".join([schema, *map(str, counted or ())]))
-    return "; ".join([*loads, f"clipmart {metadata.version('clipmart')}", f"sql {digest()}"])
 
 
 def published_fingerprint(settings: Settings) -> str | None:
@@ -130,32 +103,6 @@ def published_fingerprint(settings: Settings) -> str | None:
     except (duckdb.Error, ClipmartError):
         return None
     return row[0] if row else None
-
-
-def _sign(built: Path, settings: Settings, landed: Path) -> None:
-    """Say in the file what it was built from; closed, it has no log beside it."""
-    with _landing(landed) as landing:
-        built_from = landing_fingerprint(landing)
-    with duckdb.connect(str(built)) as con:
-        write_publication(con, settings.now(), built_from)
-
-
-def write_publication(con: duckdb.DuckDBPyConnection, now: datetime, built_from: str) -> None:
-    """The one row that says where what readers see comes from."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in PUBLICATION.types.items())
-    con.execute(f"CREATE TABLE clipmart.publication ({columns})")
-    con.execute(f"COMMENT ON TABLE clipmart.publication IS {text(PUBLICATION.description)}")
-    for name, note in PUBLICATION.notes.items():
-        con.execute(f"COMMENT ON COLUMN clipmart.publication.{name} IS {text(note)}")
-    # Nothing bound: the first parameter makes DuckDB import pandas.
-    row = f"TIMESTAMPTZ '{now.isoformat()}', {text(built_from)}"
-    con.execute(f"INSERT INTO clipmart.publication VALUES ({row})")
-
-
-@contextmanager
-def _landing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(str(path), read_only=True) if path.exists() else duckdb.connect() as con:
-        yield con
 
 
 def _put(built: Path, place: Path) -> None:

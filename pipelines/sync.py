@@ -18,6 +18,7 @@ import duckdb
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
 from . import publish
+from .build import landing_fingerprint
 from .eta import needs, seconds_needed
 from .inbox import ID_NAME, LANDED_KINDS, SEQ
 from .landing import Landing, cannot_go_on
@@ -190,7 +191,7 @@ class _Sync:
     def _publish(self, landing: Landing) -> None:
         """Publish if what is landed is not what was published last was built from."""
         published = publish.published_fingerprint(self.settings)
-        if publish.landing_fingerprint(landing.connection) == published:
+        if landing_fingerprint(landing.connection) == published:
             return
         runs = sync_run_rows(self.ledger.runs(finished_since=self._last_run(landing)))
         if runs:

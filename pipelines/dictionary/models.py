@@ -13,9 +13,8 @@ from typing import Any
 
 import duckdb
 
-from pipelines.build import LANDING_SCHEMAS, UNDOCUMENTED_COLUMN, UNDOCUMENTED_TABLE
+from pipelines.build import LANDING_SCHEMAS, PUBLICATION, UNDOCUMENTED_COLUMN, UNDOCUMENTED_TABLE
 from pipelines.models import SQL, project
-from pipelines.publish import PUBLICATION
 from pipelines.settings import Settings
 from pipelines.warehouse import attach
 

@@ -377,7 +377,7 @@ async def _bounded(response: httpx.Response) -> bytes:
 
 def _decoded(body: bytes, *, demanded: bool) -> Any:
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        return _JSON.decode(body.decode("utf-8-sig", "surrogatepass"))
     except (ValueError, RecursionError) as error:
         if demanded:
             raise BrokenBody("answered a body that is not JSON") from error
@@ -386,6 +386,9 @@ def _decoded(body: bytes, *, demanded: bool) -> Any:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _told(error: Exception) -> str:

@@ -12,8 +12,8 @@ from landing_data import write_landing
 from reader_rows import rows
 
 from pipelines import publish as publishing
-from pipelines.build import AuditFailed
-from pipelines.publish import export_copy, landing_fingerprint, publish, published_fingerprint
+from pipelines.build import AuditFailed, landing_fingerprint
+from pipelines.publish import export_copy, publish, published_fingerprint
 from pipelines.settings import Settings
 from pipelines.warehouse import attach
 from sources.shared.errors import FixConfiguration
