@@ -81,7 +81,14 @@ def test_the_recipes_are_a_dozen() -> None:
 
 
 # Python of a page without `console` blocks may need other programs; test_task_pages.py sees to it.
-@pytest.mark.parametrize("page", with_blocks("console"), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.soak if page.name == "jupyter.md" else ())
+        for page in with_blocks("console")
+    ],
+    ids=lambda page: page.name,
+)
 def test_a_page_works_from_top_to_bottom(page: Path, folder: Path) -> None:
     """Its commands answer as shown (`…` is anything that is said), its Python says nothing."""
     for block, _ in fenced(page, "(?:console|python)"):

@@ -75,6 +75,7 @@ def test_another_sync_a_dry_run_and_a_passing_fault_are_no_news(
     assert receiver.requests == []
 
 
+@pytest.mark.soak
 def test_an_api_that_stays_down_is_told_once_its_data_is_old(
     sandbox: Sandbox, troubled: Clipmart, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

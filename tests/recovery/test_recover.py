@@ -47,6 +47,7 @@ def test_a_damaged_landing_store_is_rebuilt_from_the_published_file(
     assert list((synced.data_dir / "state").glob("landing.duckdb.damaged-*"))
 
 
+@pytest.mark.soak
 def test_a_landing_store_that_is_gone_is_rebuilt_the_same_way(
     sandbox: Sandbox, synced: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
