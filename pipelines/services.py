@@ -101,7 +101,7 @@ class Services:
             service=name,
             due=todo.due,
             read=reader.read,
-            emit=lambda read: self._emit(name, read),
+            emit=lambda read: self._emit(name, reader, read),
             proven=self._ledger.is_proven(proof),
             prove=lambda: self._ledger.prove(proof, self._settings.now()),
             claim=lambda id_: self._ledger.claim(name, id_),
@@ -123,10 +123,12 @@ class Services:
             count.requests = api.tally.requests
             count.refused = api.tally.refused
 
-    async def _emit(self, name: str, read: Any) -> None:
+    async def _emit(self, name: str, reader: _Klipit | _Clipus, read: Any) -> None:
         await self._room.acquire()
         if self._writer.failed:
             raise _NoWriter
+        # First, what its answer told besides: after a kill, nothing may ask for it again.
+        self._hand_over(name, reader)
         self._writer.add(name, read)
 
     def _hand_over(self, name: str, reader: _Klipit | _Clipus) -> None:
@@ -203,10 +205,11 @@ class _Klipit:
 
 
 class _Clipus:
-    """Reads campaigns; ends with what the answers' headers told of the plan."""
+    """Reads campaigns, and what the answers' headers tell of the plan."""
 
     def __init__(self, api: Api, settings: Settings) -> None:
         self._client = ClipusClient(api, settings.now)
+        self._told: dict[str, Any] = {}
 
     async def begin(self) -> list[str]:
         return []
@@ -215,8 +218,12 @@ class _Clipus:
         return await self._client.poll(item.id)
 
     def snapshots(self) -> list[Snapshot]:
+        """The plan, where it was not told yet or is another than before."""
         plan = self._client.plan
-        return [] if plan is None else [Snapshot(PLAN_OBSERVATIONS, plan)]
+        if plan is None or {**plan, "observed_at": None} == self._told:
+            return []
+        self._told = {**plan, "observed_at": None}
+        return [Snapshot(PLAN_OBSERVATIONS, plan)]
 
 
 class _NoWriter(ClipmartError):

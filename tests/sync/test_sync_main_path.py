@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 
+import pytest
+
+from pipelines.load import Loader
 from sandbox import Sandbox
+from sources.shared.tables import Chunk
 from tests.conftest import Clipmart
 
 
@@ -140,6 +144,30 @@ def test_a_clip_that_turns_up_under_another_job_stands_there_alone(
         ("b", "job_1"),
         ("c", "job_2"),
     ]
+
+
+def test_the_plan_lands_with_the_first_campaign_whose_answer_told_it(
+    sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once both are landed nothing asks again: a sync that dies after it has lost nothing."""
+    for campaign in ("c-1", "c-2"):
+        sandbox.add_campaign(campaign, status="completed", videos=[{"id": "v1", "status": "ready"}])
+    landing_only("track", "clipus", "c-1", "c-2")
+    monkeypatch.setattr("pipelines.writer.CHUNK_IDS", 1)
+    load, loaded = Loader.load_chunk, []
+
+    def dies_at_the_second(self: Loader, schema: str, made: Chunk) -> dict[str, int]:
+        if loaded:
+            raise MemoryError
+        loaded.append(schema)
+        return load(self, schema, made)
+
+    monkeypatch.setattr(Loader, "load_chunk", dies_at_the_second)
+    with pytest.raises(MemoryError):
+        landing_only("sync", "clipus")
+
+    assert landing_only.rows("SELECT count(*) FROM clipus.campaigns") == [(1,)]
+    assert landing_only.rows("SELECT count(*) FROM clipus.plan_observations") == [(1,)]
 
 
 def test_observations_are_noted_when_a_status_changes(
