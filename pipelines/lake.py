@@ -83,14 +83,10 @@ def open_lake(lake: Lake, *, landing: bool, now: datetime | None = None) -> Any:
 def new_connection() -> duckdb.DuckDBPyConnection:
     """A private DuckDB that has the extensions, unchecked: see `lake_destination`."""
     con = duckdb.connect(config={"allow_unsigned_extensions": "true"})
-    load_extensions(con)
-    return con
-
-
-def load_extensions(con: Any) -> None:
     for extension in extension_files():
         con.execute(f"LOAD {text(extension)}")
     con.execute("SET autoinstall_known_extensions = false")
+    return con
 
 
 def tell_key(con: Any, lake: Lake) -> None:
@@ -183,8 +179,9 @@ def publish(
 
 def _not_built(lake: Lake, error: Exception) -> ClipmartError:
     told = redacted(lake, str(error))
-    if _is_away(told):
-        return unusable(lake, error.__cause__ or error)
+    cause = error.__cause__ or error
+    if isinstance(cause, duckdb.Error) and _is_away(str(cause)):
+        return unusable(lake, cause)
     if isinstance(error, BuildFailed):
         return type(error)(told)
     return BuildFailed(

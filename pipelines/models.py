@@ -73,17 +73,16 @@ def project(scrap: Path) -> Project:
     """
     made_from = digest()
     if made_from not in _known:
-        _known[made_from] = _kept(made_from) or _compiled(scrap)
+        made = _kept(made_from)
+        if made is None:
+            from .compiler import compile_project  # SQLMesh takes seconds to import
+
+            made = compile_project(scrap)
+        _known[made_from] = made
     return _known[made_from]
 
 
 _known: dict[str, Project] = {}
-
-
-def _compiled(scrap: Path) -> Project:
-    from .compiler import compile_project
-
-    return compile_project(scrap)
 
 
 def _kept(made_from: str) -> Project | None:
