@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -66,9 +66,12 @@ class Services:
 
         self._writer.on_loaded = make_room
         due = sum(len(todo.due) for todo in worklists.values())
-        async with reading_client(due) as client:
+        async with AsyncExitStack() as clients:
+            # Connections of its own for each: one service's slow answers hold up no other.
             fetches = [
-                asyncio.create_task(self._fetch(name, todo, client))
+                asyncio.create_task(
+                    self._fetch(name, todo, await clients.enter_async_context(reading_client(due)))
+                )
                 for name, todo in worklists.items()
             ]
             progress = asyncio.create_task(self._show_progress())
@@ -104,6 +107,7 @@ class Services:
             emit=lambda read: self._emit(name, reader, read),
             proven=self._ledger.is_proven(proof),
             prove=lambda: self._ledger.prove(proof, self._settings.now()),
+            ramp=api.ramp,
             claim=lambda id_: self._ledger.claim(name, id_),
         )
         try:
@@ -156,6 +160,7 @@ class Services:
                         seconds_needed(
                             self._slots,
                             needs(name, self._settings.api_key(name) or "", fetch.waiting),
+                            fetch.ramp.latency_seconds,
                         ),
                     )
                     for name, fetch in self._fetches.items()
@@ -190,12 +195,13 @@ class _Klipit:
         self._snapshots.append(Snapshot(ACCOUNT_SNAPSHOTS, row))
         return []
 
-    async def read(self, item: Due) -> Any:
+    async def read(self, item: Due, on_sent: Callable[[], None]) -> Any:
         return await self._client.read(
             item.id,
             poll=item.poll,
             clips_read_at=item.clips_read_at,
             clips_again=item.refresh,
+            on_sent=on_sent,
         )
 
     def snapshots(self) -> list[Snapshot]:
@@ -214,8 +220,8 @@ class _Clipus:
     async def begin(self) -> list[str]:
         return []
 
-    async def read(self, item: Due) -> Any:
-        return await self._client.poll(item.id)
+    async def read(self, item: Due, on_sent: Callable[[], None]) -> Any:
+        return await self._client.poll(item.id, on_sent=on_sent)
 
     def snapshots(self) -> list[Snapshot]:
         """The plan, where it was not told yet or is another than before."""
