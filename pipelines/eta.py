@@ -1,8 +1,8 @@
 """How long it takes: known ids and known limits give a true answer.
 
 Requests go out as soon as a slot is free, a minute after its last answer. So n requests under a
-limit of L a minute of which u are in use need a wait of ceil((n - (L - u)) / L) windows, each a rate
-minute and the time of an answer.
+limit of L a minute of which u are in use need a wait of ceil((n - (L - u)) / L) windows, each of
+them a rate minute and the time of an answer.
 """
 
 from __future__ import annotations

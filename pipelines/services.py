@@ -29,6 +29,11 @@ from .settings import Settings
 from .worklist import Due, Worklist
 from .writer import Snapshot, Writer
 
+BALANCE_FIRST_SECONDS = 1.0
+"""How long the balance goes first, so that a refused key costs one request, not several."""
+PUBLISH_AFTER_SECONDS = 30.0
+"""How long a service that is done waits for the other before its rows are published."""
+
 
 class Services:
     """Asks for every due id of the wanted services and hands the answers to the writer.
@@ -70,18 +75,22 @@ class Services:
             # Connections of its own for each: one service's slow answers hold up no other.
             fetches = [
                 asyncio.create_task(
-                    self._fetch(name, todo, await clients.enter_async_context(reading_client(due)))
+                    self._fetch(name, todo, await clients.enter_async_context(reading_client(due))),
+                    name=name,
                 )
                 for name, todo in worklists.items()
             ]
-            progress = asyncio.create_task(self._show_progress())
+            besides = [
+                asyncio.create_task(self._show_progress()),
+                asyncio.create_task(self._publish_when_one_is_done(fetches)),
+            ]
             with _on_signals(loop, lambda: self._stop(fetches)):
                 if self._deadline is not None:
                     left = max(self._deadline - time.monotonic(), 0.0)
                     loop.call_later(left, _cancel, fetches)
                 outcomes = await asyncio.gather(*fetches, return_exceptions=True)
-            progress.cancel()
-            await asyncio.gather(progress, return_exceptions=True)
+            _cancel(besides)
+            await asyncio.gather(*besides, return_exceptions=True)
         for outcome in outcomes:
             if outcome is not None and not isinstance(outcome, asyncio.CancelledError):
                 raise outcome
@@ -110,22 +119,39 @@ class Services:
             ramp=api.ramp,
             claim=lambda id_: self._ledger.claim(name, id_),
         )
-        try:
+
+        async def begin() -> None:
             count.notes += await reader.begin()
+
+        begun = asyncio.create_task(begin())
+        try:
+            await asyncio.wait([begun], timeout=BALANCE_FIRST_SECONDS)
+            if begun.done():
+                begun.result()
             self._hand_over(name, reader)
             await fetch.run()
             if fetch.error is not None:
-                count.fail(fetch.error)
-            elif fetch.failed:
+                raise fetch.error
+            await begun
+            if fetch.failed:
                 count.fail(_Incomplete(fetch.failed))
         except ClipmartError as error:
             count.fail(error)
         finally:
+            begun.cancel()
+            await asyncio.gather(begun, return_exceptions=True)
             self._hand_over(name, reader)
             count.asked = fetch.asked
             count.remaining = count.due - fetch.done
             count.requests = api.tally.requests
             count.refused = api.tally.refused
+
+    async def _publish_when_one_is_done(self, fetches: list[asyncio.Task[None]]) -> None:
+        done, running = await asyncio.wait(fetches, return_when=asyncio.FIRST_COMPLETED)
+        if running:
+            _, running = await asyncio.wait(running, timeout=PUBLISH_AFTER_SECONDS)
+        if running and any(self._counts[task.get_name()].asked for task in done):
+            self._writer.publish()
 
     async def _emit(self, name: str, reader: _Klipit | _Clipus, read: Any) -> None:
         await self._room.acquire()
