@@ -11,12 +11,13 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from .latency import latency
 from .measure import Result, Run, typical
 from .paced import paced
 from .settled import large, settled
 from .unthrottled import unthrottled
 
-BENCHMARKS = {run.__name__: run for run in (unthrottled, paced, settled, large)}
+BENCHMARKS = {run.__name__: run for run in (unthrottled, paced, latency, settled, large)}
 ROOT = Path(__file__).parent.parent
 PAGE, README = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"

@@ -41,6 +41,8 @@ class Run:
     """Answered 429."""
     first_to_last: float = 0.0
     """Seconds between its first request's arrival and its last one's."""
+    polls_first_to_last: float = 0.0
+    """The same of its polls of jobs alone."""
     sandbox_cpu: float = 0.0
     """Seconds that the sandbox worked meanwhile."""
 
@@ -100,10 +102,11 @@ def job_ids(folder: Path, jobs: int, name: str = "job") -> Path:
 
 
 @contextmanager
-def served(minute_seconds: float) -> Iterator[Service]:
+def served(minute_seconds: float, latency_seconds: float = 0) -> Iterator[Service]:
     """Serve both APIs at NOW, with limits by a minute of this length; 0: none."""
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--now", NOW]
     command += ["--minute-seconds", str(minute_seconds)]
+    command += ["--latency-seconds", str(latency_seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             for line in process.stdout or ():
@@ -170,6 +173,7 @@ def measured(command: list[str], service: Service | None = None, **environ: str)
             raise RuntimeError(f"{' '.join(command)}: {said.read().decode()}")
     busy = service.cpu() - busy if service else 0.0
     seen: list[dict[str, Any]] = service.remote.read("requests") if service else []
+    polls = [arrival for arrival in seen if arrival["path"].count("/") == 2]
     return Run(
         wall=wall,
         cpu=used.ru_utime + used.ru_stime,
@@ -177,9 +181,14 @@ def measured(command: list[str], service: Service | None = None, **environ: str)
         requests=len(seen),
         job_requests=sum(arrival["path"].startswith("/jobs/") for arrival in seen),
         refused=sum(arrival["status"] == 429 for arrival in seen),
-        first_to_last=seen[-1]["monotonic"] - seen[0]["monotonic"] if seen else 0.0,
+        first_to_last=_span(seen),
+        polls_first_to_last=_span(polls),
         sandbox_cpu=busy,
     )
+
+
+def _span(arrivals: list[dict[str, Any]]) -> float:
+    return arrivals[-1]["monotonic"] - arrivals[0]["monotonic"] if arrivals else 0.0
 
 
 class _Memory(threading.Thread):

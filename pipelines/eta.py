@@ -1,7 +1,8 @@
 """How long it takes: known ids and known limits give a true answer.
 
-Requests go out as soon as a slot is free, so n requests under a limit of L a minute of which u are
-in use need a wait of ceil((n - (L - u)) / L) rate minutes; the requests' own time hides in them.
+Requests go out as soon as a slot is free, a minute after its last answer. So n requests under a
+limit of L a minute of which u are in use need a wait of ceil((n - (L - u)) / L) windows, each of
+them a rate minute and the time of an answer.
 """
 
 from __future__ import annotations
@@ -37,10 +38,15 @@ def needs(service: str, key: str, due: Iterable[Due]) -> list[Need]:
     ]
 
 
-def seconds_needed(slots: RateSlots, wanted: Iterable[Need]) -> float | None:
+def seconds_needed(
+    slots: RateSlots, wanted: Iterable[Need], latency_seconds: float = 0.0
+) -> float | None:
     """Seconds until the last request can be sent; None while a limit is not known.
 
     Buckets are spent side by side, so the slowest decides.
+
+    Args:
+        latency_seconds: how long an answer takes, as far as it is known.
     """
     waits = [0.0]
     for need in wanted:
@@ -50,5 +56,6 @@ def seconds_needed(slots: RateSlots, wanted: Iterable[Need]) -> float | None:
         if limit is None:
             return None
         beyond = need.requests - max(limit - slots.in_use(need.bucket), 0)
-        waits.append(max(math.ceil(beyond / limit), 0) * slots.minute_seconds)
+        window = slots.minute_seconds + latency_seconds
+        waits.append(max(math.ceil(beyond / limit), 0) * window)
     return max(waits)

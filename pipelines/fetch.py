@@ -1,19 +1,19 @@
-"""Fetching: one service's due ids, asked for by a few workers until done, stopped or refused."""
+"""Fetching: one service's due ids, polled some at a time until done, stopped or refused."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.http import RequestFailed
+from sources.shared.ramp import Ramp, ask_each
 
 from .worklist import Due
 
-WORKERS = 4
 STRANGERS = 20
 """Answers of 404, and no other, under a key that saw no id yet: it is another account's."""
 DOWN_AFTER = 3
@@ -25,19 +25,22 @@ class Fetch:
     """Asks for one service's due ids.
 
     Args:
-        read: asks for one id; the result tells `found` (not 404) and `ok` (2xx).
+        read: asks for one id, and calls its second argument when the first request is sent; the
+            result tells `found` (not 404) and `ok` (2xx).
         emit: hands a result on; waits while too much is fetched and not yet loaded.
         proven: whether an id was ever answered 2xx under this key.
         prove: remembers the first such answer.
+        ramp: how many ids are worked on at a time.
         claim: whether this run may ask for an id; another run at the same time may be asking.
     """
 
     service: str
     due: list[Due]
-    read: Callable[[Due], Awaitable[Any]]
+    read: Callable[[Due, Callable[[], None]], Awaitable[Any]]
     emit: Callable[[Any], Awaitable[None]]
     proven: bool
     prove: Callable[[], None]
+    ramp: Ramp
     claim: Callable[[str], bool] = lambda id_: True
     asked: int = 0
     done: int = 0
@@ -50,7 +53,7 @@ class Fetch:
 
     @property
     def waiting(self) -> list[Due]:
-        """Ids not yet taken up by a worker."""
+        """Ids whose turn has not come."""
         return [item for queue in self._queues for item in queue]
 
     async def run(self) -> None:
@@ -61,35 +64,41 @@ class Fetch:
         self._queues = (polls, others)
         self._news = asyncio.Event()
         try:
-            async with asyncio.TaskGroup() as workers:
-                for queue in (polls, others):
-                    for _ in range(min(WORKERS, len(queue))):
-                        workers.create_task(self._work(queue))
+            async with asyncio.TaskGroup() as tasks:
+                for queue in self._queues:
+                    tasks.create_task(ask_each(tasks, self._take(queue), self._ask, self.ramp))
         except* ClipmartError as stopped:
             self.error = _worst(stopped)
         if self.error is None:
             for read in self._strangers:
                 await self._hand_on(read)
 
-    async def _work(self, queue: deque[Due]) -> None:
+    def _take(self, queue: deque[Due]) -> Iterator[Due]:
         while queue:
             item = queue.popleft()
-            if not item.refresh and not self.claim(item.id):
+            if item.refresh or self.claim(item.id):
+                yield item
+            else:
                 self.done += 1  # by another run
-                continue
-            if not self.proven and not item.refresh:
-                while not self.proven and self._unproven_asked >= STRANGERS:
-                    self._news.clear()
-                    await self._news.wait()
-                self._unproven_asked += 1
+
+    async def _ask(self, item: Due, sent: Callable[[], None]) -> None:
+        if not self.proven and not item.refresh:
+            while not self.proven and self._unproven_asked >= STRANGERS:
+                self._news.clear()
+                await self._news.wait()
+            self._unproven_asked += 1
+
+        def on_sent() -> None:
             self.asked += 1
-            try:
-                read = await self.read(item)
-            except RequestFailed as error:
-                self._note_failure(item, error)
-                continue
-            self._failures_in_a_row = 0
-            await self._settle(item, read)
+            sent()
+
+        try:
+            read = await self.read(item, on_sent)
+        except RequestFailed as error:
+            self._note_failure(item, error)
+            return
+        self._failures_in_a_row = 0
+        await self._settle(item, read)
 
     async def _settle(self, item: Due, read: Any) -> None:
         if read.ok and not self.proven:

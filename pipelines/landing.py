@@ -48,12 +48,17 @@ class Landing:
     def __init__(self, place: Path | Lake) -> None:
         self.shared = isinstance(place, Lake)
         """Whether other machines write it too."""
-        if isinstance(place, Lake):
+        self._place = place
+        self.open()
+
+    def open(self) -> None:
+        """Open it again after `close`; raises as the class."""
+        if isinstance(self._place, Lake):
             from .lake import open_lake
 
-            self.connection = open_lake(place, landing=True)
+            self.connection = open_lake(self._place, landing=True)
             return
-        path = place
+        path = self._place
         give_up = time.monotonic() + WAIT_SECONDS
         while True:
             try:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -28,6 +28,11 @@ from .result import ServiceResult
 from .settings import Settings
 from .worklist import Due, Worklist
 from .writer import Snapshot, Writer
+
+BALANCE_FIRST_SECONDS = 1.0
+"""How long the balance goes first, so that a refused key costs one request, not several."""
+PUBLISH_AFTER_SECONDS = 30.0
+"""How long a service that is done waits for the other before its rows are published."""
 
 
 class Services:
@@ -66,19 +71,26 @@ class Services:
 
         self._writer.on_loaded = make_room
         due = sum(len(todo.due) for todo in worklists.values())
-        async with reading_client(due) as client:
+        async with AsyncExitStack() as clients:
+            # Connections of its own for each: one service's slow answers hold up no other.
             fetches = [
-                asyncio.create_task(self._fetch(name, todo, client))
+                asyncio.create_task(
+                    self._fetch(name, todo, await clients.enter_async_context(reading_client(due))),
+                    name=name,
+                )
                 for name, todo in worklists.items()
             ]
-            progress = asyncio.create_task(self._show_progress())
+            besides = [
+                asyncio.create_task(self._show_progress()),
+                asyncio.create_task(self._publish_when_one_is_done(fetches)),
+            ]
             with _on_signals(loop, lambda: self._stop(fetches)):
                 if self._deadline is not None:
                     left = max(self._deadline - time.monotonic(), 0.0)
                     loop.call_later(left, _cancel, fetches)
                 outcomes = await asyncio.gather(*fetches, return_exceptions=True)
-            progress.cancel()
-            await asyncio.gather(progress, return_exceptions=True)
+            _cancel(besides)
+            await asyncio.gather(*besides, return_exceptions=True)
         for outcome in outcomes:
             if outcome is not None and not isinstance(outcome, asyncio.CancelledError):
                 raise outcome
@@ -104,24 +116,42 @@ class Services:
             emit=lambda read: self._emit(name, reader, read),
             proven=self._ledger.is_proven(proof),
             prove=lambda: self._ledger.prove(proof, self._settings.now()),
+            ramp=api.ramp,
             claim=lambda id_: self._ledger.claim(name, id_),
         )
-        try:
+
+        async def begin() -> None:
             count.notes += await reader.begin()
+
+        begun = asyncio.create_task(begin())
+        try:
+            await asyncio.wait([begun], timeout=BALANCE_FIRST_SECONDS)
+            if begun.done():
+                begun.result()
             self._hand_over(name, reader)
             await fetch.run()
             if fetch.error is not None:
-                count.fail(fetch.error)
-            elif fetch.failed:
+                raise fetch.error
+            await begun
+            if fetch.failed:
                 count.fail(_Incomplete(fetch.failed))
         except ClipmartError as error:
             count.fail(error)
         finally:
+            begun.cancel()
+            await asyncio.gather(begun, return_exceptions=True)
             self._hand_over(name, reader)
             count.asked = fetch.asked
             count.remaining = count.due - fetch.done
             count.requests = api.tally.requests
             count.refused = api.tally.refused
+
+    async def _publish_when_one_is_done(self, fetches: list[asyncio.Task[None]]) -> None:
+        done, running = await asyncio.wait(fetches, return_when=asyncio.FIRST_COMPLETED)
+        if running:
+            _, running = await asyncio.wait(running, timeout=PUBLISH_AFTER_SECONDS)
+        if running and any(self._counts[task.get_name()].asked for task in done):
+            self._writer.publish()
 
     async def _emit(self, name: str, reader: _Klipit | _Clipus, read: Any) -> None:
         await self._room.acquire()
@@ -156,6 +186,7 @@ class Services:
                         seconds_needed(
                             self._slots,
                             needs(name, self._settings.api_key(name) or "", fetch.waiting),
+                            fetch.ramp.latency_seconds,
                         ),
                     )
                     for name, fetch in self._fetches.items()
@@ -190,12 +221,13 @@ class _Klipit:
         self._snapshots.append(Snapshot(ACCOUNT_SNAPSHOTS, row))
         return []
 
-    async def read(self, item: Due) -> Any:
+    async def read(self, item: Due, on_sent: Callable[[], None]) -> Any:
         return await self._client.read(
             item.id,
             poll=item.poll,
             clips_read_at=item.clips_read_at,
             clips_again=item.refresh,
+            on_sent=on_sent,
         )
 
     def snapshots(self) -> list[Snapshot]:
@@ -214,8 +246,8 @@ class _Clipus:
     async def begin(self) -> list[str]:
         return []
 
-    async def read(self, item: Due) -> Any:
-        return await self._client.poll(item.id)
+    async def read(self, item: Due, on_sent: Callable[[], None]) -> Any:
+        return await self._client.poll(item.id, on_sent=on_sent)
 
     def snapshots(self) -> list[Snapshot]:
         """The plan, where it was not told yet or is another than before."""

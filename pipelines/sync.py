@@ -11,6 +11,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import duckdb
@@ -179,7 +180,7 @@ class _Sync:
 
     def _fetch_and_load(self, landing: Landing, worklists: Mapping[str, Worklist]) -> None:
         counts = self.result.services
-        writer = Writer(self.loader, landing, counts)
+        writer = Writer(self.loader, landing, counts, lambda: self._publish_meanwhile(landing))
         writer.start()
         services = Services(self.settings, self.ledger, writer, counts, self.deadline)
         try:
@@ -188,18 +189,39 @@ class _Sync:
             self.stopped_by_signal = services.stopped_by_signal
             writer.finish()
 
-    def _publish(self, landing: Landing) -> None:
-        """Publish if what is landed is not what was published last was built from."""
+    def _publish_meanwhile(self, landing: Landing) -> None:
+        """Publish what one service landed while the other keeps the run waiting.
+
+        The writer calls it between two chunks. A failure is left to the end of the run, which
+        publishes again and reports it.
+        """
+        if not self.publish_now or self._is_published(landing):
+            return
+        landing.close()
+        try:
+            with suppress(ClipmartError):
+                self._put_in_place()
+        finally:
+            landing.open()
+
+    def _is_published(self, landing: Landing) -> bool:
+        """Whether what is landed is what was published last was built from."""
         published = publish.published_fingerprint(self.settings)
-        if landing_fingerprint(landing.connection) == published:
+        return landing_fingerprint(landing.connection) == published
+
+    def _put_in_place(self) -> None:
+        publish.publish(self.settings)
+        self.result.place = self.settings.published
+        self.result.published = True
+
+    def _publish(self, landing: Landing) -> None:
+        if self._is_published(landing):
             return
         runs = sync_run_rows(self.ledger.runs(finished_since=self._last_run(landing)))
         if runs:
             self.loader.load("clipmart", {SYNC_RUNS: runs})
         landing.close()
-        publish.publish(self.settings)
-        self.result.place = self.settings.published
-        self.result.published = True
+        self._put_in_place()
 
     def _last_run(self, landing: Landing) -> datetime | None:
         """Since when runs may not be landed yet; machines' clocks differ, and syncs overlap."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
+from enum import Enum, auto
 from typing import Any, Protocol
 
 from sources.clipus.rows import chunk as clipus_chunk
@@ -31,6 +32,13 @@ class Snapshot:
     row: Row
 
 
+class _Order(Enum):
+    """What the thread does besides loading, once it has loaded what came before."""
+
+    PUBLISH = auto()
+    END = auto()
+
+
 class Loaded(Protocol):
     """Counts what a service's chunks brought."""
 
@@ -45,12 +53,14 @@ class Writer(threading.Thread):
         loader: Loader,
         landing: Landing,
         counts: Mapping[str, Loaded],
+        publish: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(name="load", daemon=True)
         self._loader = loader
         self._landing = landing
         self._counts = counts
-        self._inbox: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
+        self._publish = publish
+        self._inbox: queue.SimpleQueue[tuple[str, Any] | _Order] = queue.SimpleQueue()
         self._drift: dict[str, Drift] = {}
         self._error: BaseException | None = None
         self.chunk_ids = CHUNK_IDS
@@ -61,23 +71,29 @@ class Writer(threading.Thread):
         """Hand over what one id's requests brought, or a `Snapshot`."""
         self._inbox.put((service, read))
 
+    def publish(self) -> None:
+        """Load what was handed over so far, then publish; what comes after it waits."""
+        self._inbox.put(_Order.PUBLISH)
+
     def finish(self) -> None:
         """Load what is left; raises what stopped the thread."""
-        self._inbox.put(None)
+        self._inbox.put(_Order.END)
         self.join()
         if self._error is not None:
             raise self._error
 
     def run(self) -> None:
         try:
-            more = True
-            while more:
-                more, items = self._gather()
+            order = None
+            while order is not _Order.END:
+                order, items = self._gather()
                 for service in self._counts:
                     mine = [item for name, item in items if name == service]
                     if mine:
                         self._load(service, mine)
                 self.on_loaded(sum(not isinstance(item, Snapshot) for _, item in items))
+                if order is _Order.PUBLISH:
+                    self._publish()
         except BaseException as error:
             self._error = error
             # Nobody may wait for room that will never come.
@@ -87,8 +103,8 @@ class Writer(threading.Thread):
     def failed(self) -> bool:
         return self._error is not None
 
-    def _gather(self) -> tuple[bool, list[tuple[str, Any]]]:
-        """Wait for a chunk, a minute, or the end."""
+    def _gather(self) -> tuple[_Order | None, list[tuple[str, Any]]]:
+        """Wait for a chunk, a minute, or an order."""
         items: list[tuple[str, Any]] = []
         ids = 0
         until: float | None = None
@@ -98,12 +114,12 @@ class Writer(threading.Thread):
                 item = self._inbox.get(timeout=wait)
             except queue.Empty:
                 break
-            if item is None:
-                return False, items
+            if isinstance(item, _Order):
+                return item, items
             items.append(item)
             ids += not isinstance(item[1], Snapshot)
             until = until or time.monotonic() + CHUNK_SECONDS
-        return True, items
+        return None, items
 
     def _load(self, service: str, items: list[Any]) -> None:
         reads = [item for item in items if not isinstance(item, Snapshot)]

@@ -16,6 +16,7 @@ def main() -> int:
     parser.add_argument("--history", action="store_true", help="begin with a month of use")
     parser.add_argument("--now", help="stand still at this instant (ISO 8601)")
     parser.add_argument("--minute-seconds", type=float, help="length of the rate minute; 0: none")
+    parser.add_argument("--latency-seconds", type=float, default=0, help="how long answers take")
     parser.add_argument("--webhook-url", help="where Klipit's signed events go")
     parser.add_argument("--webhook-secret", default=WEBHOOK_SIGNING, help="what signs them")
     given = parser.parse_args()
@@ -23,6 +24,7 @@ def main() -> int:
         seed=given.seed,
         now=given.now,
         minute_seconds=given.minute_seconds,
+        latency_seconds=given.latency_seconds,
         webhook_url=given.webhook_url,
         webhook_secret=given.webhook_secret,
     )

@@ -5,6 +5,7 @@ Dispatched by hand: three prefixes need no router, and the tests ask thousands o
 
 from __future__ import annotations
 
+import asyncio
 from email.utils import format_datetime
 
 from starlette.requests import Request
@@ -43,6 +44,8 @@ class App:
             answer = fault.answer()
         else:
             answer = await self._answer(request, arrival)
+        if latency := self.sandbox.latency_seconds.get(service):
+            await asyncio.sleep(latency)
         date = format_datetime(self.sandbox.clock.now(), usegmt=True)
         answer.headers.setdefault("date", date)
         if fault and fault.kind in HANG_UPS:

@@ -54,6 +54,7 @@ class Sandbox:
         retry_after: whether a 429 says when to come back (undocumented at both).
         export_seconds: how long an export takes, on the domain clock.
         upload_limit_bytes: a larger upload is answered 413.
+        latency_seconds: how long every answer takes, on the machine's clock.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Sandbox:
         retry_after: bool = False,
         export_seconds: float = 60.0,
         upload_limit_bytes: int = 2 * 1024**3,
+        latency_seconds: float = 0.0,
     ) -> None:
         if minute_seconds is None:
             minute_seconds = float(os.environ.get("CLIPMART_MINUTE_SECONDS") or 60)
@@ -81,6 +83,7 @@ class Sandbox:
         self.retry_after = retry_after
         self.export_seconds = export_seconds
         self.upload_limit_bytes = upload_limit_bytes
+        self.latency_seconds = dict.fromkeys(("klipit", "clipus"), latency_seconds)
         self.url = ""  # set once it serves
         self.requests: list[Arrival] = []
         self.jobs: dict[str, Record] = {}
@@ -168,6 +171,10 @@ class Sandbox:
             if reason == "job" and self.accounts[account].balance + amount < 0:
                 raise Refused(402, "insufficient_credits", "Not enough credits for this episode.")
             self.accounts[account].change(at or self.clock.now(), amount, reason)
+
+    def set_latency(self, seconds: float, *services: str) -> None:
+        """Let the answers of these services (default: both) take so long from now on."""
+        self.latency_seconds |= dict.fromkeys(services or ("klipit", "clipus"), seconds)
 
     # --- records as a test wants them -------------------------------------------------
 

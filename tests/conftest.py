@@ -75,15 +75,17 @@ class Clipmart:
             raise done.exception
         return Outcome(done.exit_code, done.stdout, done.stderr)
 
-    def start(self, *arguments: str, **popen: Any) -> subprocess.Popen[str]:
-        """Start a command as a process of its own, to kill or to race."""
+    def start(
+        self, *arguments: str, code: str | None = None, **popen: Any
+    ) -> subprocess.Popen[str]:
+        """Start a command, or Python code, as a process of its own, to kill or to race."""
         clean = {
             k: v
             for k, v in os.environ.items()
             if not k.startswith(("CLIPMART_", "KLIPIT_", "CLIPUS_"))
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "pipelines", *arguments],
+            [sys.executable, *(("-m", "pipelines") if code is None else ("-c", code)), *arguments],
             cwd=self.folder,
             env={**clean, **self.environ},
             stdout=subprocess.PIPE,

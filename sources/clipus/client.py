@@ -44,16 +44,17 @@ class ClipusClient:
         self.plan: Row | None = None
         api.on_answer = self._learn
 
-    async def poll(self, campaign_id: str) -> CampaignRead:
+    async def poll(
+        self, campaign_id: str, *, on_sent: Callable[[], None] = lambda: None
+    ) -> CampaignRead:
         """GET /api/v1/campaigns/{id}.
 
         Raises:
             FixConfiguration: 401 or 403.
             RequestFailed, TryAgainLater: as `Api.get`.
         """
-        answer = await self.api.get(
-            f"/api/v1/campaigns/{quote(campaign_id, safe='')}", self._bucket, _is_campaign
-        )
+        path = f"/api/v1/campaigns/{quote(campaign_id, safe='')}"
+        answer = await self.api.get(path, self._bucket, _is_campaign, on_sent=on_sent)
         refuse_unauthorised(self.api, answer, "the plan Growth or above")
         read = CampaignRead(campaign_id, answer.observed_at or self._now())
         read.ok = answer.status < 400

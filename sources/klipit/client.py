@@ -67,6 +67,7 @@ class KlipitClient:
         poll: bool = True,
         clips_read_at: datetime | None = None,
         clips_again: bool = False,
+        on_sent: Callable[[], None] = lambda: None,
     ) -> JobRead:
         """A job and, once it is complete, its clips.
 
@@ -74,6 +75,7 @@ class KlipitClient:
             poll: False where the job is known to be complete and only its clips are missing.
             clips_read_at: when its clips were read last.
             clips_again: read them whenever the job has some.
+            on_sent: called when its first request is being sent.
 
         Raises:
             FixConfiguration: 401 or 403.
@@ -81,21 +83,22 @@ class KlipitClient:
         """
         if not poll:
             read = JobRead(job_id, self._now())
-            await self.read_clips(read)
+            await self.read_clips(read, on_sent=on_sent)
             return read
-        read = await self.poll(job_id)
+        read = await self.poll(job_id, on_sent=on_sent)
         if read.wants_clips(None if clips_again else clips_read_at):
             await self.read_clips(read)
         return read
 
-    async def poll(self, job_id: str) -> JobRead:
+    async def poll(self, job_id: str, *, on_sent: Callable[[], None] = lambda: None) -> JobRead:
         """GET /jobs/{id}.
 
         Raises:
             FixConfiguration: 401 or 403.
             RequestFailed, TryAgainLater: as `Api.get`.
         """
-        answer = await self.api.get(f"/jobs/{quote(job_id, safe='')}", self._polls, _is_object)
+        path = f"/jobs/{quote(job_id, safe='')}"
+        answer = await self.api.get(path, self._polls, _is_object, on_sent=on_sent)
         refuse_unauthorised(self.api, answer, "the scope jobs:read")
         read = JobRead(job_id, answer.observed_at or self._now())
         read.ok = answer.status < 400
@@ -112,11 +115,12 @@ class KlipitClient:
             self._reject(read, "jobs", str(error), answer.body)
         return read
 
-    async def read_clips(self, read: JobRead) -> None:
+    async def read_clips(
+        self, read: JobRead, *, on_sent: Callable[[], None] = lambda: None
+    ) -> None:
         """GET /jobs/{id}/clips into `read`; raises as `poll`."""
-        answer = await self.api.get(
-            f"/jobs/{quote(read.job_id, safe='')}/clips", self._clip_reads, _has_clips
-        )
+        path = f"/jobs/{quote(read.job_id, safe='')}/clips"
+        answer = await self.api.get(path, self._clip_reads, _has_clips, on_sent=on_sent)
         refuse_unauthorised(self.api, answer, "the scope clips:read")
         read.observed_at = answer.observed_at or self._now()
         if answer.status >= 400:

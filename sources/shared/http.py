@@ -12,7 +12,7 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 
 from .errors import ClipmartError, FixConfiguration, TryAgainLater
+from .ramp import FIRST, Ramp
 from .refusals import is_quota
 from .slots import STORE_ERRORS, Bucket, RateSlots
 
@@ -108,19 +109,29 @@ class Api:
     jitter: Callable[[], float] = random.random
     clock: Callable[[], float] = time.monotonic
     tally: Tally = field(default_factory=Tally)
+    ramp: Ramp = field(init=False)
+    _repeats: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ramp = Ramp(self.slots.minute_seconds)
+        # While an API is down, the other requests wait for what becomes of the first few.
+        self._repeats = asyncio.Semaphore(FIRST)
 
     async def get(
         self,
         path: str,
         bucket: Bucket | None,
         check: Callable[[Any], bool] = lambda _: True,
+        *,
+        on_sent: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """GET until there is a final answer.
+        """GET until there is a final answer. At most four at a time are being repeated.
 
         Args:
             bucket: the limit it counts against; None where the vendor documents none.
             check: whether a 2xx body has the right outer shape. A wrong one is asked for again,
                 since a proxy's page often passes by; the last one is returned for what it is.
+            on_sent: called when the first attempt has its rate slot and is being sent.
 
         Raises:
             RequestFailed: no final answer within the attempts.
@@ -129,25 +140,28 @@ class Api:
         """
         cause = ""
         answer: Answer | None = None
-        for attempt in range(1, self.attempts + 1):
-            answer = None
-            wait: float | None = None
-            try:
-                answer, wait = await self._attempt(path, bucket)
-                cause = f"answered {answer.status}"
-                # A redirect is no answer: a proxy's may pass, and the key does not follow it.
-                if answer.status < 300 or (400 <= answer.status < 500 and answer.status != 429):
-                    if (
-                        answer.status >= 400
-                        or check(answer.body)
-                        or attempt >= min(3, self.attempts)
-                    ):
-                        return answer
-                    cause = "answered a body of another shape"
-            except (httpx.TransportError, TimeoutError, BrokenBody) as error:
-                cause = _told(error)
-            if attempt < self.attempts:
-                await self._wait_for_next(answer, wait, attempt, bucket)
+        async with AsyncExitStack() as repeating:
+            for attempt in range(1, self.attempts + 1):
+                answer = None
+                wait: float | None = None
+                try:
+                    answer, wait = await self._attempt(path, bucket, on_sent)
+                    cause = f"answered {answer.status}"
+                    # A redirect is no answer: a proxy's may pass, and the key does not follow it.
+                    if answer.status < 300 or (400 <= answer.status < 500 and answer.status != 429):
+                        if (
+                            answer.status >= 400
+                            or check(answer.body)
+                            or attempt >= min(3, self.attempts)
+                        ):
+                            return answer
+                        cause = "answered a body of another shape"
+                except (httpx.TransportError, TimeoutError, BrokenBody) as error:
+                    cause = _told(error)
+                if attempt == 1 < self.attempts:
+                    await repeating.enter_async_context(self._repeats)
+                if attempt < self.attempts:
+                    await self._wait_for_next(answer, wait, attempt, bucket)
         if answer is not None and answer.status < 400:
             raise self._redirected(path)
         raise RequestFailed(
@@ -228,14 +242,25 @@ class Api:
             f"Set {self.name.upper()}_BASE_URL to the address it redirects to, if you trust it."
         )
 
-    async def _attempt(self, path: str, bucket: Bucket | None) -> tuple[Answer, float | None]:
-        slot = await self._slot(bucket, ATTEMPT_SECONDS)
-        self.tally.requests += 1
+    async def _attempt(
+        self, path: str, bucket: Bucket | None, on_sent: Callable[[], None]
+    ) -> tuple[Answer, float | None]:
+        good, sent_at = False, self.clock()
+        self.ramp.begin()
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS):
-                return await self._send(self._request("GET", path, ATTEMPT_SECONDS))
+            slot = await self._slot(bucket, ATTEMPT_SECONDS)
+            on_sent()
+            self.tally.requests += 1
+            sent_at = self.clock()
+            try:
+                async with asyncio.timeout(ATTEMPT_SECONDS):
+                    answer, wait = await self._send(self._request("GET", path, ATTEMPT_SECONDS))
+            finally:
+                self.slots.answered(slot)
+            good = answer.status < 500 and answer.status != 429
+            return answer, wait
         finally:
-            self.slots.answered(slot)
+            self.ramp.end(good, self.clock() - sent_at)
 
     async def _slot(self, bucket: Bucket | None, timeout_seconds: float) -> int:
         if bucket is None:
@@ -259,7 +284,7 @@ class Api:
             },
             timeout=httpx.Timeout(
                 connect=CONNECT_SECONDS,
-                pool=CONNECT_SECONDS,
+                pool=None,  # as large as needed, and waiting for it would be no fault of the API
                 write=STALLED_SECONDS,
                 read=min(timeout_seconds, LONGEST_ANSWER_SECONDS),
             ),

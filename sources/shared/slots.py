@@ -162,7 +162,8 @@ class RateSlots:
                 if unanswered:
                     return 0, 0.05
             elif taken >= limit:
-                return 0, max(oldest + self.minute_seconds - now, 0.0) + 0.001
+                # An open request may be answered at any moment; its slot is free a minute later.
+                return 0, max(min(oldest, now) + self.minute_seconds - now, 0.0) + 0.001
             self._store.execute(
                 "DELETE FROM rate_slots WHERE bucket = :bucket AND answered_at <= :now - :minute",
                 values,

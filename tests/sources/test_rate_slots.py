@@ -72,6 +72,13 @@ def test_a_slot_whose_process_died_counts_until_its_request_would_have_given_up(
     assert slots.take(POLLS, TIMEOUT)[0] > 0
 
 
+def test_while_requests_are_open_nobody_waits_longer_than_a_minute(slots: RateSlots) -> None:
+    """Each may be answered at once; to wait for its time-out besides would waste a free slot."""
+    for _ in range(3):
+        slots.take(POLLS, TIMEOUT)
+    assert slots.take(POLLS, TIMEOUT) == (0, pytest.approx(60.0, abs=0.01))
+
+
 def test_processes_that_share_the_file_share_the_quota(
     slots: RateSlots, tmp_path: Path, clock: Clock
 ) -> None:

@@ -34,6 +34,12 @@ def test_requests_beyond_the_free_slots_wait_whole_minutes(
     assert seconds_needed(slots, [Need(POLLS, requests)]) == seconds
 
 
+def test_a_window_is_a_minute_and_the_time_of_an_answer() -> None:
+    """300 polls with answers after 5 s: four windows of 65 s."""
+    slots = RateSlots.in_memory(60)
+    assert seconds_needed(slots, [Need(POLLS, 300)], latency_seconds=5.0) == 4 * 65
+
+
 def test_the_slowest_limit_decides_and_an_unknown_one_is_said() -> None:
     slots = RateSlots.in_memory(60)
     clips = Bucket("klipit", "clips", "k", per_minute=120)

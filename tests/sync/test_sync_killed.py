@@ -19,9 +19,12 @@ from tests.conftest import Clipmart
 CHUNK = 20
 JOBS, CAMPAIGNS = 90, 15
 
+# Clipus is done long before Klipit, and its rows are published while Klipit's are fetched.
 SMALL_CHUNKS = f"""
+import pipelines.services
 import pipelines.writer
 pipelines.writer.CHUNK_IDS = {CHUNK}
+pipelines.services.PUBLISH_AFTER_SECONDS = 0.0
 from pipelines.cli import main
 main(["sync"], prog_name="clipmart")
 """

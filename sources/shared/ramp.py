@@ -1,0 +1,100 @@
+"""How many ids are worked on at a time: as many as latency and limits need, few while an API fails.
+
+Four keep a server busy that answers at once. A minute's quota of 60 with answers after five
+seconds is used up only if all 60 are sent before the first answer, so the number grows with the
+waiting for answers, not with their coming. A rate slot that is not free yet needs no further id,
+and an answer of 429 or 5xx, a lost connection or a time-out halves the number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+
+FIRST = 4
+MOST = 64
+STEPS_A_MINUTE = 2000  # from 4 to 60 in 1.7 s
+UNPACED_STEP_SECONDS = 0.005
+
+Item = TypeVar("Item")
+
+
+class Ramp:
+    """Places for ids, in one service. A place is held from its request until it is handed on."""
+
+    def __init__(self, minute_seconds: float) -> None:
+        self.places = FIRST
+        self.latency_seconds = 0.0
+        """Moving average over good answers; 0 before the first."""
+        self._step_seconds = minute_seconds / STEPS_A_MINUTE or UNPACED_STEP_SECONDS
+        self._taken = 0
+        self._requests = 0
+        self._well = True
+        self._left = asyncio.Event()
+
+    async def enter(self) -> None:
+        """Take a place; while all are waiting for the API, there is one more at each step."""
+        while self._taken >= self.places:
+            self._left.clear()
+            try:
+                async with asyncio.timeout(self._step_seconds):
+                    await self._left.wait()
+            except TimeoutError:
+                # Else some wait before a retry, or for the chunk to be loaded.
+                if self._well and self._requests >= self.places:
+                    self.places = min(self.places + 1, MOST)
+        self._taken += 1
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self._taken -= 1
+        self._left.set()
+
+    def begin(self) -> None:
+        """A request begins: it waits for its rate slot, then for its answer."""
+        self._requests += 1
+
+    def end(self, good: bool, seconds: float) -> None:
+        """It ended, so many seconds after it was sent."""
+        self._requests -= 1
+        self._well = good
+        if good:
+            share = 1 / 8 if self.latency_seconds else 1.0
+            self.latency_seconds += share * (seconds - self.latency_seconds)
+        else:
+            self.places = max(self.places // 2, FIRST)
+
+
+async def ask_each(
+    tasks: asyncio.TaskGroup,
+    items: Iterator[Item],
+    ask: Callable[[Item, Callable[[], None]], Awaitable[None]],
+    ramp: Ramp,
+) -> None:
+    """Ask for every item in a task of its own.
+
+    The next item is taken once the one before is sent and there is a place: only one waits for a
+    rate slot, and an item that was not sent when the run ends was never taken.
+
+    Args:
+        ask: calls its second argument when the item's first request is sent.
+    """
+
+    async def one(item: Item, sent: asyncio.Event) -> None:
+        try:
+            await ask(item, sent.set)
+        finally:
+            ramp.leave()
+            sent.set()
+
+    while True:
+        await ramp.enter()
+        for item in items:
+            sent = asyncio.Event()
+            tasks.create_task(one(item, sent))
+            await sent.wait()
+            break
+        else:
+            ramp.leave()
+            return
