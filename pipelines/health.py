@@ -87,7 +87,7 @@ def assess(found: Mapping[str, Any], credit_days: float = CREDIT_DAYS[0]) -> lis
         found: as `status.status` gives it.
         credit_days: credits for fewer days than these warn.
     """
-    checks = [*_last_sync(found), *freshness(found)]
+    checks = [*_clock(found), *_last_sync(found), *freshness(found)]
     if found["credits"] is not None:
         checks.append(_credits(found["credits"], credit_days))
     if found["quota"] is not None:
@@ -200,6 +200,16 @@ def check_lines(
 
 _AS_THEY_COME = frozenset({"submissions", "webhook_events", "exports", "plan_observations"})
 _WORK = {"klipit": ("jobs", "job-turnaround"), "clipus": ("campaigns", "video-readiness")}
+
+
+def _clock(found: Mapping[str, Any]) -> Iterator[Check]:
+    """Runs dated ahead: the machine's clock was wrong when they ran."""
+    count = found["runs_ahead"]
+    if count:
+        runs = "1 run is" if count == 1 else f"{count} runs are"
+        told = f"{runs} dated in the future and ignored: the clock was wrong"
+        remedy = "Let it be set by NTP, `timedatectl set-ntp true`; nothing else is needed."
+        yield Check("run dates", "warn", told, remedy)
 
 
 def _last_sync(found: Mapping[str, Any]) -> list[Check]:

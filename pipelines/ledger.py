@@ -19,7 +19,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,8 @@ CREATE TABLE IF NOT EXISTS claims (
 );
 """
 KEEP_CLAIMS_SECONDS = 7 * 86_400
+AHEAD = timedelta(minutes=5)
+"""A run that is dated further ahead is of a clock that was wrong, and judges nothing."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,21 @@ class Ledger:
         ).fetchone()
         return int(last)
 
+    def number_above(self, landed: int) -> None:
+        """Number the events above those that have landed, where all of them are below.
+
+        A ledger that was lost and begun again is below what it landed under a clock that was ahead;
+        the cursor would never come to its events. Those that had landed land again, by their key.
+        """
+        with self.store.transaction("inbox"):
+            first, last = self.store.execute(
+                "SELECT COALESCE(min(seq), 0), COALESCE(max(seq), 0) FROM events"
+            ).fetchone()
+            if 0 < last < landed:
+                # By more than their span, so that no two meet on the way.
+                up = max(landed + 1 - first, last + 1 - first)
+                self.store.execute("UPDATE events SET seq = seq + :up", {"up": up})
+
     def number_now(self) -> int:
         """The number that an event of this instant would have."""
         (now,) = self.store.execute("SELECT :now").fetchone()
@@ -201,7 +218,10 @@ class Ledger:
             self._run_id = run_id
             self.shared.hold(run_id)
             (self._run_began,) = self.shared.execute("SELECT :now").fetchone()
-            self.shared.execute(f"DELETE FROM claims WHERE made_at < :now - {KEEP_CLAIMS_SECONDS}")
+            self.shared.execute(
+                f"""DELETE FROM claims WHERE made_at < :now - {KEEP_CLAIMS_SECONDS}
+                    OR made_at > :now + {AHEAD.total_seconds()}"""
+            )
 
     def claim(self, service: str, id_: str) -> bool:
         """Whether this run may ask for an id: no other run asks for it or has just asked.
@@ -244,15 +264,21 @@ class Ledger:
         )
 
     def runs(
-        self, limit: int | None = None, finished_since: datetime | None = None
+        self, now: datetime, limit: int | None = None, finished_since: datetime | None = None
     ) -> list[dict[str, Any]]:
-        """Runs, the latest first: run_id, started_at, finished_at, exit_code, result."""
+        """Runs, the latest first: run_id, started_at, finished_at, exit_code, result.
+
+        Without those dated ahead of `now`.
+        """
         most = "" if limit is None else f"LIMIT {limit:d}"
         rows = self.store.execute(
             f"""SELECT run_id, started_at, finished_at, exit_code, result FROM runs
-                WHERE COALESCE(finished_at, '9') >= :since
+                WHERE COALESCE(finished_at, '9') >= :since AND NOT {_RUN_AHEAD}
                 ORDER BY started_at DESC, rowid DESC {most}""",
-            {"since": finished_since.isoformat() if finished_since else ""},
+            {
+                "since": finished_since.isoformat() if finished_since else "",
+                "until": (now + AHEAD).isoformat(),
+            },
         )
         return [
             {
@@ -265,20 +291,31 @@ class Ledger:
             for row in rows
         ]
 
-    def last_synced(self, service: str) -> datetime | None:
-        """When a run ended that asked for everything due of a service and published it.
+    def runs_ahead(self, now: datetime) -> int:
+        """How many runs are dated ahead of `now`: the clock was wrong."""
+        (count,) = self.store.execute(
+            f"SELECT count(*) FROM runs WHERE {_RUN_AHEAD}", {"until": (now + AHEAD).isoformat()}
+        ).fetchone()
+        return int(count)
 
-        One in which some ids failed counts; one that was stopped, or met an API that was down,
-        does not.
+    def last_synced(self, service: str, now: datetime) -> datetime | None:
+        """When a run ended that requested what was due of a service and published it.
+
+        One in which some ids failed counts, and one that --max-minutes ended, if it got on. One
+        that was stopped, met an API that was down, or got no further with what was due does not;
+        nor one that is dated ahead of `now`.
         """
         rows = self.store.execute(
-            """SELECT finished_at, exit_code, result FROM runs WHERE result IS NOT NULL
-               ORDER BY started_at DESC"""
+            f"""SELECT finished_at, exit_code, result FROM runs
+                WHERE result IS NOT NULL AND NOT {_RUN_AHEAD} ORDER BY started_at DESC""",
+            {"until": (now + AHEAD).isoformat()},
         )
         for finished_at, exit_code, text in rows:
             result = json.loads(text)
             one = result["services"].get(service)
             if one is None or result["error"] is not None:
+                continue
+            if one["due"] and (not one["asked"] or one["remaining"] == one["due"]):
                 continue
             if one["error"] is None:
                 done = exit_code != 75 or one["remaining"] == 0
@@ -289,12 +326,12 @@ class Ledger:
         return None
 
     def ids_since(
-        self, service: str, id_name: str, published_at: datetime | None
+        self, service: str, id_name: str, published_at: datetime | None, now: datetime
     ) -> dict[str, bool]:
         """Ids told since the run that published began → whether by a webhook."""
         (began,) = self.store.execute(
             "SELECT max(started_at) FROM runs WHERE started_at <= :at",
-            {"at": published_at.isoformat() if published_at else ""},
+            {"at": min(published_at, now).isoformat() if published_at else ""},
         ).fetchone()
         which, values = _of(service, ("import", "answer", "tie", "webhook"))
         found: dict[str, bool] = {}
@@ -339,6 +376,9 @@ class Ledger:
 def open_ledger(settings: Settings) -> Ledger:
     """The ledger that the settings name: the file in the data folder, or a shared database."""
     return Ledger(settings.ledger_database or settings.ledger)
+
+
+_RUN_AHEAD = "(started_at > :until OR COALESCE(finished_at, '') > :until)"
 
 
 def _of(service: str, kinds: Iterable[str]) -> tuple[str, dict[str, str]]:

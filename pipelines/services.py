@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ from sources.clipus.settings import PLAN_OBSERVATIONS
 from sources.klipit.client import KlipitClient
 from sources.klipit.settings import ACCOUNT_SNAPSHOTS
 from sources.shared.clients import reading_client
-from sources.shared.errors import ClipmartError, FixConfiguration
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.http import Api
 from sources.shared.slots import fingerprint
 
@@ -113,7 +114,8 @@ class Services:
             if fetch.error is not None:
                 count.fail(fetch.error)
             elif fetch.failed:
-                count.fail(_Incomplete(fetch.failed))
+                down = not api.tally.answered
+                count.fail(_Down(fetch.failed) if down else _Incomplete(fetch.failed))
         except ClipmartError as error:
             count.fail(error)
         finally:
@@ -122,6 +124,8 @@ class Services:
             count.remaining = count.due - fetch.done
             count.requests = api.tally.requests
             count.refused = api.tally.refused
+            if api.tally.ahead:
+                count.notes.append(_clock_ahead(api.name, api.tally.ahead))
 
     async def _emit(self, name: str, reader: _Klipit | _Clipus, read: Any) -> None:
         await self._room.acquire()
@@ -186,7 +190,7 @@ class _Klipit:
         if told is None:
             return ["This key or API tells no balance; enter one with `clipmart credits BALANCE`."]
         balance, at = told
-        row = {"observed_at": at or self._settings.now(), "balance": balance, "origin": "api"}
+        row = {"observed_at": at, "balance": balance, "origin": "api"}
         self._snapshots.append(Snapshot(ACCOUNT_SNAPSHOTS, row))
         return []
 
@@ -236,6 +240,22 @@ class _Incomplete(ClipmartError):
     def __init__(self, failed: list[str]) -> None:
         more = f" So did {len(failed) - 1} more." if len(failed) > 1 else ""
         super().__init__(f"{failed[0]}{more}")
+
+
+class _Down(TryAgainLater):
+    """Not one request of the run was answered."""
+
+    def __init__(self, failed: list[str]) -> None:
+        super().__init__(f"{failed[0]} It seems to be down: it answered no request of this sync.")
+
+
+def _clock_ahead(name: str, ahead: timedelta) -> str:
+    days = ahead / timedelta(days=1)
+    span = f"{days:,.0f} days" if days >= 2 else f"{ahead / timedelta(minutes=1):,.0f} min"
+    return (
+        f"{name}'s clock is {span} ahead of this machine's; what it answered is stored as observed "
+        "by this machine's clock. `clipmart doctor` compares them."
+    )
 
 
 def _cancel(tasks: list[asyncio.Task[None]]) -> None:

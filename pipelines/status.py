@@ -43,6 +43,7 @@ def status(settings: Settings) -> dict[str, Any]:
         "running": None if running is None else {"pid": running[0], "since": running[1]},
         "progress": None,
         "last_runs": [],
+        "runs_ahead": 0,
         "services": {},
         "unknown_submissions": [],
         "published": None,
@@ -56,7 +57,8 @@ def status(settings: Settings) -> dict[str, Any]:
         ledger = con = None
         if settings.ledger_database or settings.ledger.exists():
             ledger = stack.enter_context(closing(open_ledger(settings)))
-            found["last_runs"] = [_run(run) for run in ledger.runs(RUNS)]
+            found["last_runs"] = [_run(run) for run in ledger.runs(settings.now(), RUNS)]
+            found["runs_ahead"] = ledger.runs_ahead(settings.now())
             found["progress"] = ledger.noted("progress") if running else None
             found["unknown_submissions"] = [
                 {"service": service, "submission_id": intent}
@@ -149,10 +151,10 @@ def _service(
     slots = RateSlots.in_memory()
     if ledger is not None:
         published_at = datetime.fromisoformat(published) if published else None
-        told = ledger.ids_since(name, id_name, published_at)
+        told = ledger.ids_since(name, id_name, published_at, now)
         events = ledger.events(name, kinds=("due",))
         calls = {event.subject: event.recorded_at for event in events if event.subject}
-        synced = ledger.last_synced(name)
+        synced = ledger.last_synced(name, now)
         slots = ledger.slots(settings.minute_seconds)
     known, unsettled, stuck = 0, 0, None
     due: dict[str, Due] = {}

@@ -22,7 +22,7 @@ from .build import landing_fingerprint
 from .eta import needs, seconds_needed
 from .inbox import ID_NAME, LANDED_KINDS, SEQ
 from .landing import Landing, cannot_go_on
-from .ledger import Ledger, open_ledger
+from .ledger import AHEAD, Ledger, open_ledger
 from .load import SYNC_RUNS, Loader, inbox_tables, sync_run_rows, tables_of
 from .lock import sync_lock
 from .result import ServiceResult, SyncResult, worst
@@ -193,7 +193,8 @@ class _Sync:
         published = publish.published_fingerprint(self.settings)
         if landing_fingerprint(landing.connection) == published:
             return
-        runs = sync_run_rows(self.ledger.runs(finished_since=self._last_run(landing)))
+        since = self._last_run(landing)
+        runs = sync_run_rows(self.ledger.runs(self.settings.now(), finished_since=since))
         if runs:
             self.loader.load("clipmart", {SYNC_RUNS: runs})
         landing.close()
@@ -203,7 +204,7 @@ class _Sync:
 
     def _last_run(self, landing: Landing) -> datetime | None:
         """Since when runs may not be landed yet; machines' clocks differ, and syncs overlap."""
-        last = landing.last_run()
+        last = landing.last_run(self.settings.now() + AHEAD)
         return last - timedelta(days=1) if last and landing.shared else last
 
 
@@ -214,6 +215,7 @@ def drain(loader: Loader, ledger: Ledger, landing: Landing) -> None:
         landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
         made = landing.has_tables(name, tables_of(name))
         drained = landing.drained_up_to(name, landed) if made else 0
+        ledger.number_above(drained)
         if ledger.last_seq(name, LANDED_KINDS) > drained:
             loader.drain_inbox(ledger, name, landing.submissions, make_tables=not made)
 

@@ -55,7 +55,7 @@ class ClipusClient:
             f"/api/v1/campaigns/{quote(campaign_id, safe='')}", self._bucket, _is_campaign
         )
         refuse_unauthorised(self.api, answer, "the plan Growth or above")
-        read = CampaignRead(campaign_id, answer.observed_at or self._now())
+        read = CampaignRead(campaign_id, self.api.observed_at(answer, self._now()))
         read.ok = answer.status < 400
         if not read.ok:
             read.found = answer.status != 404
@@ -141,7 +141,7 @@ class ClipusClient:
             return
         if told["requests_per_minute"] is not None:
             self.api.slots.learn(self._bucket, told["requests_per_minute"])
-        self.plan = {"observed_at": answer.observed_at or self._now(), **told}
+        self.plan = {"observed_at": self.api.observed_at(answer, self._now()), **told}
 
     @staticmethod
     def _reject(read: CampaignRead, reason: str, payload: Any) -> None:

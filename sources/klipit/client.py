@@ -97,7 +97,7 @@ class KlipitClient:
         """
         answer = await self.api.get(f"/jobs/{quote(job_id, safe='')}", self._polls, _is_object)
         refuse_unauthorised(self.api, answer, "the scope jobs:read")
-        read = JobRead(job_id, answer.observed_at or self._now())
+        read = JobRead(job_id, self.api.observed_at(answer, self._now()))
         read.ok = answer.status < 400
         if not read.ok:
             read.found = answer.status != 404
@@ -118,7 +118,7 @@ class KlipitClient:
             f"/jobs/{quote(read.job_id, safe='')}/clips", self._clip_reads, _has_clips
         )
         refuse_unauthorised(self.api, answer, "the scope clips:read")
-        read.observed_at = answer.observed_at or self._now()
+        read.observed_at = self.api.observed_at(answer, self._now())
         if answer.status >= 400:
             self._reject(read, "clips", _refusal(answer), answer.body)
             return
@@ -140,8 +140,8 @@ class KlipitClient:
             clips[clip["id"]] = {**clip, "job_id": read.job_id, "observed_at": read.observed_at}
         read.clips = list(clips.values())
 
-    async def balance(self, path: str) -> tuple[float, datetime | None] | None:
-        """The account's credits and the answer's Date; None where the key or the API tells none.
+    async def balance(self, path: str) -> tuple[float, datetime] | None:
+        """The account's credits and when they were observed; None if the API reports none.
 
         Raises:
             FixConfiguration: 401.
@@ -151,7 +151,7 @@ class KlipitClient:
         if answer.status == 401:
             refuse_unauthorised(self.api, answer, "")
         found = _balance(answer.body) if answer.status < 400 else None
-        return None if found is None else (found, answer.observed_at)
+        return None if found is None else (found, self.api.observed_at(answer, self._now()))
 
     async def submit(
         self,
