@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.http import Api
 from sources.shared.slots import fingerprint
 
+from . import stop
 from .eta import needs, seconds_needed
 from .fetch import Fetch
 from .ledger import Ledger
@@ -55,7 +55,6 @@ class Services:
         self._deadline = deadline
         self._room = asyncio.Semaphore(writer.chunk_ids)
         self._fetches: dict[str, Fetch] = {}
-        self.stopped_by_signal = False
 
     async def run(self, worklists: Mapping[str, Worklist]) -> None:
         loop = asyncio.get_running_loop()
@@ -73,7 +72,8 @@ class Services:
                 for name, todo in worklists.items()
             ]
             progress = asyncio.create_task(self._show_progress())
-            with _on_signals(loop, lambda: self._stop(fetches)):
+            # What was fetched by then is still loaded.
+            with stop.calling(lambda: loop.call_soon_threadsafe(_cancel, fetches)):
                 if self._deadline is not None:
                     left = max(self._deadline - time.monotonic(), 0.0)
                     loop.call_later(left, _cancel, fetches)
@@ -142,10 +142,6 @@ class Services:
     def _make_room(self, ids: int) -> None:
         for _ in range(ids):
             self._room.release()
-
-    def _stop(self, fetches: list[asyncio.Task[None]]) -> None:
-        self.stopped_by_signal = True
-        _cancel(fetches)
 
     async def _show_progress(self) -> None:
         progress = Progress()
@@ -261,19 +257,3 @@ def _clock_ahead(name: str, ahead: timedelta) -> str:
 def _cancel(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
-
-
-@contextmanager
-def _on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT end the fetching; what was fetched is still loaded."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    # Only the main thread of a process gets signals.
-    with suppress(ValueError, RuntimeError):
-        for number in numbers:
-            loop.add_signal_handler(number, stop)
-    try:
-        yield
-    finally:
-        with suppress(ValueError, RuntimeError):
-            for number in numbers:
-                loop.remove_signal_handler(number)

@@ -17,7 +17,7 @@ import duckdb
 
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
-from . import publish
+from . import publish, stop
 from .build import landing_fingerprint
 from .eta import needs, seconds_needed
 from .inbox import ID_NAME, LANDED_KINDS, SEQ
@@ -51,10 +51,10 @@ def sync(
 
     Raises:
         FixConfiguration: no key at all, or the data folder cannot be used.
-        TryAgainLater: another sync runs.
+        TryAgainLater: another sync runs, or a signal came before anything began.
         Unusable: an id to refresh is not known.
     """
-    with sync_lock(settings.lock, settings.now()):
+    with stop.deferred(), sync_lock(settings.lock, settings.now()):
         ledger = open_ledger(settings)
         try:
             return _Sync(settings, ledger, max_minutes, publish_now).run(
@@ -77,11 +77,11 @@ class _Sync:
         place = settings.lake or settings.landing
         self.loader = Loader(place, settings.dlt_dir, ledger.alone)
         self.result = SyncResult(uuid.uuid4().hex, settings.now(), str(settings.data_dir))
-        self.stopped_by_signal = False
 
     def run(self, service: str | None, refresh: list[str], dry_run: bool) -> SyncResult:
         result = self.result
         wanted, without_key = self._services(service)
+        stop.check()
         with self.ledger.alone("landing"):  # who makes a lake, makes it alone
             landing = Landing(self.settings.lake or self.settings.landing)
         try:
@@ -89,6 +89,7 @@ class _Sync:
                 self.ledger.start_run(result.run_id, result.started_at)
             with self.ledger.alone("inbox"):
                 drain(self.loader, self.ledger, landing)
+            stop.check()
             worklists = self._worklists(landing, wanted, refresh)
             if dry_run:
                 return result
@@ -110,7 +111,9 @@ class _Sync:
         finally:
             landing.close()
             codes = [s.exit_code for s in result.services.values()]
-            codes += [75] if self.stopped_by_signal else []
+            # One that comes while the last chunk is loaded, or a file published, lets that end.
+            result.stopped = stop.requested()
+            codes += [75] if result.stopped else []
             result.exit_code = worst((result.exit_code, *codes))
             result.finished_at = self.settings.now()
             if not dry_run:
@@ -185,7 +188,6 @@ class _Sync:
         try:
             asyncio.run(services.run(worklists))
         finally:
-            self.stopped_by_signal = services.stopped_by_signal
             writer.finish()
 
     def _publish(self, landing: Landing) -> None:
