@@ -73,8 +73,9 @@ class _Group(TaskGroup):
         except sqlite3.Error as error:
             from .ledger import unusable
 
-            say(f"clipmart: {unusable(load_settings().ledger, error)}")
-            ctx.exit(3)
+            failed = unusable(load_settings().ledger, error)
+            say(f"clipmart: {failed}")
+            ctx.exit(failed.exit_code)
         except OSError as error:
             say(
                 f"clipmart: {error.filename or 'A file'} cannot be used ({error.strerror}). What "

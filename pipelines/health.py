@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from .reports import printable
@@ -94,7 +95,8 @@ def assess(found: Mapping[str, Any], credit_days: float = CREDIT_DAYS[0]) -> lis
         checks.append(_quota(found["quota"]))
     if found["published"] is not None:
         checks += [*_stuck(found), _audits(found)]
-    return [*checks, unknown(found), rejected(found)]
+    checks += [unknown(found), rejected(found), disk(found["disk"], found["data_dir"])]
+    return [*checks, *receiver(found)]
 
 
 def freshness(found: Mapping[str, Any], *, with_errors: bool = False) -> list[Check]:
@@ -162,6 +164,35 @@ def rejected(found: Mapping[str, Any]) -> Check:
         return Check("rejected", "ok", told if any(counts.values()) else "none")
     remedy = "`clipmart rejected` tells why; after an update, `clipmart rejected --replay`."
     return Check("rejected", "warn", told, remedy)
+
+
+def disk(space: Mapping[str, int], path: Path | str) -> Check:
+    """Free bytes against stored ones: a build writes all of them once more."""
+    free, stored = space["free_bytes"], space["stored_bytes"]
+    level = worst_level(
+        [level_below(free, FREE_BYTES), level_below(free / max(stored, 1), FREE_COPIES)]
+    )
+    remedy = f"Make room on the disk of {path}, or set CLIPMART_DATA_DIR to a folder elsewhere."
+    told = f"{_size(free)} free, {_size(stored)} stored"
+    return Check("disk", level, told, remedy if level != "ok" else "")
+
+
+def receiver(found: Mapping[str, Any]) -> Iterator[Check]:
+    """Whether the receiver of webhooks runs, where one was started and nobody stopped it."""
+    facts = found["receiver"]
+    if facts is None:
+        return
+    where = f"{facts['host']} port {facts['port']}"
+    if facts["alive"]:
+        yield Check("receiver", "ok", f"listens on {where}, process {facts['pid']}")
+        return
+    yield Check(
+        "receiver",
+        "fail",
+        f"does not run: process {facts['pid']} on {where} was not stopped, it ended by itself",
+        f"Start it again: `clipmart listen --host {facts['host']} --port {facts['port']}`. If none "
+        f"is wanted, remove {found['data_dir']}/state/receiver.",
+    )
 
 
 def ago(hours: float) -> str:
@@ -292,6 +323,14 @@ def _audits(found: Mapping[str, Any]) -> Check:
         'They count as they came: `clipmart query "FROM staging.audit_findings"`.',
         items=tuple(one["finding"] for one in odd),
     )
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:,.1f} GiB"
 
 
 def _listed(items: list[str]) -> str:

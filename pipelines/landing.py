@@ -19,6 +19,7 @@ from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.tables import PRIVATE, Drift, Row, Table, data_type
 
 from .inbox import ID_NAME, SEQ, SUBMISSIONS
+from .ledger import holders
 from .load import SYNC_RUNS
 from .settings import Lake, Settings
 
@@ -64,7 +65,8 @@ class Landing:
                     raise _damaged(path, error) from error
                 if time.monotonic() > give_up:
                     raise TryAgainLater(
-                        f"Another program holds {path} open. Nothing was changed. Close it "
+                        f"{holders(path) or 'Another program'} holds {path} open. Nothing was "
+                        "changed. Close it "
                         "(read warehouse.duckdb instead), then run `clipmart sync` again."
                     ) from error
                 time.sleep(0.2)

@@ -17,13 +17,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sources.shared.errors import FixConfiguration
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.slots import RateSlots, SqliteStore
 
 from .settings import Address, Settings
@@ -86,14 +86,18 @@ class Event:
 class Ledger:
     """Opens the ledger, making it where there is none.
 
+    Args:
+        read_only: change nothing, and make nothing; it also works in a folder that is read-only.
+
     Raises:
         FixConfiguration: the folder cannot be written, the file is damaged, or the database cannot
             be used.
         StoreDown: the database cannot be reached.
     """
 
-    def __init__(self, place: Path | Address) -> None:
+    def __init__(self, place: Path | Address, *, read_only: bool = False) -> None:
         self.place = place
+        self._read_only = read_only
         self._run_id = ""
         self._run_began = 0.0
         self.shared: PostgresStore | None = None
@@ -108,6 +112,9 @@ class Ledger:
             self.store.make(SCHEMA.format(rowid=rowid) + CLAIMS)
             return
         try:
+            if read_only:
+                self.store = SqliteStore(_to_read(place))
+                return
             make_private(place.parent)
             self.store = SqliteStore(
                 sqlite3.connect(place, isolation_level=None, timeout=30.0, check_same_thread=False)
@@ -123,7 +130,12 @@ class Ledger:
         self.store.close()
 
     def slots(self, minute_seconds: float) -> RateSlots:
-        return RateSlots(self.store, minute_seconds)
+        try:
+            return RateSlots(self.store, minute_seconds)
+        except sqlite3.OperationalError:
+            if not self._read_only:
+                raise
+            return RateSlots.in_memory(minute_seconds)  # no sync has made its tables yet
 
     def add(self, events: Iterable[Event], check: Callable[[], None] = lambda: None) -> int:
         """Append events in one transaction; returns how many were new (by event_id).
@@ -373,9 +385,26 @@ class Ledger:
         )
 
 
-def open_ledger(settings: Settings) -> Ledger:
+def open_ledger(settings: Settings, *, read_only: bool = False) -> Ledger:
     """The ledger that the settings name: the file in the data folder, or a shared database."""
-    return Ledger(settings.ledger_database or settings.ledger)
+    return Ledger(settings.ledger_database or settings.ledger, read_only=read_only)
+
+
+def _to_read(path: Path) -> sqlite3.Connection:
+    """A connection that only reads. In a read-only folder without the log's index, the file alone.
+
+    Without its log (-wal) what a sync wrote last may be missing; none can be running there.
+    """
+    uri = path.absolute().as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=30.0)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if is_busy(error):
+            raise
+        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
+    return connection
 
 
 _RUN_AHEAD = "(started_at > :until OR COALESCE(finished_at, '') > :until)"
@@ -398,7 +427,30 @@ def make_private(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def unusable(path: Path, error: Exception) -> FixConfiguration:
+def is_busy(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+def holders(*paths: Path) -> str:
+    """The processes that have locked one of these files to write, in words; "" if none is known."""
+    inodes = {str(path.stat().st_ino) for path in paths if path.exists()}
+    named = []
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            _, _, _, access, pid, place, *_ = line.replace("->", "").split()
+            if access == "WRITE" and place.rsplit(":", 1)[-1] in inodes and int(pid) > 0:
+                named.append(f"process {pid} ({Path(f'/proc/{pid}/comm').read_text().strip()})")
+    return ", ".join(dict.fromkeys(named))
+
+
+def unusable(path: Path, error: Exception) -> ClipmartError:
+    """What to say of an error of the ledger's file, or of its folder."""
+    if is_busy(error):
+        by = holders(path, path.with_name(path.name + "-shm"))
+        return TryAgainLater(
+            f"{path} is locked{f' by {by}' if by else ''}. What was saved before stays. Wait for "
+            "that to end, then run the command again."
+        )
     damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
         error, sqlite3.OperationalError
     )

@@ -41,6 +41,7 @@ from sources.shared.tables import digest, instant
 
 from .inbox import refusal
 from .ledger import Event, Ledger, open_ledger
+from .lock import receiving
 from .settings import Settings
 
 PATHS = ("/webhooks/klipit", "/webhooks/clipus", "/healthz")
@@ -73,7 +74,8 @@ def listen(settings: Settings, host: str, port: int) -> None:
     with _bound(host, port) as listening:
         inbox = _Inbox(settings)
         try:
-            _Server(application(settings, inbox)).run([listening])
+            with receiving(settings.receiver, listening.getsockname()[:2], settings.now()):
+                _Server(application(settings, inbox)).run([listening])
         finally:
             inbox.close()
 
