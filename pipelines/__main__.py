@@ -1,5 +1,14 @@
-"""`python -m pipelines`: the command line without the installed script."""
+"""The process `clipmart`, or `python -m pipelines`: obeys signals before it imports the rest."""
 
-from .cli import run
+from . import stop
 
-run()
+
+def run() -> None:
+    stop.install()
+    from .cli import run as run_command
+
+    run_command()
+
+
+if __name__ == "__main__":
+    run()

@@ -22,6 +22,7 @@ import click
 
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
+from . import stop
 from .settings import Settings, load_settings, parse_instant
 from .terminal import TaskGroup, complete_report
 
@@ -57,10 +58,14 @@ class _Group(TaskGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with stop.at_once():
+                return super().invoke(ctx)
         except ClipmartError as error:
             say(f"clipmart: {error}")
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            say(f"clipmart: {stop.STOPPED}")
+            ctx.exit(75)
         except BrokenPipeError:
             # Whoever read the output closed it, as `| head` does.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -68,8 +73,9 @@ class _Group(TaskGroup):
         except sqlite3.Error as error:
             from .ledger import unusable
 
-            say(f"clipmart: {unusable(load_settings().ledger, error)}")
-            ctx.exit(3)
+            failed = unusable(load_settings().ledger, error)
+            say(f"clipmart: {failed}")
+            ctx.exit(failed.exit_code)
         except OSError as error:
             say(
                 f"clipmart: {error.filename or 'A file'} cannot be used ({error.strerror}). What "
@@ -77,6 +83,10 @@ class _Group(TaskGroup):
             )
             ctx.exit(3)
         except Exception as error:
+            if stop.requested() and not isinstance(error, click.exceptions.Exit):
+                # A query of DuckDB's that is interrupted raises an error of its own.
+                say(f"clipmart: {stop.STOPPED}")
+                ctx.exit(75)
             if not type(error).__module__.endswith("duckdb"):  # which may not be imported
                 raise
             from .landing import cannot_go_on
@@ -533,7 +543,7 @@ def publish(file: Path | None) -> None:
     from .lock import sync_lock
 
     settings = load_settings()
-    with sync_lock(settings.lock, settings.now()):
+    with stop.deferred(), sync_lock(settings.lock, settings.now()):
         if file is None:
             _published_before(settings)
             publishing.publish(settings)
@@ -686,7 +696,8 @@ def recover() -> None:
     """
     from .recover import recover as run
 
-    done = run(load_settings())
+    with stop.deferred():
+        done = run(load_settings())
     for line in done or ["Nothing is damaged; nothing was changed."]:
         click.echo(line)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import platform
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -19,22 +18,20 @@ from typing import Any
 from sources.shared.errors import ClipmartError
 
 from .health import (
-    FREE_BYTES,
-    FREE_COPIES,
     RUNNING_HOURS,
     Check,
+    disk,
     freshness,
     level_above,
-    level_below,
+    receiver,
     rejected,
     unknown,
-    worst_level,
 )
 from .keys import key_checks
 from .ledger import open_ledger
 from .lock import holder
 from .settings import Settings
-from .status import status
+from .status import disk_space, existing, status
 
 VERSIONS = ("dlt", "duckdb", "httpx", "pandas", "sqlmesh")
 PINS = Path(__file__).parents[1] / "requirements.txt"
@@ -59,12 +56,12 @@ def doctor(settings: Settings) -> list[Check]:
     finally:
         if ledger is not None:
             ledger.close()
-    free = shutil.disk_usage(_existing(settings.data_dir)).free
-    checks += [*stored, disk(free, _stored_bytes(settings), settings.data_dir)]
+    checks += [*stored, disk(disk_space(settings), settings.data_dir)]
     checks += [lock(settings), versions(PINS)]
     if found is not None:
         checks += [
             webhooks(settings, found),
+            *receiver(found),
             *freshness(found, with_errors=True),
             unknown(found),
             rejected(found),
@@ -95,7 +92,7 @@ def folders(settings: Settings) -> Iterator[Check]:
     """Whether the data folder can be written, and the state in it is its owner's alone."""
     for title, path in (("data folder", settings.data_dir), ("state folder", settings.state_dir)):
         try:
-            with tempfile.TemporaryFile(dir=_existing(path)):
+            with tempfile.TemporaryFile(dir=existing(path)):
                 pass
         except OSError as error:
             told = f"{path} cannot be written ({error.strerror})"
@@ -110,16 +107,6 @@ def folders(settings: Settings) -> Iterator[Check]:
             )
         else:
             yield Check(title, "ok", str(path) if title == "data folder" else "its owner's alone")
-
-
-def disk(free: int, stored: int, path: Path) -> Check:
-    """Free bytes against stored ones: a build writes all of them once more."""
-    level = worst_level(
-        [level_below(free, FREE_BYTES), level_below(free / max(stored, 1), FREE_COPIES)]
-    )
-    remedy = f"Make room on the disk of {path}, or set CLIPMART_DATA_DIR to a folder elsewhere."
-    told = f"{_size(free)} free, {_size(stored)} stored"
-    return Check("disk", level, told, remedy if level != "ok" else "")
 
 
 def lock(settings: Settings) -> Check:
@@ -177,21 +164,3 @@ def webhooks(settings: Settings, found: Mapping[str, Any]) -> Check:
         remedy = "Set KLIPIT_WEBHOOK_SECRET, or `clipmart listen` refuses Klipit's events."
         return Check("webhooks", "warn", f"{told}, but {events:,} events have come", remedy)
     return Check("webhooks", "ok", told)
-
-
-def _existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that is there."""
-    return next(place for place in (path, *path.parents) if place.exists())
-
-
-def _stored_bytes(settings: Settings) -> int:
-    files = (settings.warehouse, settings.landing, settings.ledger)
-    return sum(file.stat().st_size for file in files if file.exists())
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:,.1f} GiB"

@@ -28,9 +28,10 @@ from sources.shared.clients import http_client
 from sources.shared.errors import ClipmartError, TryAgainLater, Unusable
 from sources.shared.http import OutcomeUnknown
 
+from . import stop
 from .inbox import refusal
 from .ledger import Event, Ledger, open_ledger, unusable
-from .post import Say, api_of, cancelled_by_sigterm, without_our_secrets
+from .post import Say, api_of, cancelled_by_signals, without_our_secrets
 from .settings import Settings
 
 STALLED_SECONDS = 60.0
@@ -105,7 +106,7 @@ def export(
     done = Exported(uuid.uuid4().hex, job_id, platform, format_)
     ledger = open_ledger(settings)
     try:
-        with asyncio.Runner() as runner:
+        with stop.deferred(), asyncio.Runner() as runner:
             link = runner.run(_ask(settings, ledger, done, say))
     except sqlite3.Error as error:
         raise unusable(settings.ledger, error) from error
@@ -145,7 +146,7 @@ async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> 
     async with http_client() as client:
         api = api_of(settings, ledger, "klipit", client, say)
         try:
-            with cancelled_by_sigterm():
+            with cancelled_by_signals():
                 told = await KlipitClient(api, settings.now).export(
                     done.job_id, fields, before=lambda: keep("unknown")
                 )

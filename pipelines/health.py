@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from .reports import printable
@@ -87,14 +88,15 @@ def assess(found: Mapping[str, Any], credit_days: float = CREDIT_DAYS[0]) -> lis
         found: as `status.status` gives it.
         credit_days: credits for fewer days than these warn.
     """
-    checks = [*_last_sync(found), *freshness(found)]
+    checks = [*_clock(found), *_last_sync(found), *freshness(found)]
     if found["credits"] is not None:
         checks.append(_credits(found["credits"], credit_days))
     if found["quota"] is not None:
         checks.append(_quota(found["quota"]))
     if found["published"] is not None:
         checks += [*_stuck(found), _audits(found)]
-    return [*checks, unknown(found), rejected(found)]
+    checks += [unknown(found), rejected(found), disk(found["disk"], found["data_dir"])]
+    return [*checks, *receiver(found)]
 
 
 def freshness(found: Mapping[str, Any], *, with_errors: bool = False) -> list[Check]:
@@ -164,6 +166,35 @@ def rejected(found: Mapping[str, Any]) -> Check:
     return Check("rejected", "warn", told, remedy)
 
 
+def disk(space: Mapping[str, int], path: Path | str) -> Check:
+    """Free bytes against stored ones: a build writes all of them once more."""
+    free, stored = space["free_bytes"], space["stored_bytes"]
+    level = worst_level(
+        [level_below(free, FREE_BYTES), level_below(free / max(stored, 1), FREE_COPIES)]
+    )
+    remedy = f"Make room on the disk of {path}, or set CLIPMART_DATA_DIR to a folder elsewhere."
+    told = f"{_size(free)} free, {_size(stored)} stored"
+    return Check("disk", level, told, remedy if level != "ok" else "")
+
+
+def receiver(found: Mapping[str, Any]) -> Iterator[Check]:
+    """Whether the receiver of webhooks runs, where one was started and nobody stopped it."""
+    facts = found["receiver"]
+    if facts is None:
+        return
+    where = f"{facts['host']} port {facts['port']}"
+    if facts["alive"]:
+        yield Check("receiver", "ok", f"listens on {where}, process {facts['pid']}")
+        return
+    yield Check(
+        "receiver",
+        "fail",
+        f"does not run: process {facts['pid']} on {where} was not stopped, it ended by itself",
+        f"Start it again: `clipmart listen --host {facts['host']} --port {facts['port']}`. If none "
+        f"is wanted, remove {found['data_dir']}/state/receiver.",
+    )
+
+
 def ago(hours: float) -> str:
     """An age as a person says it: 'just now', '12 min ago', '3.5 h ago', '4.2 days ago'."""
     if hours < 1 / 60:
@@ -200,6 +231,16 @@ def check_lines(
 
 _AS_THEY_COME = frozenset({"submissions", "webhook_events", "exports", "plan_observations"})
 _WORK = {"klipit": ("jobs", "job-turnaround"), "clipus": ("campaigns", "video-readiness")}
+
+
+def _clock(found: Mapping[str, Any]) -> Iterator[Check]:
+    """Runs dated ahead: the machine's clock was wrong when they ran."""
+    count = found["runs_ahead"]
+    if count:
+        runs = "1 run is" if count == 1 else f"{count} runs are"
+        told = f"{runs} dated in the future and ignored: the clock was wrong"
+        remedy = "Let it be set by NTP, `timedatectl set-ntp true`; nothing else is needed."
+        yield Check("run dates", "warn", told, remedy)
 
 
 def _last_sync(found: Mapping[str, Any]) -> list[Check]:
@@ -282,6 +323,14 @@ def _audits(found: Mapping[str, Any]) -> Check:
         'They count as they came: `clipmart query "FROM staging.audit_findings"`.',
         items=tuple(one["finding"] for one in odd),
     )
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:,.1f} GiB"
 
 
 def _listed(items: list[str]) -> str:

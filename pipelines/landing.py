@@ -19,6 +19,7 @@ from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.tables import PRIVATE, Drift, Row, Table, data_type
 
 from .inbox import ID_NAME, SEQ, SUBMISSIONS
+from .ledger import holders
 from .load import SYNC_RUNS
 from .settings import Lake, Settings
 
@@ -69,7 +70,8 @@ class Landing:
                     raise _damaged(path, error) from error
                 if time.monotonic() > give_up:
                     raise TryAgainLater(
-                        f"Another program holds {path} open. Nothing was changed. Close it "
+                        f"{holders(path) or 'Another program'} holds {path} open. Nothing was "
+                        "changed. Close it "
                         "(read warehouse.duckdb instead), then run `clipmart sync` again."
                     ) from error
                 time.sleep(0.2)
@@ -134,32 +136,41 @@ class Landing:
             newest = max(newest, seq or 0)
         return newest
 
-    def last_status(self, table: str, ids: Iterable[Any], id_columns: tuple[str, ...]) -> Any:
-        """id, or tuple of ids → status last observed."""
+    def last_status(
+        self, table: str, ids: Iterable[Any], id_columns: tuple[str, ...], until: datetime
+    ) -> Any:
+        """id, or tuple of ids → status last observed.
+
+        Args:
+            until: later rows are of a clock that was wrong, and do not count.
+        """
         keys = ", ".join(id_columns)
         wanted = list(ids)
         if not wanted:
             return {}
         sql = f"""SELECT {keys}, arg_max(status, observed_at) FROM {table}
-                  WHERE {id_columns[0]} IN (SELECT unnest($ids)) GROUP BY {keys}"""
-        rows = self.connection.execute(bound(sql, ids=wanted)).fetchall()
+                  WHERE {id_columns[0]} IN (SELECT unnest($ids)) AND observed_at <= $until
+                  GROUP BY {keys}"""
+        rows = self.connection.execute(bound(sql, ids=wanted, until=until)).fetchall()
         if len(id_columns) == 1:
             return dict(rows)
         return {tuple(row[:-1]): row[-1] for row in rows}
 
-    def last_run(self) -> datetime | None:
-        """When the latest landed run finished (UTC); None where none is landed."""
+    def last_run(self, until: datetime) -> datetime | None:
+        """When the latest run that is landed finished (UTC), up to an instant; None without one."""
         if not self.has_tables("clipmart", [SYNC_RUNS]):
             return None
-        row = self.connection.execute("SELECT max(finished_at) FROM clipmart.sync_runs").fetchone()
+        sql = "SELECT max(finished_at) FROM clipmart.sync_runs WHERE finished_at <= $until"
+        row = self.connection.execute(bound(sql, until=until)).fetchone()
         return row[0].astimezone(UTC) if row and row[0] else None
 
-    def latest(self, table: str, columns: tuple[str, ...], where: str = "true") -> Row | None:
-        """The row of the latest observed_at."""
-        row = self.connection.execute(
-            f"""SELECT {", ".join(columns)} FROM {table} WHERE {where}
-                ORDER BY observed_at DESC LIMIT 1"""
-        ).fetchone()
+    def latest(
+        self, table: str, columns: tuple[str, ...], until: datetime, where: str = "true"
+    ) -> Row | None:
+        """The row of the latest observed_at up to an instant."""
+        sql = f"""SELECT {", ".join(columns)} FROM {table}
+                  WHERE {where} AND observed_at <= $until ORDER BY observed_at DESC LIMIT 1"""
+        row = self.connection.execute(bound(sql, until=until)).fetchone()
         return None if row is None else dict(zip(columns, row, strict=True))
 
 

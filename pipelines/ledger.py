@@ -17,13 +17,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sources.shared.errors import FixConfiguration
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.slots import RateSlots, SqliteStore
 
 from .settings import Address, Settings
@@ -64,6 +64,8 @@ CREATE TABLE IF NOT EXISTS claims (
 );
 """
 KEEP_CLAIMS_SECONDS = 7 * 86_400
+AHEAD = timedelta(minutes=5)
+"""A run that is dated further ahead is of a clock that was wrong, and judges nothing."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,18 @@ class Event:
 class Ledger:
     """Opens the ledger, making it where there is none.
 
+    Args:
+        read_only: change nothing, and make nothing; it also works in a folder that is read-only.
+
     Raises:
         FixConfiguration: the folder cannot be written, the file is damaged, or the database cannot
             be used.
         StoreDown: the database cannot be reached.
     """
 
-    def __init__(self, place: Path | Address) -> None:
+    def __init__(self, place: Path | Address, *, read_only: bool = False) -> None:
         self.place = place
+        self._read_only = read_only
         self._run_id = ""
         self._run_began = 0.0
         self.shared: PostgresStore | None = None
@@ -106,6 +112,9 @@ class Ledger:
             self.store.make(SCHEMA.format(rowid=rowid) + CLAIMS)
             return
         try:
+            if read_only:
+                self.store = SqliteStore(_to_read(place))
+                return
             make_private(place.parent)
             self.store = SqliteStore(
                 sqlite3.connect(place, isolation_level=None, timeout=30.0, check_same_thread=False)
@@ -121,7 +130,12 @@ class Ledger:
         self.store.close()
 
     def slots(self, minute_seconds: float) -> RateSlots:
-        return RateSlots(self.store, minute_seconds)
+        try:
+            return RateSlots(self.store, minute_seconds)
+        except sqlite3.OperationalError:
+            if not self._read_only:
+                raise
+            return RateSlots.in_memory(minute_seconds)  # no sync has made its tables yet
 
     def add(self, events: Iterable[Event], check: Callable[[], None] = lambda: None) -> int:
         """Append events in one transaction; returns how many were new (by event_id).
@@ -186,6 +200,21 @@ class Ledger:
         ).fetchone()
         return int(last)
 
+    def number_above(self, landed: int) -> None:
+        """Number the events above those that have landed, where all of them are below.
+
+        A ledger that was lost and begun again is below what it landed under a clock that was ahead;
+        the cursor would never come to its events. Those that had landed land again, by their key.
+        """
+        with self.store.transaction("inbox"):
+            first, last = self.store.execute(
+                "SELECT COALESCE(min(seq), 0), COALESCE(max(seq), 0) FROM events"
+            ).fetchone()
+            if 0 < last < landed:
+                # By more than their span, so that no two meet on the way.
+                up = max(landed + 1 - first, last + 1 - first)
+                self.store.execute("UPDATE events SET seq = seq + :up", {"up": up})
+
     def number_now(self) -> int:
         """The number that an event of this instant would have."""
         (now,) = self.store.execute("SELECT :now").fetchone()
@@ -201,7 +230,10 @@ class Ledger:
             self._run_id = run_id
             self.shared.hold(run_id)
             (self._run_began,) = self.shared.execute("SELECT :now").fetchone()
-            self.shared.execute(f"DELETE FROM claims WHERE made_at < :now - {KEEP_CLAIMS_SECONDS}")
+            self.shared.execute(
+                f"""DELETE FROM claims WHERE made_at < :now - {KEEP_CLAIMS_SECONDS}
+                    OR made_at > :now + {AHEAD.total_seconds()}"""
+            )
 
     def claim(self, service: str, id_: str) -> bool:
         """Whether this run may ask for an id: no other run asks for it or has just asked.
@@ -244,15 +276,21 @@ class Ledger:
         )
 
     def runs(
-        self, limit: int | None = None, finished_since: datetime | None = None
+        self, now: datetime, limit: int | None = None, finished_since: datetime | None = None
     ) -> list[dict[str, Any]]:
-        """Runs, the latest first: run_id, started_at, finished_at, exit_code, result."""
+        """Runs, the latest first: run_id, started_at, finished_at, exit_code, result.
+
+        Without those dated ahead of `now`.
+        """
         most = "" if limit is None else f"LIMIT {limit:d}"
         rows = self.store.execute(
             f"""SELECT run_id, started_at, finished_at, exit_code, result FROM runs
-                WHERE COALESCE(finished_at, '9') >= :since
+                WHERE COALESCE(finished_at, '9') >= :since AND NOT {_RUN_AHEAD}
                 ORDER BY started_at DESC, rowid DESC {most}""",
-            {"since": finished_since.isoformat() if finished_since else ""},
+            {
+                "since": finished_since.isoformat() if finished_since else "",
+                "until": (now + AHEAD).isoformat(),
+            },
         )
         return [
             {
@@ -265,20 +303,31 @@ class Ledger:
             for row in rows
         ]
 
-    def last_synced(self, service: str) -> datetime | None:
-        """When a run ended that asked for everything due of a service and published it.
+    def runs_ahead(self, now: datetime) -> int:
+        """How many runs are dated ahead of `now`: the clock was wrong."""
+        (count,) = self.store.execute(
+            f"SELECT count(*) FROM runs WHERE {_RUN_AHEAD}", {"until": (now + AHEAD).isoformat()}
+        ).fetchone()
+        return int(count)
 
-        One in which some ids failed counts; one that was stopped, or met an API that was down,
-        does not.
+    def last_synced(self, service: str, now: datetime) -> datetime | None:
+        """When a run ended that requested what was due of a service and published it.
+
+        One in which some ids failed counts, and one that --max-minutes ended, if it got on. One
+        that was stopped, met an API that was down, or got no further with what was due does not;
+        nor one that is dated ahead of `now`.
         """
         rows = self.store.execute(
-            """SELECT finished_at, exit_code, result FROM runs WHERE result IS NOT NULL
-               ORDER BY started_at DESC"""
+            f"""SELECT finished_at, exit_code, result FROM runs
+                WHERE result IS NOT NULL AND NOT {_RUN_AHEAD} ORDER BY started_at DESC""",
+            {"until": (now + AHEAD).isoformat()},
         )
         for finished_at, exit_code, text in rows:
             result = json.loads(text)
             one = result["services"].get(service)
             if one is None or result["error"] is not None:
+                continue
+            if one["due"] and (not one["asked"] or one["remaining"] == one["due"]):
                 continue
             if one["error"] is None:
                 done = exit_code != 75 or one["remaining"] == 0
@@ -289,12 +338,12 @@ class Ledger:
         return None
 
     def ids_since(
-        self, service: str, id_name: str, published_at: datetime | None
+        self, service: str, id_name: str, published_at: datetime | None, now: datetime
     ) -> dict[str, bool]:
         """Ids told since the run that published began → whether by a webhook."""
         (began,) = self.store.execute(
             "SELECT max(started_at) FROM runs WHERE started_at <= :at",
-            {"at": published_at.isoformat() if published_at else ""},
+            {"at": min(published_at, now).isoformat() if published_at else ""},
         ).fetchone()
         which, values = _of(service, ("import", "answer", "tie", "webhook"))
         found: dict[str, bool] = {}
@@ -336,9 +385,29 @@ class Ledger:
         )
 
 
-def open_ledger(settings: Settings) -> Ledger:
+def open_ledger(settings: Settings, *, read_only: bool = False) -> Ledger:
     """The ledger that the settings name: the file in the data folder, or a shared database."""
-    return Ledger(settings.ledger_database or settings.ledger)
+    return Ledger(settings.ledger_database or settings.ledger, read_only=read_only)
+
+
+def _to_read(path: Path) -> sqlite3.Connection:
+    """A connection that only reads. In a read-only folder without the log's index, the file alone.
+
+    Without its log (-wal) what a sync wrote last may be missing; none can be running there.
+    """
+    uri = path.absolute().as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=30.0)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if is_busy(error):
+            raise
+        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+_RUN_AHEAD = "(started_at > :until OR COALESCE(finished_at, '') > :until)"
 
 
 def _of(service: str, kinds: Iterable[str]) -> tuple[str, dict[str, str]]:
@@ -358,7 +427,30 @@ def make_private(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def unusable(path: Path, error: Exception) -> FixConfiguration:
+def is_busy(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+def holders(*paths: Path) -> str:
+    """The processes that have locked one of these files to write, in words; "" if none is known."""
+    inodes = {str(path.stat().st_ino) for path in paths if path.exists()}
+    named = []
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            _, _, _, access, pid, place, *_ = line.replace("->", "").split()
+            if access == "WRITE" and place.rsplit(":", 1)[-1] in inodes and int(pid) > 0:
+                named.append(f"process {pid} ({Path(f'/proc/{pid}/comm').read_text().strip()})")
+    return ", ".join(dict.fromkeys(named))
+
+
+def unusable(path: Path, error: Exception) -> ClipmartError:
+    """What to say of an error of the ledger's file, or of its folder."""
+    if is_busy(error):
+        by = holders(path, path.with_name(path.name + "-shm"))
+        return TryAgainLater(
+            f"{path} is locked{f' by {by}' if by else ''}. What was saved before stays. Wait for "
+            "that to end, then run the command again."
+        )
     damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
         error, sqlite3.OperationalError
     )

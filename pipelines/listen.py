@@ -41,6 +41,7 @@ from sources.shared.tables import digest, instant
 
 from .inbox import refusal
 from .ledger import Event, Ledger, open_ledger
+from .lock import receiving
 from .settings import Settings
 
 PATHS = ("/webhooks/klipit", "/webhooks/clipus", "/healthz")
@@ -73,7 +74,8 @@ def listen(settings: Settings, host: str, port: int) -> None:
     with _bound(host, port) as listening:
         inbox = _Inbox(settings)
         try:
-            _Server(application(settings, inbox)).run([listening])
+            with receiving(settings.receiver, listening.getsockname()[:2], settings.now()):
+                _Server(application(settings, inbox)).run([listening])
         finally:
             inbox.close()
 
@@ -243,6 +245,7 @@ class _Campaigns:
         self._read_up_to = 0
         self._known: set[str] = set()
         self._last_due: dict[str, int] = {}
+        self._read_at: dict[str, float] = {}
         self._published: tuple[Any, set[str]] = (None, set())
 
     def due(self, ledger: Ledger, texts: set[str]) -> list[Event]:
@@ -251,18 +254,24 @@ class _Campaigns:
             self._read_up_to = event.seq
             if event.kind == "due":
                 self._last_due[str(event.subject)] = event.seq
+                self._read_at[str(event.subject)] = time.monotonic()
             elif id_ := event.body.get("campaign_id"):
                 self._known.add(id_)
         # An event's number is its time in microseconds by the ledger's clock.
-        recent = ledger.number_now() - DUE_AGAIN_SECONDS * 1_000_000
+        now = ledger.number_now()
         named = texts & self._known or texts & self._in_published_file()
         last = {id_: self._last_due.get(id_, 0) for id_ in named}
         # Two calls at once follow the same last event, so that they make the same new one.
         return [
             Event("clipus", "due", digest("due", id_, seq), id_, self._settings.now())
             for id_, seq in last.items()
-            if seq <= recent
+            if not self._is_recent(id_, seq, now)
         ]
+
+    def _is_recent(self, id_: str, seq: int, now: int) -> bool:
+        if seq > now:  # numbered on from a clock that was ahead: when it was read says more
+            return time.monotonic() < self._read_at[id_] + DUE_AGAIN_SECONDS
+        return seq > now - DUE_AGAIN_SECONDS * 1_000_000
 
     def _in_published_file(self) -> set[str]:
         version: tuple[int, int]

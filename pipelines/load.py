@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -220,12 +221,17 @@ class Loader:
         from dlt.pipeline.exceptions import PipelineStepFailed
 
         pipeline = self._pipeline(schema)
+
+        def run() -> None:
+            if data is None:
+                pipeline.run()
+            else:
+                pipeline.run(_source(schema, data), loader_file_format="parquet")
+
         try:
-            with self._alone("landing"):
-                if data is None:
-                    pipeline.run()
-                else:
-                    pipeline.run(_source(schema, data), loader_file_format="parquet")
+            # In the main thread dlt handles signals itself, and may lose one.
+            with self._alone("landing"), ThreadPoolExecutor(1, "dlt") as thread:
+                thread.submit(run).result()
         except (PipelineStepFailed, ConfigurationException, OSError) as error:
             told = _why(schema, error)
             if isinstance(self._landing, Lake):

@@ -6,9 +6,10 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sources.shared.errors import TryAgainLater
 
@@ -37,14 +38,50 @@ def sync_lock(path: Path, now: datetime) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise AnotherSync(
-                f"Another sync runs{_holder(path)}. This one changed nothing and ends; what is "
+                f"Another sync runs{_holder(path)}, and holds {path}. This one changed nothing and "
+                "ends; what is "
                 "due stays due. Wait for the other, or run `clipmart status` to see how far it is."
             ) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps({"pid": os.getpid(), "since": now.isoformat()}).encode(), 0)
+        _write(handle, {"pid": os.getpid(), "since": now.isoformat()})
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def receiving(path: Path, address: tuple[str, int], now: datetime) -> Iterator[None]:
+    """Hold the receiver's lock while it listens; its file stays only if it ends by itself.
+
+    One that cannot take it, since another receiver has it or the disk is full, listens without.
+    """
+    handle, mine = -1, False
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        facts = {"pid": os.getpid(), "since": now.isoformat()}
+        _write(handle, {**facts, "host": address[0], "port": address[1]})
+        mine = True
+    ended_well = False
+    try:
+        yield
+        ended_well = True
+    except KeyboardInterrupt:
+        ended_well = True
+        raise
+    finally:
+        if handle >= 0:
+            if ended_well and mine:
+                path.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def receiver(path: Path) -> dict[str, Any] | None:
+    """pid, since, host and port of the receiver, and whether it is alive; None where none is due.
+
+    One that was stopped is not due; one that ended by itself, or with the machine, is.
+    """
+    facts = _told(path)
+    return {**facts, "alive": holder(path) is not None} if "port" in facts else None
 
 
 def holder(path: Path) -> tuple[int, str] | None:
@@ -61,6 +98,11 @@ def holder(path: Path) -> tuple[int, str] | None:
         return (int(str(told["pid"])), str(told["since"])) if told else (0, "")
     finally:
         os.close(handle)
+
+
+def _write(handle: int, facts: dict[str, Any]) -> None:
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, json.dumps(facts).encode(), 0)
 
 
 def _holder(path: Path) -> str:

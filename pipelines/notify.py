@@ -28,6 +28,7 @@ from .reports import printable
 from .result import SyncResult
 from .settings import Settings
 from .status import status
+from .stop import Stopped
 
 POST_SECONDS = 10.0
 MOST_BYTES = 3000  # of the text; ntfy makes a file of a message longer than 4,096
@@ -96,8 +97,8 @@ def _notify(
     settings: Settings | None, url: str, days: float, outcome: SyncResult | Exception
 ) -> str | None:
     """Why it could not be posted; None where it was, or nothing is news."""
-    stopped = isinstance(outcome, SyncResult) and outcome.exit_code == 75 and not outcome.problems()
-    if stopped or isinstance(outcome, AnotherSync):
+    stopped = isinstance(outcome, SyncResult) and outcome.exit_code == 75 and outcome.stopped
+    if stopped or isinstance(outcome, AnotherSync | Stopped):
         return None  # whoever stopped it knows; the other sync tells for itself
     ledger = None
     try:

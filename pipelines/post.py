@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 
 import httpx
 
@@ -13,6 +12,7 @@ from sources.shared.errors import FixConfiguration
 from sources.shared.http import Api
 from sources.shared.refusals import without_secrets
 
+from . import stop
 from .ledger import Ledger
 from .settings import Settings
 
@@ -72,14 +72,12 @@ def without_our_secrets(settings: Settings, text: str) -> str:
     )
 
 
-@contextmanager
-def cancelled_by_sigterm() -> Iterator[None]:
-    """SIGTERM cancels the running task, as asyncio's runner has SIGINT do."""
+def cancelled_by_signals() -> AbstractContextManager[None]:
+    """SIGTERM and SIGINT cancel the running task."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    with suppress(ValueError, RuntimeError):  # only the main thread gets signals
-        loop.add_signal_handler(signal.SIGTERM, lambda: task and task.cancel())
-    try:
-        yield
-    finally:
-        with suppress(ValueError, RuntimeError):
-            loop.remove_signal_handler(signal.SIGTERM)
+
+    def cancel() -> None:
+        if task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+
+    return stop.calling(cancel)

@@ -52,7 +52,8 @@ def _publish_to_lake(settings: Settings, lake: Lake) -> None:
         publish_to_lake(settings, lake, ledger.alone)
         now = datetime.now(UTC)
         tidied = ledger.noted(TIDIED)
-        if tidied is None or datetime.fromisoformat(tidied) < now - timedelta(days=1):
+        # An instant ahead is of a clock that was wrong.
+        if tidied is None or not now - timedelta(days=1) <= datetime.fromisoformat(tidied) <= now:
             with ledger.alone("landing"):
                 tidy(lake)
             ledger.note(TIDIED, now.isoformat())

@@ -69,6 +69,8 @@ class SyncResult:
     """What readers open, where it is no file of the data folder."""
     exit_code: int = 0
     error: str | None = None
+    stopped: bool = False
+    """By a signal."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -112,6 +114,12 @@ class SyncResult:
     def problems(self) -> list[str]:
         """What went wrong, each a message with its remedy."""
         found = [self.error] if self.error else []
+        if self.stopped and not self.error:
+            found.append(
+                "Stopped by a signal. What was fetched is loaded"
+                f"{' and published' if self.published else ''}; the rest stays due. Run `clipmart "
+                "sync` again."
+            )
         return found + [s.error for s in self.services.values() if s.error]
 
 

@@ -122,8 +122,8 @@ def systemd_units(place: Place, notify: str | None = None) -> dict[str, str]:
         "clipmart-sync.service": f"""\
 [Unit]
 Description=clipmart: fetch whatever is due, publish it
-Wants=network-online.target
-After=network-online.target
+Wants=network-online.target time-sync.target
+After=network-online.target time-sync.target
 
 [Service]
 Type=oneshot
@@ -147,8 +147,8 @@ WantedBy=timers.target
         "clipmart-listen.service": f"""\
 [Unit]
 Description=clipmart: receive webhooks
-Wants=network-online.target
-After=network-online.target
+Wants=network-online.target time-sync.target
+After=network-online.target time-sync.target
 
 [Service]
 ExecStart={_word(place.program)} listen

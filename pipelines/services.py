@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -16,10 +16,11 @@ from sources.clipus.settings import PLAN_OBSERVATIONS
 from sources.klipit.client import KlipitClient
 from sources.klipit.settings import ACCOUNT_SNAPSHOTS
 from sources.shared.clients import reading_client
-from sources.shared.errors import ClipmartError, FixConfiguration
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.http import Api
 from sources.shared.slots import fingerprint
 
+from . import stop
 from .eta import needs, seconds_needed
 from .fetch import Fetch
 from .ledger import Ledger
@@ -59,7 +60,6 @@ class Services:
         self._deadline = deadline
         self._room = asyncio.Semaphore(writer.chunk_ids)
         self._fetches: dict[str, Fetch] = {}
-        self.stopped_by_signal = False
 
     async def run(self, worklists: Mapping[str, Worklist]) -> None:
         loop = asyncio.get_running_loop()
@@ -84,7 +84,8 @@ class Services:
                 asyncio.create_task(self._show_progress()),
                 asyncio.create_task(self._publish_when_one_is_done(fetches)),
             ]
-            with _on_signals(loop, lambda: self._stop(fetches)):
+            # What was fetched by then is still loaded.
+            with stop.calling(lambda: loop.call_soon_threadsafe(_cancel, fetches)):
                 if self._deadline is not None:
                     left = max(self._deadline - time.monotonic(), 0.0)
                     loop.call_later(left, _cancel, fetches)
@@ -134,7 +135,8 @@ class Services:
                 raise fetch.error
             await begun
             if fetch.failed:
-                count.fail(_Incomplete(fetch.failed))
+                down = not api.tally.answered
+                count.fail(_Down(fetch.failed) if down else _Incomplete(fetch.failed))
         except ClipmartError as error:
             count.fail(error)
         finally:
@@ -145,6 +147,8 @@ class Services:
             count.remaining = count.due - fetch.done
             count.requests = api.tally.requests
             count.refused = api.tally.refused
+            if api.tally.ahead:
+                count.notes.append(_clock_ahead(api.name, api.tally.ahead))
 
     async def _publish_when_one_is_done(self, fetches: list[asyncio.Task[None]]) -> None:
         done, running = await asyncio.wait(fetches, return_when=asyncio.FIRST_COMPLETED)
@@ -168,10 +172,6 @@ class Services:
     def _make_room(self, ids: int) -> None:
         for _ in range(ids):
             self._room.release()
-
-    def _stop(self, fetches: list[asyncio.Task[None]]) -> None:
-        self.stopped_by_signal = True
-        _cancel(fetches)
 
     async def _show_progress(self) -> None:
         progress = Progress()
@@ -217,7 +217,7 @@ class _Klipit:
         if told is None:
             return ["This key or API tells no balance; enter one with `clipmart credits BALANCE`."]
         balance, at = told
-        row = {"observed_at": at or self._settings.now(), "balance": balance, "origin": "api"}
+        row = {"observed_at": at, "balance": balance, "origin": "api"}
         self._snapshots.append(Snapshot(ACCOUNT_SNAPSHOTS, row))
         return []
 
@@ -270,22 +270,22 @@ class _Incomplete(ClipmartError):
         super().__init__(f"{failed[0]}{more}")
 
 
+class _Down(TryAgainLater):
+    """Not one request of the run was answered."""
+
+    def __init__(self, failed: list[str]) -> None:
+        super().__init__(f"{failed[0]} It seems to be down: it answered no request of this sync.")
+
+
+def _clock_ahead(name: str, ahead: timedelta) -> str:
+    days = ahead / timedelta(days=1)
+    span = f"{days:,.0f} days" if days >= 2 else f"{ahead / timedelta(minutes=1):,.0f} min"
+    return (
+        f"{name}'s clock is {span} ahead of this machine's; what it answered is stored as observed "
+        "by this machine's clock. `clipmart doctor` compares them."
+    )
+
+
 def _cancel(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
-
-
-@contextmanager
-def _on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT end the fetching; what was fetched is still loaded."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    # Only the main thread of a process gets signals.
-    with suppress(ValueError, RuntimeError):
-        for number in numbers:
-            loop.add_signal_handler(number, stop)
-    try:
-        yield
-    finally:
-        with suppress(ValueError, RuntimeError):
-            for number in numbers:
-                loop.remove_signal_handler(number)

@@ -110,6 +110,11 @@ class Settings:
         return self.state_dir / "lock"
 
     @property
+    def receiver(self) -> Path:
+        """Is there while a receiver is to listen."""
+        return self.state_dir / "receiver"
+
+    @property
     def build_dir(self) -> Path:
         return self.state_dir / "build"
 

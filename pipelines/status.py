@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sources.shared.slots import RateSlots
@@ -13,7 +15,7 @@ from .eta import needs, seconds_needed
 from .health import Check, Level, ago, assess, check_lines, table_level, worst_level
 from .inbox import ID_NAME, due_intents
 from .ledger import Ledger, open_ledger
-from .lock import holder
+from .lock import holder, receiver
 from .progress import Step, in_words
 from .settings import Settings
 from .warehouse import NotPublished, open_published
@@ -32,6 +34,8 @@ _JUDGED = {
 def status(settings: Settings) -> dict[str, Any]:
     """Everything that `clipmart status --json` tells; works before anything is published.
 
+    It only reads, also where the data folder is read-only.
+
     Raises:
         TryAgainLater, FixConfiguration: the ledger or the published file cannot be opened.
     """
@@ -43,6 +47,7 @@ def status(settings: Settings) -> dict[str, Any]:
         "running": None if running is None else {"pid": running[0], "since": running[1]},
         "progress": None,
         "last_runs": [],
+        "runs_ahead": 0,
         "services": {},
         "unknown_submissions": [],
         "published": None,
@@ -51,12 +56,15 @@ def status(settings: Settings) -> dict[str, Any]:
         "quota": None,
         "audit_findings": [],
         "rejected": {"records": 0, "not_found": 0, "fields": 0},
+        "disk": disk_space(settings),
+        "receiver": receiver(settings.receiver),
     }
     with ExitStack() as stack:
         ledger = con = None
         if settings.ledger_database or settings.ledger.exists():
-            ledger = stack.enter_context(closing(open_ledger(settings)))
-            found["last_runs"] = [_run(run) for run in ledger.runs(RUNS)]
+            ledger = stack.enter_context(closing(open_ledger(settings, read_only=True)))
+            found["last_runs"] = [_run(run) for run in ledger.runs(settings.now(), RUNS)]
+            found["runs_ahead"] = ledger.runs_ahead(settings.now())
             found["progress"] = ledger.noted("progress") if running else None
             found["unknown_submissions"] = [
                 {"service": service, "submission_id": intent}
@@ -76,6 +84,20 @@ def status(settings: Settings) -> dict[str, Any]:
     found["level"] = worst_level(check.level for check in checks)
     found["checks"] = [check.as_json() for check in checks]
     return found
+
+
+def disk_space(settings: Settings) -> dict[str, int]:
+    """Bytes that are free where the data folder is or will be, and bytes stored in it."""
+    files = (settings.warehouse, settings.landing, settings.ledger)
+    return {
+        "free_bytes": shutil.disk_usage(existing(settings.data_dir)).free,
+        "stored_bytes": sum(file.stat().st_size for file in files if file.exists()),
+    }
+
+
+def existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def status_lines(
@@ -149,10 +171,10 @@ def _service(
     slots = RateSlots.in_memory()
     if ledger is not None:
         published_at = datetime.fromisoformat(published) if published else None
-        told = ledger.ids_since(name, id_name, published_at)
+        told = ledger.ids_since(name, id_name, published_at, now)
         events = ledger.events(name, kinds=("due",))
         calls = {event.subject: event.recorded_at for event in events if event.subject}
-        synced = ledger.last_synced(name)
+        synced = ledger.last_synced(name, now)
         slots = ledger.slots(settings.minute_seconds)
     known, unsettled, stuck = 0, 0, None
     due: dict[str, Due] = {}

@@ -22,10 +22,11 @@ from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.http import Api, OutcomeUnknown
 from sources.shared.slots import STORE_ERRORS
 
+from . import stop
 from .follow import Failed, follow
 from .inbox import ID_NAME, refusal
 from .ledger import Event, Ledger, open_ledger, unusable
-from .post import Say, Sleep, api_of, cancelled_by_sigterm, without_our_secrets
+from .post import Say, Sleep, api_of, cancelled_by_signals, without_our_secrets
 from .settings import Settings
 from .submission import THING, DoubleCheck, Request
 
@@ -82,7 +83,7 @@ def submit(
     ledger = open_ledger(settings)
     try:
         work = _Submission(settings, ledger, request, say, on_known, sleep)
-        with asyncio.Runner() as runner:
+        with stop.deferred(), asyncio.Runner() as runner:
             return runner.run(work.run(again=again, wait=wait))
     except sqlite3.Error as error:
         raise unusable(settings.ledger, error) from error
@@ -119,7 +120,7 @@ class _Submission:
             if not again:
                 refuse = DoubleCheck(self.settings, self.ledger, self.request)
                 refuse()
-            with cancelled_by_sigterm():
+            with cancelled_by_signals():
                 await self._send(api, refuse)
                 if wait and self.done.state == "known":
                     await self._follow(api)

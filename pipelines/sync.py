@@ -18,12 +18,12 @@ import duckdb
 
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
-from . import publish
+from . import publish, stop
 from .build import landing_fingerprint
 from .eta import needs, seconds_needed
 from .inbox import ID_NAME, LANDED_KINDS, SEQ
 from .landing import Landing, cannot_go_on
-from .ledger import Ledger, open_ledger
+from .ledger import AHEAD, Ledger, open_ledger
 from .load import SYNC_RUNS, Loader, inbox_tables, sync_run_rows, tables_of
 from .lock import sync_lock
 from .result import ServiceResult, SyncResult, worst
@@ -52,10 +52,10 @@ def sync(
 
     Raises:
         FixConfiguration: no key at all, or the data folder cannot be used.
-        TryAgainLater: another sync runs.
+        TryAgainLater: another sync runs, or a signal came before anything began.
         Unusable: an id to refresh is not known.
     """
-    with sync_lock(settings.lock, settings.now()):
+    with stop.deferred(), sync_lock(settings.lock, settings.now()):
         ledger = open_ledger(settings)
         try:
             return _Sync(settings, ledger, max_minutes, publish_now).run(
@@ -78,11 +78,11 @@ class _Sync:
         place = settings.lake or settings.landing
         self.loader = Loader(place, settings.dlt_dir, ledger.alone)
         self.result = SyncResult(uuid.uuid4().hex, settings.now(), str(settings.data_dir))
-        self.stopped_by_signal = False
 
     def run(self, service: str | None, refresh: list[str], dry_run: bool) -> SyncResult:
         result = self.result
         wanted, without_key = self._services(service)
+        stop.check()
         with self.ledger.alone("landing"):  # who makes a lake, makes it alone
             landing = Landing(self.settings.lake or self.settings.landing)
         try:
@@ -90,6 +90,7 @@ class _Sync:
                 self.ledger.start_run(result.run_id, result.started_at)
             with self.ledger.alone("inbox"):
                 drain(self.loader, self.ledger, landing)
+            stop.check()
             worklists = self._worklists(landing, wanted, refresh)
             if dry_run:
                 return result
@@ -111,7 +112,9 @@ class _Sync:
         finally:
             landing.close()
             codes = [s.exit_code for s in result.services.values()]
-            codes += [75] if self.stopped_by_signal else []
+            # One that comes while the last chunk is loaded, or a file published, lets that end.
+            result.stopped = stop.requested()
+            codes += [75] if result.stopped else []
             result.exit_code = worst((result.exit_code, *codes))
             result.finished_at = self.settings.now()
             if not dry_run:
@@ -186,7 +189,6 @@ class _Sync:
         try:
             asyncio.run(services.run(worklists))
         finally:
-            self.stopped_by_signal = services.stopped_by_signal
             writer.finish()
 
     def _publish_meanwhile(self, landing: Landing) -> None:
@@ -217,7 +219,8 @@ class _Sync:
     def _publish(self, landing: Landing) -> None:
         if self._is_published(landing):
             return
-        runs = sync_run_rows(self.ledger.runs(finished_since=self._last_run(landing)))
+        since = self._last_run(landing)
+        runs = sync_run_rows(self.ledger.runs(self.settings.now(), finished_since=since))
         if runs:
             self.loader.load("clipmart", {SYNC_RUNS: runs})
         landing.close()
@@ -225,7 +228,7 @@ class _Sync:
 
     def _last_run(self, landing: Landing) -> datetime | None:
         """Since when runs may not be landed yet; machines' clocks differ, and syncs overlap."""
-        last = landing.last_run()
+        last = landing.last_run(self.settings.now() + AHEAD)
         return last - timedelta(days=1) if last and landing.shared else last
 
 
@@ -236,6 +239,7 @@ def drain(loader: Loader, ledger: Ledger, landing: Landing) -> None:
         landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
         made = landing.has_tables(name, tables_of(name))
         drained = landing.drained_up_to(name, landed) if made else 0
+        ledger.number_above(drained)
         if ledger.last_seq(name, LANDED_KINDS) > drained:
             loader.drain_inbox(ledger, name, landing.submissions, make_tables=not made)
 

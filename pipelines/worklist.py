@@ -28,6 +28,16 @@ _LADDER = """
     WHEN age < INTERVAL 14 DAY THEN INTERVAL 12 HOUR
   END"""
 _WEBHOOK_PATIENCE = "INTERVAL 15 MINUTE"
+_AHEAD = "$now + INTERVAL 5 MINUTE"
+"""Later instants are of a clock that was wrong."""
+
+
+def _dated(instant: str) -> str:
+    """An instant of ours, long ago where it is dated ahead: it must not hold an id back."""
+    return f"CASE WHEN {instant} > {_AHEAD} THEN '-infinity'::TIMESTAMPTZ ELSE {instant} END"
+
+
+_ASKED_AT = f"greatest({_dated('observed_at')}, {_dated('refused_at')}, {_dated('gone_at')})"
 
 # Rejections of an id as a whole: the last one, and whether it says that the id does not exist.
 _REFUSED = """
@@ -104,21 +114,22 @@ WITH
   judged AS (
     SELECT
       *,
-      greatest(observed_at, refused_at, gone_at) AS asked_at,
+      {_ASKED_AT} AS asked_at,
       {_LADDER} AS patience,
-      COALESCE(event_at > greatest(observed_at, refused_at, gone_at), false) AS told
+      COALESCE(event_at > {_ASKED_AT}, false) AS told
     FROM state
   )
 SELECT
   id,
   clips_read_at,
-  COALESCE(finished AND NOT told, false) AS only_clips
+  -- A job that was observed at an instant ahead is polled: that dates it right.
+  COALESCE(finished AND NOT told AND observed_at <= {_AHEAD}, false) AS only_clips
 FROM judged
 WHERE
   CASE
     WHEN NOT loaded AND not_found THEN false
     WHEN asked_at IS NULL AND by_webhook AND only_created
-      THEN event_received_at <= $now - {_WEBHOOK_PATIENCE}
+      THEN {_dated("event_received_at")} <= $now - {_WEBHOOK_PATIENCE}
     WHEN asked_at IS NULL THEN true
     WHEN told THEN true
     WHEN gone OR failed THEN false
@@ -179,9 +190,9 @@ WITH
   judged AS (
     SELECT
       *,
-      greatest(observed_at, refused_at, gone_at) AS asked_at,
+      {_ASKED_AT} AS asked_at,
       {_LADDER} AS patience,
-      COALESCE(event_at > greatest(observed_at, refused_at, gone_at), false) AS told
+      COALESCE(event_at > {_ASKED_AT}, false) AS told
     FROM state
   )
 SELECT id, NULL AS clips_read_at, false AS only_clips

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -139,17 +139,19 @@ class Writer(threading.Thread):
 
     def _klipit(self, reads: list[Any], drift: Drift) -> Chunk:
         ids = [read.job_id for read in reads]
-        last = self._landing.last_status("klipit.job_observations", ids, ("job_id",))
+        until = max((read.observed_at for read in reads), default=_NEVER)
+        last = self._landing.last_status("klipit.job_observations", ids, ("job_id",), until)
         return klipit_chunk(reads, drift, last)
 
     def _clipus(self, reads: list[Any], drift: Drift) -> Chunk:
         ids = [read.campaign_id for read in reads]
+        until = max((read.observed_at for read in reads), default=_NEVER)
         last_status = self._landing.last_status
         return clipus_chunk(
             reads,
             drift,
-            last_status("clipus.campaign_observations", ids, ("campaign_id",)),
-            last_status("clipus.video_observations", ids, ("campaign_id", "video_id")),
+            last_status("clipus.campaign_observations", ids, ("campaign_id",), until),
+            last_status("clipus.video_observations", ids, ("campaign_id", "video_id"), until),
         )
 
     def _is_news(self, service: str, snapshot: Snapshot) -> bool:
@@ -159,7 +161,10 @@ class Writer(threading.Thread):
         # A balance by hand is no answer of the API: it does not make the next answer old.
         where = "origin = 'api'" if snapshot.table is ACCOUNT_SNAPSHOTS else "true"
         seen = self._landing.latest(
-            f"{service}.{snapshot.table.name}", ("observed_at", *told), where
+            f"{service}.{snapshot.table.name}",
+            ("observed_at", *told),
+            snapshot.row["observed_at"],
+            where,
         )
         if seen is None:
             return True
@@ -169,4 +174,5 @@ class Writer(threading.Thread):
         return any(snapshot.row[name] != seen[name] for name in told)
 
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _STAMPS = frozenset({"observed_at", "origin"})

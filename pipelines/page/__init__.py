@@ -59,7 +59,7 @@ def _latest_runs(settings: Settings) -> list[dict[str, Any]]:
     with suppress(OSError, sqlite3.Error, ClipmartError):
         if settings.ledger.exists():
             with closing(Ledger(settings.ledger)) as ledger:
-                return sync_run_rows(ledger.runs(20))
+                return sync_run_rows(ledger.runs(settings.now(), 20))
     return []
 
 

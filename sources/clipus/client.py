@@ -56,7 +56,7 @@ class ClipusClient:
         path = f"/api/v1/campaigns/{quote(campaign_id, safe='')}"
         answer = await self.api.get(path, self._bucket, _is_campaign, on_sent=on_sent)
         refuse_unauthorised(self.api, answer, "the plan Growth or above")
-        read = CampaignRead(campaign_id, answer.observed_at or self._now())
+        read = CampaignRead(campaign_id, self.api.observed_at(answer, self._now()))
         read.ok = answer.status < 400
         if not read.ok:
             read.found = answer.status != 404
@@ -142,7 +142,7 @@ class ClipusClient:
             return
         if told["requests_per_minute"] is not None:
             self.api.slots.learn(self._bucket, told["requests_per_minute"])
-        self.plan = {"observed_at": answer.observed_at or self._now(), **told}
+        self.plan = {"observed_at": self.api.observed_at(answer, self._now()), **told}
 
     @staticmethod
     def _reject(read: CampaignRead, reason: str, payload: Any) -> None:

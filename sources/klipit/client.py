@@ -100,7 +100,7 @@ class KlipitClient:
         path = f"/jobs/{quote(job_id, safe='')}"
         answer = await self.api.get(path, self._polls, _is_object, on_sent=on_sent)
         refuse_unauthorised(self.api, answer, "the scope jobs:read")
-        read = JobRead(job_id, answer.observed_at or self._now())
+        read = JobRead(job_id, self.api.observed_at(answer, self._now()))
         read.ok = answer.status < 400
         if not read.ok:
             read.found = answer.status != 404
@@ -122,7 +122,7 @@ class KlipitClient:
         path = f"/jobs/{quote(read.job_id, safe='')}/clips"
         answer = await self.api.get(path, self._clip_reads, _has_clips, on_sent=on_sent)
         refuse_unauthorised(self.api, answer, "the scope clips:read")
-        read.observed_at = answer.observed_at or self._now()
+        read.observed_at = self.api.observed_at(answer, self._now())
         if answer.status >= 400:
             self._reject(read, "clips", _refusal(answer), answer.body)
             return
@@ -144,8 +144,8 @@ class KlipitClient:
             clips[clip["id"]] = {**clip, "job_id": read.job_id, "observed_at": read.observed_at}
         read.clips = list(clips.values())
 
-    async def balance(self, path: str) -> tuple[float, datetime | None] | None:
-        """The account's credits and the answer's Date; None where the key or the API tells none.
+    async def balance(self, path: str) -> tuple[float, datetime] | None:
+        """The account's credits and when they were observed; None if the API reports none.
 
         Raises:
             FixConfiguration: 401.
@@ -155,7 +155,7 @@ class KlipitClient:
         if answer.status == 401:
             refuse_unauthorised(self.api, answer, "")
         found = _balance(answer.body) if answer.status < 400 else None
-        return None if found is None else (found, answer.observed_at)
+        return None if found is None else (found, self.api.observed_at(answer, self._now()))
 
     async def submit(
         self,

@@ -91,7 +91,7 @@ EXPORT_ADVICE = {
 
 
 def submissions_bucket(key: str) -> Bucket:
-    return Bucket("klipit", "submissions", key, per_minute=10)
+    return Bucket("klipit", "submissions", key, per_minute=10, longest_seconds=UPLOAD_SECONDS)
 
 
 def polls_bucket(key: str) -> Bucket:

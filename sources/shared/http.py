@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
@@ -24,18 +24,25 @@ import httpx
 from .errors import ClipmartError, FixConfiguration, TryAgainLater
 from .ramp import FIRST, Ramp
 from .refusals import is_quota
-from .slots import STORE_ERRORS, Bucket, RateSlots
+from .slots import (
+    LONGEST_ANSWER_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    STORE_ERRORS,
+    Bucket,
+    RateSlots,
+)
 
 ATTEMPT_SECONDS = 30.0
 MAX_BODY_BYTES = 64 * 1024 * 1024
 ATTEMPTS = 6
 BACKOFF_SECONDS = 0.25
 MAX_BACKOFF_SECONDS = 20.0
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = LONGEST_PAUSE_SECONDS
 CONNECT_SECONDS = 10.0
 CONNECT_ATTEMPTS = 3
 STALLED_SECONDS = 60.0
-LONGEST_ANSWER_SECONDS = 310.0  # a server may work for minutes before it answers a POST
+AHEAD = timedelta(minutes=5)
+"""So far an API's clock may be ahead of this machine's, and its instants still be taken."""
 
 # Raised before the first byte of a request: no address, no connection, no TLS, no free connection.
 NEVER_SENT = (
@@ -84,6 +91,10 @@ class Tally:
 
     requests: int = 0
     refused: int = 0
+    answered: int = 0
+    """Answers that only an API that is up gives: neither 5xx nor 429."""
+    ahead: timedelta = timedelta()
+    """How far a Date was ahead of this machine's clock at most, where that was too far to use."""
 
 
 @dataclass
@@ -116,6 +127,16 @@ class Api:
         self.ramp = Ramp(self.slots.minute_seconds)
         # While an API is down, the other requests wait for what becomes of the first few.
         self._repeats = asyncio.Semaphore(FIRST)
+
+    def observed_at(self, answer: Answer, now: datetime) -> datetime:
+        """When an answer was given: its Date, at most 5 min after `now`, else `now`."""
+        at = answer.observed_at
+        if at is None:
+            return now
+        if at > now + AHEAD:
+            self.tally.ahead = max(self.tally.ahead, at - now)
+            return now
+        return at
 
     async def get(
         self,
@@ -304,8 +325,8 @@ class Api:
         decoded = _decoded(body, demanded=demand_json and status < 300)
         answer = Answer(status, headers, decoded, _date(headers.get("date")))
         _keep_book(self.on_answer, answer)
-        if status == 429:
-            self.tally.refused += 1
+        self.tally.refused += status == 429
+        self.tally.answered += status < 500 and status != 429
         return answer, retry_after_seconds(headers.get("retry-after"), answer.observed_at)
 
     async def _wait_for_next(

@@ -22,6 +22,9 @@ from typing import Any, Protocol
 
 from .errors import TryAgainLater
 
+LONGEST_ANSWER_SECONDS = 310.0  # a server may work for minutes before it answers a POST
+LONGEST_PAUSE_SECONDS = 600.0
+
 # Types and statements that SQLite and PostgreSQL read alike.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS rate_slots (
@@ -109,10 +112,17 @@ class Bucket:
     key: str
     per_minute: int | None = None
     """Documented limit; None where only the API's answers tell it."""
+    longest_seconds: float = LONGEST_ANSWER_SECONDS
+    """The longest time-out of its requests."""
 
     @property
     def name(self) -> str:
         return f"{self.service}/{self.kind}/{self.key}"
+
+
+# A slot or a pause that is further ahead than any request could have put it is of a clock that was
+# wrong: it would hold every request back until that instant.
+_POSSIBLE = "answered_at <= :now + :minute + CASE WHEN answered = 1 THEN 0 ELSE :longest END"
 
 
 class RateSlots:
@@ -142,18 +152,19 @@ class RateSlots:
         if self.minute_seconds == 0:
             wait = self._pause_left(bucket)
             return (0, wait) if wait > 0 else (-1, 0.0)
-        values = {"bucket": bucket.name, "minute": self.minute_seconds}
+        values = self._values(bucket)
         with self._store.transaction(bucket.name):
             wait = self._pause_left(bucket)
             if wait > 0:
                 return 0, wait
             taken, unanswered, oldest, now = self._store.execute(
-                """SELECT
+                f"""SELECT
                      count(*),
                      count(CASE WHEN answered = 0 AND answered_at > :now THEN 1 END),
                      min(answered_at),
                      :now
-                   FROM rate_slots WHERE bucket = :bucket AND answered_at > :now - :minute""",
+                   FROM rate_slots
+                   WHERE bucket = :bucket AND answered_at > :now - :minute AND {_POSSIBLE}""",
                 values,
             ).fetchone()
             limit = self.limit(bucket)
@@ -165,7 +176,8 @@ class RateSlots:
                 # An open request may be answered at any moment; its slot is free a minute later.
                 return 0, max(min(oldest, now) + self.minute_seconds - now, 0.0) + 0.001
             self._store.execute(
-                "DELETE FROM rate_slots WHERE bucket = :bucket AND answered_at <= :now - :minute",
+                f"""DELETE FROM rate_slots WHERE bucket = :bucket
+                    AND (answered_at <= :now - :minute OR NOT {_POSSIBLE})""",
                 values,
             )
             slot_id = secrets.randbits(62) + 1
@@ -198,16 +210,17 @@ class RateSlots:
         self._store.execute(
             """INSERT INTO rate_limits (bucket, not_before) VALUES (:bucket, :now + :seconds)
                ON CONFLICT (bucket) DO UPDATE SET not_before = excluded.not_before
-               WHERE excluded.not_before > rate_limits.not_before""",
-            {"bucket": bucket.name, "seconds": seconds},
+               WHERE excluded.not_before > rate_limits.not_before
+                 OR rate_limits.not_before > :now + :furthest""",
+            {"bucket": bucket.name, "seconds": seconds, "furthest": self._longest_pause},
         )
 
     def in_use(self, bucket: Bucket) -> int:
         """Slots that are taken and not free again."""
         (taken,) = self._store.execute(
-            """SELECT count(*) FROM rate_slots
-               WHERE bucket = :bucket AND answered_at > :now - :minute""",
-            {"bucket": bucket.name, "minute": self.minute_seconds},
+            f"""SELECT count(*) FROM rate_slots
+                WHERE bucket = :bucket AND answered_at > :now - :minute AND {_POSSIBLE}""",
+            self._values(bucket),
         ).fetchone()
         return int(taken)
 
@@ -225,4 +238,15 @@ class RateSlots:
             "SELECT not_before - :now FROM rate_limits WHERE bucket = :bucket",
             {"bucket": bucket.name},
         ).fetchone()
-        return max(row[0], 0.0) if row else 0.0
+        return row[0] if row and 0 < row[0] <= self._longest_pause else 0.0
+
+    @property
+    def _longest_pause(self) -> float:
+        return LONGEST_PAUSE_SECONDS + 2 * self.minute_seconds
+
+    def _values(self, bucket: Bucket) -> dict[str, Any]:
+        return {
+            "bucket": bucket.name,
+            "minute": self.minute_seconds,
+            "longest": bucket.longest_seconds,
+        }

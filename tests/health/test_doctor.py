@@ -315,7 +315,9 @@ def test_a_damaged_ledger_or_published_file_names_its_remedy(troubled: Clipmart)
 )
 def test_room_on_the_disk(free_mib: int, stored_mib: int, level: str) -> None:
     """Below 1 GiB or three times what is stored it warns, below 100 MiB or once that it fails."""
-    check = doctor.disk(free_mib << 20, stored_mib << 20, Path("data"))
+    check = doctor.disk(
+        {"free_bytes": free_mib << 20, "stored_bytes": stored_mib << 20}, Path("data")
+    )
     assert (check.level, bool(check.remedy)) == (level, level != "ok")
 
 

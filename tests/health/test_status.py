@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipelines import health
-from pipelines.ledger import Ledger
+from pipelines.ledger import Ledger, unusable
 from pipelines.lock import sync_lock
 from pipelines.settings import parse_instant
 from sandbox import Fault, Sandbox
@@ -76,6 +77,7 @@ def test_everything_that_needs_a_look_is_told(troubled: Clipmart) -> None:
         "odd values": "warn",
         "outcome unknown": "warn",
         "rejected": "warn",
+        "disk": "ok",
     }
     assert found["level"] == "warn"
 
@@ -211,7 +213,7 @@ def test_the_page_names_every_line_and_threshold(troubled: Clipmart) -> None:
 
 
 def test_before_anything_is_there(clipmart: Clipmart, tmp_path: Path) -> None:
-    """No folder is made, nothing fails, and the next command is named."""
+    """No folder is created, nothing fails, and the next command is named."""
     for name in ("KLIPIT_API_KEY", "CLIPUS_API_KEY"):
         del clipmart.environ[name]
 
@@ -220,3 +222,102 @@ def test_before_anything_is_there(clipmart: Clipmart, tmp_path: Path) -> None:
     assert (found["level"], found["services"], found["published"]) == ("ok", {}, None)
     assert "`clipmart sync`" in clipmart("status").out
     assert list(tmp_path.iterdir()) == []
+
+
+def files(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.endswith(("-wal", "-shm"))  # SQLite's own
+    }
+
+
+def test_it_changes_nothing(troubled: Clipmart) -> None:
+    """Every file of the data folder keeps its bytes and its time, and none is new."""
+    before = files(troubled.data_dir)
+    assert troubled("status").code == 0
+    assert files(troubled.data_dir) == before
+
+
+def test_it_works_on_a_read_only_folder(troubled: Clipmart) -> None:
+    """Mounted read-only, with the ledger closed well: the same is reported."""
+    expected = told(troubled)
+    for log in (troubled.data_dir / "state").glob("ledger.sqlite-*"):
+        log.unlink()
+    folder = str(troubled.data_dir)
+    if subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode:
+        pytest.skip("a bind mount is not allowed here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        found = told(troubled)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    for facts in (expected, found):
+        del facts["disk"], facts["checks"]
+    assert found == expected
+
+
+def test_a_disk_that_is_full_fails(troubled: Clipmart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By doctor's own thresholds: --check ends with 1."""
+    assert troubled("status", "--check").code == 0
+    monkeypatch.setattr(health, "FREE_BYTES", (1 << 60, 1 << 59))
+    done = troubled("status", "--check")
+    assert done.code == 1
+    assert "fail  disk" in done.out
+
+
+def test_a_receiver_that_ended_by_itself_fails_until_it_runs_again(prepared: Clipmart) -> None:
+    """Killed: --check ends with 1. Alive: ok. Stopped by SIGTERM: not listed."""
+    prepared.environ["KLIPIT_WEBHOOK_SECRET"] = "whsec"
+
+    def started() -> subprocess.Popen[str]:
+        process = prepared.start("listen", "--port", "0")
+        assert process.stdout is not None
+        assert "Listening on" in process.stdout.readline()
+        return process
+
+    def levels() -> list[str]:
+        checks = told(prepared)["checks"]
+        return [check["level"] for check in checks if check["name"] == "receiver"]
+
+    assert levels() == []
+    first = started()
+    assert levels() == ["ok"]
+    first.kill()
+    first.communicate()
+    assert levels() == ["fail"]
+    checked = prepared("status", "--check")
+    assert checked.code == 1
+    assert f"process {first.pid}" in checked.out
+    assert "`clipmart listen" in checked.out
+    second = started()
+    assert levels() == ["ok"]
+    second.terminate()
+    second.communicate()
+    assert second.returncode == 0
+    assert levels() == []
+
+
+def test_a_locked_ledger_names_its_file_and_who_holds_it(prepared: Clipmart) -> None:
+    """75, with the path and the process."""
+    path = prepared.data_dir / "state/ledger.sqlite"
+    ledger = Ledger(path)
+    hold = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+    hold += "c.execute('BEGIN IMMEDIATE'); print('held', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        ledger.store.execute("PRAGMA busy_timeout = 10")
+        with pytest.raises(sqlite3.OperationalError) as locked:
+            ledger.note("x", 1)
+        error = unusable(path, locked.value)
+    finally:
+        holder.communicate()
+        ledger.close()
+    assert error.exit_code == 75
+    assert f"{path} is locked by process {holder.pid}" in str(error)

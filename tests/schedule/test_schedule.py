@@ -207,3 +207,10 @@ def test_a_data_folder_in_which_dlt_cannot_write_is_refused(
     done = clipmart("sync")
     assert done.code == 3 and "set CLIPMART_DATA_DIR to another" in done.err
     assert not sandbox.asked("GET", "*")
+
+
+def test_the_services_start_after_the_clock_is_set(here: Clipmart) -> None:
+    """A sync by a clock that is not set yet would stamp its run, slots and rows wrong."""
+    printed = here("schedule", "systemd").out
+    for line in ("Wants=", "After="):
+        assert printed.count(f"{line}network-online.target time-sync.target") == 2

@@ -12,6 +12,7 @@ from sources.shared.slots import Bucket, RateSlots, SqliteStore, fingerprint
 POLLS = Bucket("klipit", "polls", "key", per_minute=3)
 UNKNOWN = Bucket("clipus", "requests", "key")
 TIMEOUT = 30.0
+YEAR = 365 * 86_400.0
 
 
 class Clock:
@@ -131,3 +132,38 @@ def test_minute_0_turns_pacing_off_but_not_a_pause(tmp_path: Path, clock: Clock)
 def test_a_fingerprint_does_not_tell_its_key() -> None:
     assert fingerprint("klipit_sk_a") != fingerprint("klipit_sk_b")
     assert "klipit" not in fingerprint("klipit_sk_a")
+
+
+def test_slots_of_a_clock_that_was_a_year_ahead_are_dropped(slots: RateSlots, clock: Clock) -> None:
+    """All three are taken a year ahead, answered or not; today's requests go out, by the limit."""
+    clock.now += YEAR
+    taken = [slots.take(POLLS, TIMEOUT)[0] for _ in range(3)]
+    slots.answered(taken[0])
+    clock.now -= YEAR
+
+    assert slots.in_use(POLLS) == 0
+    assert [bool(slots.take(POLLS, TIMEOUT)[0]) for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_slot_may_be_ahead_by_the_longest_time_out_of_its_requests(
+    slots: RateSlots, clock: Clock
+) -> None:
+    """A POST of 300 s and an upload of 5 h hold theirs; a clock set back by 30 s frees none."""
+    uploads = Bucket("klipit", "submissions", "key", per_minute=1, longest_seconds=5 * 3600.0)
+    assert slots.take(uploads, 5 * 3600.0)[0] > 0
+    assert [slots.take(POLLS, 300.0)[0] > 0 for _ in range(3)] == [True, True, True]
+    clock.now -= 30
+    assert slots.take(uploads, TIMEOUT)[0] == 0
+    assert slots.take(POLLS, TIMEOUT)[0] == 0
+
+
+def test_a_pause_of_a_clock_that_was_a_year_ahead_is_dropped(
+    slots: RateSlots, clock: Clock
+) -> None:
+    """It holds nothing back, and a pause of today takes its place."""
+    clock.now += YEAR
+    slots.pause(POLLS, 7)
+    clock.now -= YEAR
+    assert slots.take(POLLS, TIMEOUT)[0] > 0
+    slots.pause(POLLS, 9)
+    assert slots.take(POLLS, TIMEOUT) == (0, pytest.approx(9.0))

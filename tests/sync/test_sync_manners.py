@@ -29,6 +29,7 @@ def test_a_second_sync_ends_at_once_naming_the_first(sandbox: Sandbox, prepared:
 
     assert second.code == 75
     assert str(holder.pid) in second.err and "2026-04-08" in second.err
+    assert str(prepared.data_dir / "state/lock") in second.err
     sandbox.faults.clear()
     assert prepared("sync").code == 0
 

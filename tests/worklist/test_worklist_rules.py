@@ -177,6 +177,47 @@ def klipit_cases(store: Store) -> None:
     )
 
 
+def cases_of_a_clock_that_was_a_year_ahead(store: Store) -> None:
+    """What it stamped neither holds an id back nor wakes what is settled."""
+    ahead = NOW + timedelta(days=365)
+    DUE.update(
+        {
+            "unfinished, observed ahead": True,
+            "unfinished for 15 days, observed ahead": False,
+            "failed, observed ahead": False,
+            "failed, observed ahead, event since": True,
+            "complete and read, observed ahead": False,
+            "complete, read before, observed ahead": True,
+            "rejected ahead": True,
+            "created ahead, by webhook alone": True,
+            "rendering, observed ahead": True,
+            "one unpublished, observed ahead": True,
+        }
+    )
+    store.job("unfinished, observed ahead", "clipping", ago(hours=5), ahead)
+    store.job("unfinished for 15 days, observed ahead", "clipping", ago(days=15), ahead)
+    store.job("failed, observed ahead", "failed", ago(days=30), ahead)
+    store.job("failed, observed ahead, event since", "failed", ago(days=30), ahead)
+    store.event("failed, observed ahead, event since", "job.created", NOW, ago(minutes=1))
+    store.job(
+        "complete and read, observed ahead",
+        "complete",
+        ago(days=30),
+        ahead,
+        completed_at=ago(days=29),
+    )
+    store.read("complete and read, observed ahead", ahead)
+    store.job("complete, read before, observed ahead", "complete", ago(days=30), ahead)
+    store.read("complete, read before, observed ahead", ago(days=1))
+    store.known("rejected ahead", recorded_at=ago(hours=2))
+    store.rejected("klipit", "rejected ahead", "type: status is not text", ahead)
+    store.known("created ahead, by webhook alone", "webhook")
+    store.event("created ahead, by webhook alone", "job.created", ahead)
+    store.campaign("rendering, observed ahead", "rendering", ago(hours=2), ahead)
+    pending = {"status": "ready"}
+    store.campaign("one unpublished, observed ahead", "done", ago(days=3), ahead, pending)
+
+
 def clipus_cases(store: Store) -> None:
     def case(id_: str, due: bool) -> str:
         DUE[id_] = due
@@ -220,6 +261,7 @@ def clipus_cases(store: Store) -> None:
 HINTS = {"hinted": ago(hours=1), "hinted before": ago(days=3)}
 STORE = Store()
 klipit_cases(STORE)
+cases_of_a_clock_that_was_a_year_ahead(STORE)
 clipus_cases(STORE)
 
 
@@ -251,6 +293,7 @@ def test_due(case: str, due: dict[str, Due]) -> None:
 def test_a_complete_job_with_unread_clips_is_not_polled_again(due: dict[str, Due]) -> None:
     assert due["complete, unread"].poll is False
     assert due["event after the last look"].poll is True
+    assert due["complete, read before, observed ahead"].poll is True, "a poll dates it right"
 
 
 def test_ids_to_refresh_come_first_settled_or_not(landing: Landing) -> None:

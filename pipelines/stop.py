@@ -1,0 +1,85 @@
+"""SIGTERM and SIGINT: a command ends with 75 and a sentence, and never cuts a write in two.
+
+The process's start installs the handlers. Then a signal is noted, and what comes of it depends on
+the part of the work: `at_once` interrupts it, `deferred` lets it end or come to its next `check`,
+`calling` calls back. A program that only imports clipmart keeps its own handlers.
+
+Nothing else installs handlers for these: asyncio's would leave the defaults behind, and dlt's take
+a signal away (see `Loader`).
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from sources.shared.errors import TryAgainLater
+
+STOPPED = "Stopped by a signal. What was saved before stays. Run the command again."
+
+
+class Stopped(TryAgainLater):
+    """A signal was noted, and this is a safe point to end at."""
+
+
+_requested = False
+_react: Callable[[], object] | None = None
+
+
+def install() -> None:
+    """Note SIGTERM and SIGINT from now on; one that the parent process ignores stays ignored."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _note)
+
+
+def requested() -> bool:
+    """Whether a signal asked this process to end."""
+    return _requested
+
+
+def check(message: str = STOPPED) -> None:
+    """A safe point.
+
+    Raises:
+        Stopped: a signal was noted.
+    """
+    if _requested:
+        raise Stopped(message)
+
+
+@contextmanager
+def calling(react: Callable[[], object] | None) -> Iterator[None]:
+    """Call back on a signal, also on one that was noted before."""
+    global _react
+    before, _react = _react, react
+    try:
+        if _requested and react is not None:
+            react()
+        yield
+    finally:
+        _react = before
+
+
+def at_once() -> AbstractContextManager[None]:
+    """A part that may be interrupted anywhere, by KeyboardInterrupt."""
+    return calling(_interrupt)
+
+
+def deferred() -> AbstractContextManager[None]:
+    """A part that ends in its own time, or at its next `check`."""
+    return calling(None)
+
+
+def _note(number: int, frame: object) -> None:
+    global _requested
+    _requested = True
+    if _react is not None:
+        _react()
+
+
+def _interrupt() -> None:
+    global _react
+    _react = None  # once is enough: what cleans up is not interrupted
+    raise KeyboardInterrupt
