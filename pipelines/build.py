@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from .disk import is_full
 from .models import BuildFailed, Model, Relation, digest, project
 
 LANDING_SCHEMAS = ("klipit", "clipus", "clipmart")
@@ -76,8 +77,13 @@ def build(landing: Path | None, target: Path, now: datetime | None = None) -> No
         remove_database(target)
         if isinstance(error, duckdb.Error):
             raise BuildFailed(
-                f"{target} could not be built: {str(error).splitlines()[0]}. {KEPT} Mend this, "
-                "then `clipmart publish`."
+                f"{target} could not be built: {str(error).splitlines()[0]}. {KEPT} "
+                + (
+                    f"The disk of {target.parent} is full: make room, then run "
+                    if is_full(error, target.parent)
+                    else "Run `clipmart recover`, which checks what is landed and repairs it, then "
+                )
+                + "`clipmart publish`."
             ) from error
         raise
 
@@ -165,7 +171,7 @@ def refuse_other_types(table: str, landed: dict[str, str], expected: dict[str, s
             raise BuildFailed(
                 f"{table}.{column} is landed as {landed[column]}, but sql/external_models.yaml "
                 f"declares {kind}. Nothing was published; what is landed is unchanged. "
-                "Make the source's column hint and the declaration agree, then `clipmart publish`."
+                "Run `clipmart recover`, which repairs it, then `clipmart publish`."
             )
 
 

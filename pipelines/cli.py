@@ -688,16 +688,21 @@ def rejected(replay: bool, as_json: bool) -> None:
 
 
 @main.command()
-def recover() -> None:
-    """Rebuild what is damaged from the published file and the ledger.
+@click.option("--force", is_flag=True, help="Rebuild the landing store even if it seems sound.")
+def recover(force: bool) -> None:
+    """Check the stored data, and rebuild what is damaged from all that can be read.
+
+    Reads every block of the landing store and every row of the ledger. A damaged file is moved
+    aside, never deleted.
 
     \b
     clipmart recover
+    clipmart recover --force
     """
     from .recover import recover as run
 
     with stop.deferred():
-        done = run(load_settings())
+        done = run(load_settings(), force=force)
     for line in done or ["Nothing is damaged; nothing was changed."]:
         click.echo(line)
 

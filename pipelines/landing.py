@@ -18,6 +18,7 @@ import duckdb
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.tables import PRIVATE, Drift, Row, Table, data_type
 
+from .disk import is_full
 from .inbox import ID_NAME, SEQ, SUBMISSIONS
 from .ledger import holders
 from .load import SYNC_RUNS
@@ -27,14 +28,21 @@ WAIT_SECONDS = 10.0
 
 
 def cannot_go_on(settings: Settings, error: Exception) -> ClipmartError:
-    """What to tell of an error of DuckDB's that nothing else has told."""
+    """What to say of an error of DuckDB's that nothing else has reported."""
     if settings.lake is not None:
         from .lake import unusable
 
         return unusable(settings.lake, error)
+    if is_full(error, settings.data_dir):
+        remedy = f"The disk of {settings.data_dir} is full: make room, then run the command again."
+    else:
+        remedy = (
+            f"Run `clipmart recover`: it checks {settings.landing} and repairs it. Then "
+            "`clipmart publish` builds the published file again."
+        )
     return FixConfiguration(
         f"DuckDB cannot go on: {str(error).partition(chr(10))[0]}. What was loaded before stays. "
-        f"Where {settings.landing} is the cause, `clipmart recover` rebuilds it."
+        f"{remedy}"
     )
 
 
@@ -177,8 +185,8 @@ class Landing:
 def _damaged(path: Path, error: Exception) -> FixConfiguration:
     first = str(error).splitlines()[0][:200]
     return FixConfiguration(
-        f"{path} cannot be opened ({first}). The published file is untouched and opens. "
-        "Run `clipmart recover` to rebuild the state from it and the ledger."
+        f"{path} cannot be opened ({first}). The published file is as it was. Run "
+        "`clipmart recover`: it rebuilds the landing store from all that can still be read."
     )
 
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.slots import RateSlots, SqliteStore
 
+from .disk import is_full
 from .settings import Address, Settings
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Ledger:
             self.store.execute("PRAGMA synchronous = FULL")
             self.store.make(SCHEMA.format(rowid=""))
             place.chmod(0o600)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
             raise unusable(place, error) from error
 
     def close(self) -> None:
@@ -184,8 +185,8 @@ class Ledger:
                 service=row[2],
                 kind=row[3],
                 subject=row[4],
-                body=json.loads(row[5]),
-                recorded_at=datetime.fromisoformat(row[6]),
+                body=_parsed(row[5]),
+                recorded_at=_instant(row[6]),
             )
 
     def last_seq(self, service: str, kinds: Iterable[str]) -> int:
@@ -298,7 +299,7 @@ class Ledger:
                 "started_at": row[1],
                 "finished_at": row[2],
                 "exit_code": row[3],
-                "result": json.loads(row[4]) if row[4] else None,
+                "result": _parsed(row[4]) if row[4] else None,
             }
             for row in rows
         ]
@@ -323,7 +324,7 @@ class Ledger:
             {"until": (now + AHEAD).isoformat()},
         )
         for finished_at, exit_code, text in rows:
-            result = json.loads(text)
+            result = _parsed(text)
             one = result["services"].get(service)
             if one is None or result["error"] is not None:
                 continue
@@ -334,7 +335,7 @@ class Ledger:
             else:
                 done = one["asked"] == one["due"] > one["remaining"]
             if done:
-                return datetime.fromisoformat(finished_at)
+                return _instant(finished_at)
         return None
 
     def ids_since(
@@ -351,7 +352,7 @@ class Ledger:
             f"SELECT kind, body FROM events WHERE recorded_at >= :began AND {which}",
             {"began": began or "", **values},
         ):
-            if id_ := json.loads(body).get(id_name):
+            if id_ := _parsed(body).get(id_name):
                 found[id_] = found.get(id_, False) or kind == "webhook"
         return found
 
@@ -367,7 +368,7 @@ class Ledger:
         row = self.store.execute(
             "SELECT value FROM progress WHERE name = :name", {"name": name}
         ).fetchone()
-        return json.loads(row[0]) if row else None
+        return _parsed(row[0]) if row else None
 
     def is_proven(self, key: str) -> bool:
         """Whether an id has ever been answered 2xx under this key's fingerprint."""
@@ -420,11 +421,32 @@ def _of(service: str, kinds: Iterable[str]) -> tuple[str, dict[str, str]]:
     )
 
 
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise sqlite3.DatabaseError("a row holds no JSON") from error
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise sqlite3.DatabaseError("a row holds no instant") from error
+
+
 def make_private(folder: Path) -> None:
     """Make a folder that only its owner can read."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error says that the file itself is damaged, and not that it cannot be used now."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error).startswith(("Could not decode", "no such"))
+    return isinstance(error, sqlite3.DatabaseError | UnicodeDecodeError)
 
 
 def is_busy(error: Exception) -> bool:
@@ -451,13 +473,15 @@ def unusable(path: Path, error: Exception) -> ClipmartError:
             f"{path} is locked{f' by {by}' if by else ''}. What was saved before stays. Wait for "
             "that to end, then run the command again."
         )
-    damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
-        error, sqlite3.OperationalError
-    )
-    remedy = (
-        "It is damaged; `clipmart recover` makes a new one from the published file."
-        if damaged
-        else f"Make {path.parent} writable for this user, or set CLIPMART_DATA_DIR to a folder "
-        f"that is (now in use: {os.fspath(path.parent.parent)})."
-    )
+    if is_damage(error):
+        remedy = (
+            "It is damaged. Run `clipmart recover`: it saves every event that can still be read."
+        )
+    elif is_full(error, path.parent):
+        remedy = f"Make room on the disk of {path.parent}, then run the command again."
+    else:
+        remedy = (
+            f"Make {path.parent} writable for this user, or set CLIPMART_DATA_DIR to a folder "
+            f"that is (now in use: {os.fspath(path.parent.parent)})."
+        )
     return FixConfiguration(f"{path} cannot be used: {error}. Nothing was changed. {remedy}")

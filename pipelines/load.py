@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -33,6 +34,7 @@ from sources.shared.tables import (
 )
 
 from . import inbox
+from .disk import chain, is_full
 from .inbox import EXPORTS, SEQ, SUBMISSIONS, WEBHOOK_EVENTS
 from .ledger import Ledger
 from .settings import Lake
@@ -84,7 +86,7 @@ KEEP_PACKAGES = 10
 
 
 class LoadFailed(ClipmartError):
-    """dlt could not load; what it had extracted is kept and drained first by the next sync."""
+    """dlt could not load; the ids whose rows it would have landed are due again."""
 
 
 class Loader:
@@ -108,14 +110,16 @@ class Loader:
         self._dlt_dir = dlt_dir
         self._pipelines: dict[str, Any] = {}
 
-    def drain(self) -> None:
-        """Load what an interrupted run left behind.
+    def drain(self) -> dict[str, bool]:
+        """Load what an interrupted run left behind; what cannot be loaded is dropped.
 
         A run that finds pending packages would load those and skip its own data.
+
+        Returns:
+            schema → whether what was left of it could be loaded.
         """
-        for schema in ("clipmart", "klipit", "clipus"):
-            if self.left_behind(schema) and self._pipeline(schema).has_pending_data:
-                self._run(schema, None)
+        left = [s for s in ("clipmart", "klipit", "clipus") if self.left_behind(s)]
+        return {schema: self._run(schema, None) for schema in left}
 
     def left_behind(self, schema: str) -> bool:
         """Whether an interrupted run's packages may lie in the working folder; needs no dlt."""
@@ -134,7 +138,7 @@ class Loader:
 
     def load_arrow(self, schema: str, items: Mapping[Table, Any]) -> None:
         """Load Arrow tables in one package."""
-        self._run(schema, [resource(table, item) for table, item in items.items()])
+        self._run(schema, lambda: [resource(table, item) for table, item in items.items()])
 
     def load_chunk(self, schema: str, made: Chunk) -> dict[str, int]:
         """Load a chunk, its rejected records first; returns rows by table of the schema."""
@@ -192,7 +196,7 @@ class Loader:
                 *(resource(table, arrow_item(table, [], Drift())) for table in others),
             ]
 
-        self._run(schema, inbox_source())
+        self._run(schema, inbox_source)
 
     def _pipeline(self, schema: str) -> Any:
         if schema not in self._pipelines:
@@ -215,31 +219,78 @@ class Loader:
 
         return destination.destination(self._landing)
 
-    def _run(self, schema: str, data: Any) -> None:
-        """Run a pipeline; of the machines that share a lake, one at a time loads."""
-        from dlt.common.configuration.exceptions import ConfigurationException
-        from dlt.pipeline.exceptions import PipelineStepFailed
+    def _run(self, schema: str, data: Callable[[], Any] | None) -> bool:
+        """Run a pipeline, with what is pending if there is no data.
 
+        Its working folder holds nothing that is not also landed, in the ledger or due again. If it
+        is what fails, damaged or with a package that can never load, it is dropped and the data is
+        loaded without it.
+
+        Returns:
+            Whether nothing had to be dropped.
+
+        Raises:
+            LoadFailed: the data cannot be loaded without that folder either.
+        """
+        try:
+            self._load(schema, data)
+        except Exception as error:  # a damaged file of dlt's raises whatever reading it raises
+            for cause in chain(error):
+                if isinstance(cause, ClipmartError | sqlite3.Error):  # the ledger's, not dlt's
+                    raise cause from error
+            if self._outside(error) or not (self._dlt_dir / schema).exists():
+                raise self._failed(schema, error) from error
+            shutil.rmtree(self._dlt_dir / schema, ignore_errors=True)
+            self._pipelines.pop(schema, None)
+            if data is not None:
+                try:
+                    self._load(schema, data)
+                except Exception as again:
+                    raise self._failed(schema, again) from again
+            return False
+        self._forget(schema)
+        return True
+
+    def _load(self, schema: str, data: Callable[[], Any] | None) -> None:
+        """Of the machines that share a lake, one at a time loads."""
         pipeline = self._pipeline(schema)
 
         def run() -> None:
-            if data is None:
+            if data is not None:
+                pipeline.run(_source(schema, data()), loader_file_format="parquet")
+            elif pipeline.has_pending_data:
                 pipeline.run()
-            else:
-                pipeline.run(_source(schema, data), loader_file_format="parquet")
 
-        try:
-            # In the main thread dlt handles signals itself, and may lose one.
-            with self._alone("landing"), ThreadPoolExecutor(1, "dlt") as thread:
-                thread.submit(run).result()
-        except (PipelineStepFailed, ConfigurationException, OSError) as error:
-            told = _why(schema, error)
-            if isinstance(self._landing, Lake):
-                from .lake import redacted
+        # In the main thread dlt handles signals itself, and may lose one.
+        with self._alone("landing"), ThreadPoolExecutor(1, "dlt") as thread:
+            thread.submit(run).result()
 
-                told = redacted(self._landing, told)
-            raise LoadFailed(told) from error
-        self._forget(schema)
+    def _outside(self, error: BaseException) -> bool:
+        """Whether the cause is outside dlt's folder: the disk, the landing store, a lake."""
+        import duckdb
+
+        *_, root = chain(error)
+        broken = isinstance(root, duckdb.IOException) and "parquet" not in str(root).lower()
+        return broken or isinstance(self._landing, Lake) or is_full(error, self._dlt_dir.parent)
+
+    def _failed(self, schema: str, error: BaseException) -> LoadFailed:
+        *_, root = chain(error)
+        # dlt puts the database's own words behind the names of its jobs, one in the other.
+        words = str(root).rpartition("failed terminally with message: ")[2]
+        first = words.partition("\n")[0][:200] or type(root).__name__
+        if is_full(error, self._dlt_dir.parent):
+            remedy = f"The disk of {self._dlt_dir.parent} is full: make room, then run"
+        elif isinstance(self._landing, Lake):
+            from .lake import redacted
+
+            first = redacted(self._landing, first)
+            remedy = "Once the cause is fixed, run"
+        else:
+            remedy = "Run `clipmart recover`, which checks the landing store and repairs it, then"
+        return LoadFailed(
+            f"Loading into the schema {schema} failed: {first}. What was loaded before stays; what "
+            f"was not is due again. {remedy} `clipmart sync`."
+        )
 
     def _forget(self, schema: str) -> None:
         """Remove what dlt keeps of old loads: 80 KB each, gigabytes a year."""
@@ -311,14 +362,3 @@ def _source(schema: str, data: Any) -> Any:
         return data
 
     return rows_at_hand()
-
-
-def _why(schema: str, error: BaseException) -> str:
-    root: BaseException = error
-    while (deeper := root.__cause__ or root.__context__) is not None:
-        root = deeper
-    told = str(root).splitlines()[0][:200] if str(root) else type(root).__name__
-    return (
-        f"Loading into the schema {schema} failed: {told}. What was loaded before stays; what was "
-        "not is asked for again. Mend the cause (is the disk full?), then run `clipmart sync`."
-    )

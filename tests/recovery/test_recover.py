@@ -40,7 +40,7 @@ def test_a_damaged_landing_store_is_rebuilt_from_the_published_file(
     assert "clipmart recover" in refused.err and "landing.duckdb" in refused.err
     assert synced("report", "shareability").code == 0
 
-    assert "moved to" in synced("recover").out
+    assert "The old one is now" in synced("recover").out
     assert synced("sync").code == 0
     assert [request.path for request in sandbox.requests] == ["/account"]
     assert content(synced) == before
