@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..shared.tables import REMOVED, Chunk, Drift, Rejected, Table, digest
+from ..shared.tables import REMOVED, Chunk, Drift, digest
 from .settings import ACCOUNT_SNAPSHOTS, CLIP_READS, CLIPS, JOB_OBSERVATIONS, JOBS
 
 if TYPE_CHECKING:
@@ -27,10 +26,10 @@ def chunk(reads: Iterable[JobRead], drift: Drift, last_status: Mapping[str, str]
         if read.found or (last_status or {}).get(read.job_id) is None:
             made.rejected += read.rejected
         if read.job is not None:
-            _add(made, JOBS, read.job, read.job_id, read.observed_at)
+            made.add_record("klipit", JOBS, read.job, read.job_id, read.observed_at)
         if read.clips is not None:
             for clip in read.clips:
-                _add(made, CLIPS, clip, clip["id"], read.observed_at)
+                made.add_record("klipit", CLIPS, clip, clip["id"], read.observed_at)
             if not read.clips:
                 gone = {"id": read.job_id, "job_id": read.job_id, REMOVED: True}
                 made.add(CLIPS, {**gone, "observed_at": read.observed_at})
@@ -44,12 +43,6 @@ def chunk(reads: Iterable[JobRead], drift: Drift, last_status: Mapping[str, str]
         if last_status is not None:
             _observe(made, read, last_status)
     return made
-
-
-def _add(made: Chunk, table: Table, row: dict[str, Any], id_: str, seen_at: datetime) -> None:
-    for name, value in made.add(table, row):
-        payload = {"column": name, "value": value}
-        made.rejected.append(Rejected("klipit", table.name, id_, "field", payload, seen_at))
 
 
 def _observe(made: Chunk, read: JobRead, last_status: Mapping[str, str]) -> None:
