@@ -83,7 +83,17 @@ KEEP_PACKAGES = 10
 
 
 class LoadFailed(ClipmartError):
-    """dlt could not load; what it had extracted is kept and drained first by the next sync."""
+    """dlt could not load; what it had extracted stays pending and is loaded first by the next sync.
+
+    Args:
+        cause: in a line.
+        by_data: whether the rows are the cause, so that loading them again would fail again.
+    """
+
+    def __init__(self, message: str, cause: str, *, by_data: bool = False) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.by_data = by_data
 
 
 class Loader:
@@ -123,6 +133,15 @@ class Loader:
             next((folder / place).glob("*"), None) is not None
             for place in ("normalize/extracted", "load/normalized", "load/new")
         )
+
+    def forget(self, schema: str) -> None:
+        """Drop dlt's working folder of a schema, with the package that cannot be loaded.
+
+        What was in it is due again. The folder's schema may hold columns that never landed; dlt
+        restores it from the landing store.
+        """
+        self._pipelines.pop(schema, None)
+        shutil.rmtree(self._dlt_dir / schema, ignore_errors=True)
 
     def load(
         self, schema: str, rows: Mapping[Table, list[Row]], drift: Drift | None = None
@@ -227,12 +246,12 @@ class Loader:
                 else:
                     pipeline.run(_source(schema, data), loader_file_format="parquet")
         except (PipelineStepFailed, ConfigurationException, OSError) as error:
-            told = _why(schema, error)
+            cause = _first_cause(error)
             if isinstance(self._landing, Lake):
                 from .lake import redacted
 
-                told = redacted(self._landing, told)
-            raise LoadFailed(told) from error
+                cause = redacted(self._landing, cause)
+            raise LoadFailed(_why(schema, cause), cause, by_data=_by_data(error)) from error
         self._forget(schema)
 
     def _forget(self, schema: str) -> None:
@@ -307,12 +326,37 @@ def _source(schema: str, data: Any) -> Any:
     return rows_at_hand()
 
 
-def _why(schema: str, error: BaseException) -> str:
+def _by_data(error: BaseException) -> bool:
+    """Whether the rows, and not disk, memory, lock or network, made a load fail."""
+    import duckdb
+    from dlt.common.destination.exceptions import DestinationTransientException
+
+    elsewhere = (
+        OSError,
+        MemoryError,
+        duckdb.IOException,
+        duckdb.ConnectionException,
+        duckdb.OutOfMemoryException,
+        DestinationTransientException,
+    )
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, elsewhere):
+            return False
+        cause = cause.__cause__ or cause.__context__
+    return True
+
+
+def _first_cause(error: BaseException) -> str:
+    """The first line of the error that began it."""
     root: BaseException = error
     while (deeper := root.__cause__ or root.__context__) is not None:
         root = deeper
-    told = str(root).splitlines()[0][:200] if str(root) else type(root).__name__
+    return str(root).splitlines()[0][:200] if str(root) else type(root).__name__
+
+
+def _why(schema: str, cause: str) -> str:
     return (
-        f"Loading into the schema {schema} failed: {told}. What was loaded before stays; what was "
+        f"Loading into the schema {schema} failed: {cause}. What was loaded before stays; what was "
         "not is asked for again. Mend the cause (is the disk full?), then run `clipmart sync`."
     )
