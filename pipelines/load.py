@@ -124,7 +124,12 @@ class Loader:
         """
         for schema in ("clipmart", "klipit", "clipus"):
             if self.left_behind(schema) and self._pipeline(schema).has_pending_data:
-                self._run(schema, None)
+                try:
+                    self._run(schema, None)
+                except LoadFailed as error:
+                    if not error.by_data:
+                        raise
+                    self.forget(schema)  # its ids and events are due again
 
     def left_behind(self, schema: str) -> bool:
         """Whether an interrupted run's packages may lie in the working folder; needs no dlt."""

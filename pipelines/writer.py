@@ -170,7 +170,8 @@ class Writer(threading.Thread):
     def _klipit(self, reads: list[Any], drift: Drift) -> Chunk:
         ids = [read.job_id for read in reads]
         last = self._landing.last_status("klipit.job_observations", ids, ("job_id",))
-        return klipit_chunk(reads, drift, last)
+        clips = [clip["id"] for read in reads for clip in read.clips or []]
+        return klipit_chunk(reads, drift, last, self._landing.clip_jobs(clips))
 
     def _clipus(self, reads: list[Any], drift: Drift) -> Chunk:
         ids = [read.campaign_id for read in reads]

@@ -260,3 +260,24 @@ def test_a_balance_that_is_no_number_lands_nothing_and_stops_nothing(
         sandbox.faults.plan([Fault("answer", "/account", body=body)])
         assert landing_only("sync").code == 0
     assert landing_only.rows("klipit.account_snapshots") == []
+
+
+def test_a_clip_that_two_jobs_claim_stays_with_the_first_and_the_second_is_rejected(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """In one sync and in a later one: no job silently loses a clip."""
+    for job in ("job_1", "job_2"):
+        sandbox.add_job(job, clips=[{"id": "same"}, {"id": f"of_{job}"}])
+    landing_only("track", "klipit", "job_1", "job_2")
+    assert landing_only("sync").code == 1
+    ((owner,),) = landing_only.rows("SELECT job_id FROM klipit.clips WHERE id = 'same'")
+
+    sandbox.add_job("job_3", clips=[{"id": "same"}])
+    landing_only("track", "klipit", "job_3")
+    assert landing_only("sync").code == 1
+
+    assert landing_only.rows("SELECT job_id FROM klipit.clips WHERE id = 'same'") == [(owner,)]
+    assert landing_only.rows("SELECT count(*) FROM klipit.clips") == [(3,)]
+    reasons = landing_only.rows("SELECT DISTINCT reason FROM clipmart.rejected_records")
+    assert reasons == [(f"key: id is already that of a clip of {owner}",)]
+    assert landing_only.rows("SELECT clips FROM klipit.clip_reads WHERE job_id = 'job_3'") == [(1,)]
