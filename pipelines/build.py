@@ -66,6 +66,8 @@ def build(landing: Path | None, target: Path, now: datetime | None = None) -> No
         _begin_with(landing, target)
         with duckdb.connect(str(target)) as con:
             con.execute("SET TimeZone = 'UTC'")
+            if now is not None:
+                con.execute(f"SET VARIABLE clipmart_now = TIMESTAMPTZ '{now.isoformat()}'")
             built_from = landing_fingerprint(con)
             _tidy(con, made.relations)
             con.execute("BEGIN")

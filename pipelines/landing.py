@@ -164,6 +164,13 @@ class Landing:
             return dict(rows)
         return {tuple(row[:-1]): row[-1] for row in rows}
 
+    def clip_jobs(self, clip_ids: list[str]) -> dict[str, str]:
+        """Clip id → id of the job that it is landed with."""
+        if not clip_ids:
+            return {}
+        sql = "SELECT id, job_id FROM klipit.clips WHERE id IN (SELECT unnest($ids))"
+        return dict(self.connection.execute(bound(sql, ids=clip_ids)).fetchall())
+
     def last_run(self, until: datetime) -> datetime | None:
         """When the latest run that is landed finished (UTC), up to an instant; None without one."""
         if not self.has_tables("clipmart", [SYNC_RUNS]):

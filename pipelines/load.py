@@ -86,7 +86,17 @@ KEEP_PACKAGES = 10
 
 
 class LoadFailed(ClipmartError):
-    """dlt could not load; the ids whose rows it would have landed are due again."""
+    """dlt could not load; the ids whose rows it would have landed are due again.
+
+    Args:
+        cause: in a line.
+        by_data: whether the rows are the cause, so that loading them again would fail again.
+    """
+
+    def __init__(self, message: str, cause: str, *, by_data: bool) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.by_data = by_data
 
 
 class Loader:
@@ -128,6 +138,15 @@ class Loader:
             next((folder / place).glob("*"), None) is not None
             for place in ("normalize/extracted", "load/normalized", "load/new")
         )
+
+    def drop_working_folder(self, schema: str) -> None:
+        """Drop dlt's working folder of a schema, with the package that cannot be loaded.
+
+        What was in it is due again. The folder's schema may hold columns that never landed; dlt
+        restores it from the landing store.
+        """
+        self._pipelines.pop(schema, None)
+        shutil.rmtree(self._dlt_dir / schema, ignore_errors=True)
 
     def load(
         self, schema: str, rows: Mapping[Table, list[Row]], drift: Drift | None = None
@@ -240,8 +259,7 @@ class Loader:
                     raise cause from error
             if self._outside(error) or not (self._dlt_dir / schema).exists():
                 raise self._failed(schema, error) from error
-            shutil.rmtree(self._dlt_dir / schema, ignore_errors=True)
-            self._pipelines.pop(schema, None)
+            self.drop_working_folder(schema)
             if data is not None:
                 try:
                     self._load(schema, data)
@@ -289,7 +307,9 @@ class Loader:
             remedy = "Run `clipmart recover`, which checks the landing store and repairs it, then"
         return LoadFailed(
             f"Loading into the schema {schema} failed: {first}. What was loaded before stays; what "
-            f"was not is due again. {remedy} `clipmart sync`."
+            f"was not is due again. {remedy} `clipmart sync`.",
+            first,
+            by_data=_by_data(error) and not is_full(error, self._dlt_dir.parent),
         )
 
     def _forget(self, schema: str) -> None:
@@ -362,3 +382,19 @@ def _source(schema: str, data: Any) -> Any:
         return data
 
     return rows_at_hand()
+
+
+def _by_data(error: BaseException) -> bool:
+    """Whether the rows, and not disk, memory, lock or network, made a load fail."""
+    import duckdb
+    from dlt.common.destination.exceptions import DestinationTransientException
+
+    elsewhere = (
+        OSError,
+        MemoryError,
+        duckdb.IOException,
+        duckdb.ConnectionException,
+        duckdb.OutOfMemoryException,
+        DestinationTransientException,
+    )
+    return not any(isinstance(cause, elsewhere) for cause in chain(error))

@@ -159,7 +159,7 @@ class Services:
 
     async def _emit(self, name: str, reader: _Klipit | _Clipus, read: Any) -> None:
         await self._room.acquire()
-        if self._writer.failed:
+        if self._writer.failed or name in self._writer.failed_services:
             raise _NoWriter
         # First, what its answer told besides: after a kill, nothing may ask for it again.
         self._hand_over(name, reader)

@@ -14,14 +14,17 @@ from typing import Any, Protocol
 from sources.clipus.rows import chunk as clipus_chunk
 from sources.klipit.rows import chunk as klipit_chunk
 from sources.klipit.settings import ACCOUNT_SNAPSHOTS
-from sources.shared.tables import Chunk, Drift, Row, Table
+from sources.shared.errors import ClipmartError
+from sources.shared.tables import REJECTED_RECORDS, Chunk, Drift, Rejected, Row, Table
 
 from .landing import Landing
-from .load import Loader, tables_of
+from .load import Loader, LoadFailed, tables_of
 
 CHUNK_IDS = 500
 """Most ids that are fetched and not yet loaded: what a kill can cost."""
 CHUNK_SECONDS = 60.0
+MOST_QUARANTINED = 20
+"""If more ids than this cannot land in a run, the store is at fault and not the records."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Loaded(Protocol):
 
     def add(self, rows: Mapping[str, int], rejected: int) -> None: ...
 
+    def fail(self, error: ClipmartError) -> None: ...
+
 
 class Writer(threading.Thread):
     """Loads what `add` is given, by chunks, until `finish`."""
@@ -62,6 +67,9 @@ class Writer(threading.Thread):
         self._publish = publish
         self._inbox: queue.SimpleQueue[tuple[str, Any] | _Order] = queue.SimpleQueue()
         self._drift: dict[str, Drift] = {}
+        self._quarantined: list[Any] = []
+        self.failed_services: set[str] = set()
+        """Services of which nothing more can land in this run."""
         self._error: BaseException | None = None
         self.chunk_ids = CHUNK_IDS
         self.on_loaded: Callable[[int], None] = lambda ids: None
@@ -89,7 +97,7 @@ class Writer(threading.Thread):
                 order, items = self._gather()
                 for service in self._counts:
                     mine = [item for name, item in items if name == service]
-                    if mine:
+                    if mine and service not in self.failed_services:
                         self._load(service, mine)
                 self.on_loaded(sum(not isinstance(item, Snapshot) for _, item in items))
                 if order is _Order.PUBLISH:
@@ -130,18 +138,57 @@ class Writer(threading.Thread):
         if drift is None or self._landing.shared:
             if not self._landing.has_tables(service, tables_of(service)):
                 self._loader.load(service, {table: [] for table in tables_of(service)})
-            drift = self._drift[service] = self._landing.drift(service, tables_of(service))
+            self._drift[service] = self._landing.drift(service, tables_of(service))
+        try:
+            self._land(service, reads, news)
+        except LoadFailed as error:
+            if not error.by_data:
+                raise
+            # The other service's rows may land all the same.
+            self.failed_services.add(service)
+            self._counts[service].fail(error)
+
+    def _land(self, service: str, reads: list[Any], news: list[Snapshot]) -> None:
+        """Load a chunk; if its rows cannot land, halve it until the record at fault is alone."""
+        drift = self._drift[service]
         made = self._klipit(reads, drift) if service == "klipit" else self._clipus(reads, drift)
         for snapshot in news:
             made.add(snapshot.table, snapshot.row)
-        rows = self._loader.load_chunk(service, made)
+        try:
+            rows = self._loader.load_chunk(service, made)
+        except LoadFailed as error:
+            if not error.by_data or not reads:
+                raise
+            self._loader.drop_working_folder(service)
+            self._drift[service] = self._landing.drift(service, tables_of(service))
+            if len(reads) == 1 and not news:
+                self._quarantine(service, reads[0], error)
+                return
+            middle = len(reads) // 2
+            for part, snapshots in ((reads[:middle], []), (reads[middle:], []), ([], news)):
+                if part or snapshots:
+                    self._land(service, part, snapshots)
+            return
         self._counts[service].add(rows, sum(found.reason != "field" for found in made.rejected))
+
+    def _quarantine(self, service: str, read: Any, error: LoadFailed) -> None:
+        """Record an id whose rows cannot land; it is requested again as its age allows."""
+        if len(self._quarantined) >= MOST_QUARANTINED:
+            raise error
+        self._quarantined.append(read)
+        id_ = read.job_id if service == "klipit" else read.campaign_id
+        endpoint = "jobs" if service == "klipit" else "campaigns"
+        reason = f"load: {error.cause}"
+        rejected = Rejected(service, endpoint, id_, reason, None, read.observed_at)
+        self._loader.load("clipmart", {REJECTED_RECORDS: [rejected.row()]})
+        self._counts[service].add({}, 1)
 
     def _klipit(self, reads: list[Any], drift: Drift) -> Chunk:
         ids = [read.job_id for read in reads]
         until = max((read.observed_at for read in reads), default=_NEVER)
         last = self._landing.last_status("klipit.job_observations", ids, ("job_id",), until)
-        return klipit_chunk(reads, drift, last)
+        clips = [clip["id"] for read in reads for clip in read.clips or []]
+        return klipit_chunk(reads, drift, last, self._landing.clip_jobs(clips))
 
     def _clipus(self, reads: list[Any], drift: Drift) -> Chunk:
         ids = [read.campaign_id for read in reads]

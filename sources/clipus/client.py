@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ..shared.http import Answer, Api, OutcomeUnknown, refuse_unauthorised
 from ..shared.refusals import refused
 from ..shared.slots import fingerprint
-from ..shared.tables import BadRecord, Rejected, Row
+from ..shared.tables import MAX_RECORDS, BadRecord, Rejected, Row, too_many
 from . import settings
 
 
@@ -65,7 +65,7 @@ class ClipusClient:
             return read
         try:
             if not _is_campaign(answer.body):
-                raise BadRecord("shape: the answer is not a campaign with a list of videos")
+                raise BadRecord(answer.wrong_shape("is not a campaign with a list of videos"))
             campaign = campaign_row(answer.body, campaign_id)
         except BadRecord as error:
             self._reject(read, str(error), answer.body)
@@ -117,7 +117,13 @@ class ClipusClient:
 
     def _videos(self, read: CampaignRead, records: list[Any]) -> list[Row]:
         videos: dict[str, Row] = {}
-        for record in records:
+        if len(records) > MAX_RECORDS:
+            read.rejected.append(
+                Rejected(
+                    "clipus", "videos", read.campaign_id, too_many(records), None, read.observed_at
+                )
+            )
+        for record in records[:MAX_RECORDS]:
             try:
                 if not isinstance(record, dict):
                     raise BadRecord("shape: the video is not an object")

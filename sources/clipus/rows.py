@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..shared.tables import REMOVED, Chunk, Drift, Rejected, Row, Table, digest
+from ..shared.tables import REMOVED, Chunk, Drift, digest
 from .settings import (
     CAMPAIGN_OBSERVATIONS,
     CAMPAIGNS,
@@ -39,21 +38,17 @@ def chunk(
         if read.found or (last_status or {}).get(read.campaign_id) is None:
             made.rejected += read.rejected
         if read.campaign is not None:
-            _add(made, CAMPAIGNS, read.campaign, read.campaign_id, read.observed_at)
+            made.add_record("clipus", CAMPAIGNS, read.campaign, read.campaign_id, read.observed_at)
         for video in read.videos or []:
-            _add(made, VIDEOS, video, f"{read.campaign_id}/{video['id']}", read.observed_at)
+            made.add_record(
+                "clipus", VIDEOS, video, f"{read.campaign_id}/{video['id']}", read.observed_at
+            )
         if read.videos == []:
             gone = {"campaign_id": read.campaign_id, "id": read.campaign_id, REMOVED: True}
             made.add(VIDEOS, {**gone, "observed_at": read.observed_at})
         if last_status is not None:
             _observe(made, read, last_status, last_video_status or {})
     return made
-
-
-def _add(made: Chunk, table: Table, row: Row, id_: str, seen_at: datetime) -> None:
-    for name, value in made.add(table, row):
-        payload = {"column": name, "value": value}
-        made.rejected.append(Rejected("clipus", table.name, id_, "field", payload, seen_at))
 
 
 def _observe(

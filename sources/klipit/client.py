@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ..shared.http import Answer, Api, OutcomeUnknown, refuse_unauthorised
 from ..shared.refusals import refused
 from ..shared.slots import fingerprint
-from ..shared.tables import BadRecord, Rejected, Row, instant
+from ..shared.tables import MAX_NUMBER, MAX_RECORDS, BadRecord, Rejected, Row, instant, too_many
 from . import settings
 
 
@@ -108,7 +108,7 @@ class KlipitClient:
             return read
         try:
             if not _is_object(answer.body):
-                raise BadRecord("shape: the answer is not an object")
+                raise BadRecord(answer.wrong_shape("is not an object"))
             job = job_row(answer.body, job_id)
             read.job = {**job, "observed_at": read.observed_at}
         except BadRecord as error:
@@ -127,10 +127,13 @@ class KlipitClient:
             self._reject(read, "clips", _refusal(answer), answer.body)
             return
         if not _has_clips(answer.body):
-            self._reject(read, "clips", "shape: the answer has no list of clips", answer.body)
+            self._reject(read, "clips", answer.wrong_shape("has no list of clips"), answer.body)
             return
         clips: dict[str, Row] = {}
-        for record in answer.body["clips"]:
+        records = answer.body["clips"]
+        if len(records) > MAX_RECORDS:
+            self._reject(read, "clips", too_many(records), None)
+        for record in records[:MAX_RECORDS]:
             try:
                 if not isinstance(record, dict):
                     raise BadRecord("shape: the clip is not an object")
@@ -263,12 +266,15 @@ def _refusal(answer: Answer) -> str:
 
 
 def _balance(body: Any) -> float | None:
-    """A number under a likely name, at the top or one level down; text is no number."""
+    """A number under a likely name, at the top or one level down; text is no number.
+
+    None where it is no plausible balance, as in `{"credits": 1e999}`.
+    """
     if not isinstance(body, dict):
         return None
     for level in (body, *(value for value in body.values() if isinstance(value, dict))):
         for name in settings.BALANCE_NAMES:
             value = level.get(name)
             if isinstance(value, int | float) and not isinstance(value, bool):
-                return float(value)
+                return float(value) if abs(value) < MAX_NUMBER else None
     return None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..shared.tables import REMOVED, Chunk, Drift, Rejected, Table, digest
+from ..shared.tables import REMOVED, Chunk, Drift, Rejected, digest
 from .settings import ACCOUNT_SNAPSHOTS, CLIP_READS, CLIPS, JOB_OBSERVATIONS, JOBS
 
 if TYPE_CHECKING:
@@ -15,23 +14,42 @@ if TYPE_CHECKING:
 TABLES = (JOBS, CLIPS, CLIP_READS, JOB_OBSERVATIONS, ACCOUNT_SNAPSHOTS)
 
 
-def chunk(reads: Iterable[JobRead], drift: Drift, last_status: Mapping[str, str] | None) -> Chunk:
+def chunk(
+    reads: Iterable[JobRead],
+    drift: Drift,
+    last_status: Mapping[str, str] | None,
+    clip_jobs: Mapping[str, str] | None = None,
+) -> Chunk:
     """What some jobs' requests brought, as rows by table.
 
     Args:
         drift: types of undocumented columns; extended by new ones.
         last_status: job id → status last observed; None to note no observations.
+        clip_jobs: clip id → job id as landed. A clip never moves from one job to another by itself.
     """
     made = Chunk(drift)
+    jobs_by_clip = dict(clip_jobs or {})
     for read in reads:
         if read.found or (last_status or {}).get(read.job_id) is None:
             made.rejected += read.rejected
         if read.job is not None:
-            _add(made, JOBS, read.job, read.job_id, read.observed_at)
+            made.add_record("klipit", JOBS, read.job, read.job_id, read.observed_at)
         if read.clips is not None:
+            clips = []
             for clip in read.clips:
-                _add(made, CLIPS, clip, clip["id"], read.observed_at)
-            if not read.clips:
+                if (job_id := jobs_by_clip.setdefault(clip["id"], read.job_id)) == read.job_id:
+                    clips.append(clip)
+                else:
+                    reason = f"key: id is already that of a clip of {job_id}"
+                    record = {name: clip[name] for name in clip if name not in CLIPS.stamped}
+                    made.rejected.append(
+                        Rejected.child(
+                            "klipit", CLIPS, read.job_id, reason, record, read.observed_at
+                        )
+                    )
+            for clip in clips:
+                made.add_record("klipit", CLIPS, clip, clip["id"], read.observed_at)
+            if not clips:
                 gone = {"id": read.job_id, "job_id": read.job_id, REMOVED: True}
                 made.add(CLIPS, {**gone, "observed_at": read.observed_at})
             count = len(read.clips) + sum(
@@ -44,12 +62,6 @@ def chunk(reads: Iterable[JobRead], drift: Drift, last_status: Mapping[str, str]
         if last_status is not None:
             _observe(made, read, last_status)
     return made
-
-
-def _add(made: Chunk, table: Table, row: dict[str, Any], id_: str, seen_at: datetime) -> None:
-    for name, value in made.add(table, row):
-        payload = {"column": name, "value": value}
-        made.rejected.append(Rejected("klipit", table.name, id_, "field", payload, seen_at))
 
 
 def _observe(made: Chunk, read: JobRead, last_status: Mapping[str, str]) -> None:

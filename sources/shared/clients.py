@@ -78,4 +78,10 @@ class _Direct(httpx.AsyncClient):
         return httpx.Request(method, url, extensions={"timeout": timeout.as_dict()}, **content)
 
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
-        return await self._direct.handle_async_request(request)
+        from aiohttp import ClientError
+
+        try:
+            return await self._direct.handle_async_request(request)
+        except ClientError as error:
+            # What the transport does not translate, such as a header that is too long.
+            raise httpx.RemoteProtocolError(type(error).__name__, request=request) from error

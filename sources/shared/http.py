@@ -33,7 +33,7 @@ from .slots import (
 )
 
 ATTEMPT_SECONDS = 30.0
-MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_BODY_BYTES = 8 * 1024 * 1024
 ATTEMPTS = 6
 BACKOFF_SECONDS = 0.25
 MAX_BACKOFF_SECONDS = 20.0
@@ -80,9 +80,17 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: Any
-    """Decoded JSON; None where an answer that need not carry any carries none."""
+    """Decoded JSON; None where an answer that need not carry any carries none, and if oversized."""
     observed_at: datetime | None
     """The Date header; None where it is absent or unreadable."""
+    oversized: bool = False
+    """Whether the body was larger than `MAX_BODY_BYTES` and was not read to its end."""
+
+    def wrong_shape(self, expected: str) -> str:
+        """The reason to reject the whole answer."""
+        if self.oversized:
+            return f"size: the answer is larger than {MAX_BODY_BYTES >> 20} MiB"
+        return f"shape: the answer {expected}"
 
 
 @dataclass
@@ -322,8 +330,10 @@ class Api:
             await response.aclose()
         status = response.status_code
         headers = response.headers
-        decoded = _decoded(body, demanded=demand_json and status < 300)
-        answer = Answer(status, headers, decoded, _date(headers.get("date")))
+        oversized = len(body) > MAX_BODY_BYTES
+        demanded = demand_json and status < 300
+        decoded = None if oversized else _decoded(body, demanded=demanded)
+        answer = Answer(status, headers, decoded, _date(headers.get("date")), oversized)
         _keep_book(self.on_answer, answer)
         self.tally.refused += status == 429
         self.tally.answered += status < 500 and status != 429
@@ -404,20 +414,24 @@ def _date(value: str | None) -> datetime | None:
         return None
     try:
         instant = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        # Years beyond 1 to 9999 overflow; whatever a header says, its answer is not lost.
         return None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 async def _bounded(response: httpx.Response) -> bytes:
-    """The raw body. An encoded one is refused: none was asked for, and a small one may be huge."""
+    """The raw body, or a little more than may be read of it.
+
+    An encoded one is refused: none was requested, and a small one may be huge.
+    """
     if response.headers.get("content-encoding", "identity") != "identity":
         raise BrokenBody("answered an encoding nobody asked for")
     body = bytearray()
     async for part in response.aiter_raw():
         body += part
         if len(body) > MAX_BODY_BYTES:
-            raise BrokenBody(f"answered more than {MAX_BODY_BYTES >> 20} MiB")
+            break
     return bytes(body)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,8 +27,26 @@ REMOVED = "_clipmart_removed"
 PRIVATE = ("_dlt_", "_clipmart_")
 """How the names of book-keeping columns begin, dlt's and ours."""
 
+EXTRA = "extra"
+"""JSON column for undocumented fields beyond `MAX_UNDOCUMENTED`: an object, field to value."""
+
+MAX_UNDOCUMENTED = 100
+"""Most undocumented columns of a table: each costs every later load and build time and memory."""
+
+MAX_NAME_CHARACTERS = 200
+MAX_NOTES = 100
+"""Most notes about the fields of one record."""
+
+MAX_RECORDS = 10_000
+"""Most records that are read of one answer."""
+
+MAX_NUMBER = 1e15
+"""Documented numbers stay below it: no score, length, count or balance is near, and sums of them
+stay exact to the unit."""
+
 _DRIFT_TYPES = frozenset({"text", "double", "bool", "json"})
-_NOT_IN_A_NAME = str.maketrans("\n\r'\"▶\0", "______")
+_NOT_TEXT = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, surrogate, line separators
+_NOT_IN_A_NAME = str.maketrans("'\"▶", "___")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +131,10 @@ class Rejected:
 
     def row(self) -> Row:
         """A row of `clipmart.rejected_records`; the same rejection twice is one row."""
-        payload = None if self.payload is None else _json(self.payload)
+        try:
+            payload = None if self.payload is None else _json(self.payload)
+        except ValueError:
+            payload = '"nested too deeply"'
         parts = (self.source, self.endpoint, self.id, self.reason, payload)
         return {
             "record_id": digest(*parts),
@@ -127,10 +149,12 @@ class Rejected:
 
 @dataclass
 class Drift:
-    """The types of undocumented columns, as landed so far; rows are made to fit them."""
+    """The types of undocumented columns, as landed so far; rows are converted to fit them."""
 
     known: dict[str, dict[str, DataType]] = field(default_factory=dict)
     """table → column → type"""
+    max_columns: int = MAX_UNDOCUMENTED
+    """Most undocumented columns of a table; further fields go into `EXTRA`."""
 
     @classmethod
     def of_schema(cls, schema: Any, tables: Iterable[Table]) -> Drift:
@@ -154,38 +178,66 @@ class Drift:
         """Convert a row's undocumented fields in place.
 
         Returns:
-            The (field, value) pairs that do not fit their column; they land as NULL.
+            The (field, value) pairs that do not fit their column; they land as NULL. If fields go
+            into `EXTRA`, also (EXTRA, how many columns there may be).
         """
         unfit: list[tuple[str, Any]] = []
-        extra = [name for name in row if name not in table.columns and name != REMOVED]
-        if not extra:
+        undocumented = [name for name in row if name not in table.columns and name != REMOVED]
+        if not undocumented:
             return unfit
         columns = self.columns(table)
-        # DuckDB's names do not tell cases apart.
-        spelled = {name.lower(): name for name in (*table.columns, *columns)}
-        for name in extra:
+        # Databases do not tell cases apart, some by Unicode's rules.
+        spelled = {name.casefold(): name for name in (*table.columns, *columns)}
+        beyond: dict[str, Any] = {}
+        for name in undocumented:
             value = row.pop(name)
             if value is None:
                 continue
             column = name.translate(_NOT_IN_A_NAME)
-            column = spelled.get(column.lower(), column)
-            taken = column in table.columns or column in row
-            if not column or taken or column.startswith(PRIVATE):
+            column = spelled.get(column.casefold(), column)
+            if column in table.columns or column in row or not _is_fit(column):
                 unfit.append((name, value))
                 continue
             try:
                 kind = _kind(value)
                 fitting = _extra(value, kind)
-                column.encode()
             except (ValueError, OverflowError):
                 unfit.append((name, value))
+                continue
+            if column not in columns and (
+                len(columns) >= self.max_columns or column.casefold() == EXTRA
+            ):
+                beyond[name] = value
                 continue
             if columns.setdefault(column, kind) != kind:
                 unfit.append((name, value))
                 continue
-            spelled[column.lower()] = column
+            spelled[column.casefold()] = column
             row[column] = fitting
+        if beyond:
+            if columns.setdefault(EXTRA, "json") == "json":
+                row[EXTRA] = _json(beyond)
+                unfit.append((EXTRA, self.max_columns))
+            else:
+                unfit += beyond.items()
         return unfit
+
+
+def _is_fit(column: str) -> bool:
+    """Whether a field's name can be a column's in any destination."""
+    return (
+        column != ""
+        and column == column.strip()
+        and len(column) <= MAX_NAME_CHARACTERS
+        and ";" not in column
+        and not any(unicodedata.category(letter) in _NOT_TEXT for letter in column)
+        and not column.casefold().startswith(PRIVATE)
+    )
+
+
+def too_many(records: list[Any]) -> str:
+    """The reason under which what is beyond `MAX_RECORDS` is rejected, as a whole."""
+    return f"size: the answer has {len(records)} records; the first {MAX_RECORDS} were read"
 
 
 def digest(*parts: Any) -> str:
@@ -220,10 +272,11 @@ def _converted(name: str, kind: DataType, value: Any) -> Any:
             value.encode()
             return value
         if kind == "bigint" and isinstance(value, int | float) and not isinstance(value, bool):
-            if value == int(value) and -(2**63) <= value < 2**63:
+            if value == int(value) and abs(value) < MAX_NUMBER:
                 return int(value)
         elif kind == "double" and isinstance(value, int | float) and not isinstance(value, bool):
-            return _finite(value)
+            if abs(number := _finite(value)) < MAX_NUMBER:
+                return number
         elif kind == "timestamp" and isinstance(value, str):
             return instant(value)
         elif kind == "bool" and isinstance(value, bool):
@@ -271,8 +324,15 @@ def _finite(value: float) -> float:
 
 
 def _json(value: Any) -> str:
-    """JSON text that every reader accepts: half a surrogate pair becomes a question mark."""
-    return _encodable(json.dumps(value, ensure_ascii=False))
+    """JSON text that every reader accepts: half a surrogate pair becomes a question mark.
+
+    Raises:
+        ValueError: it is nested too deeply.
+    """
+    try:
+        return _encodable(json.dumps(value, ensure_ascii=False))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def _encodable(text: str) -> str:
@@ -320,6 +380,22 @@ class Chunk:
         unfit = self.drift.fit(table, row)
         self.rows.setdefault(table, []).append(row)
         return unfit
+
+    def add_record(self, source: str, table: Table, row: Row, id_: str, seen_at: datetime) -> None:
+        """Add the row of an API's record, and note what of it did not fit."""
+
+        def note(payload: Row, id_: str | None = id_) -> None:
+            self.rejected.append(Rejected(source, table.name, id_, "field", payload, seen_at))
+
+        unfit = self.add(table, row)
+        for name, value in unfit[:MAX_NOTES]:
+            if name == EXTRA and value == self.drift.max_columns:
+                # Once a table, so it names no record.
+                note({"column": EXTRA, "columns": value}, id_=None)
+            else:
+                note({"column": name, "value": value})
+        if len(unfit) > MAX_NOTES:
+            note({"column": None, "more": len(unfit) - MAX_NOTES})
 
     def of(self, table: Table) -> list[Row]:
         if table is REJECTED_RECORDS:

@@ -23,7 +23,10 @@ CLIP = {"id": "clip_1", "job_id": "job_1", "shareability_score": 94.0}
             {
                 "klipit.jobs": [JOB, JOB],
                 "clipus.campaigns": [{"campaign_id": None}],
-                "klipit.account_snapshots": [{"observed_at": None, "balance": 1.0}],
+                "klipit.account_snapshots": [
+                    {"observed_at": at("2026-04-08 12:00"), "balance": balance}
+                    for balance in (1.0, 2.0)
+                ],
             },
             [
                 "is_key on staging.stg_klipit__jobs (1 row",

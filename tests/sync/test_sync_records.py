@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sandbox import Sandbox
+from sandbox import Fault, Sandbox
 from tests.conftest import Clipmart
 
 
@@ -184,3 +184,100 @@ def test_videos_of_two_campaigns_may_share_an_id(sandbox: Sandbox, landing_only:
         ("c-1", "v1"),
         ("c-2", "v1"),
     ]
+
+
+def test_field_names_that_no_column_can_have_stop_neither_service(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """Each of these once stopped every later sync; now the records land and the names are noted."""
+    names = ["_Dlt_load_id", "_Clipmart_removed", "a;b", " ", "x ", "s", "\u017f", "a\x00b", "ID"]
+    sandbox.add_job("job_1", clips=[{"id": "a", **dict.fromkeys(names, 1)}])
+    sandbox.add_campaign("c-1", videos=[{"id": "v1", "status": "ready"}], **{"_DLT_ID": 1})
+    landing_only("track", "klipit", "job_1")
+    landing_only("track", "clipus", "c-1")
+
+    assert landing_only("sync").code == 0
+    sandbox.add_job("job_2", clips=[{"id": "b", "x": 2}])
+    landing_only("track", "klipit", "job_2")
+    assert landing_only("sync").code == 0
+
+    assert landing_only.rows("SELECT id, s, x FROM klipit.clips ORDER BY id") == [
+        ("a", 1.0, None),
+        ("b", None, 2.0),
+    ]
+    assert landing_only.rows("SELECT count(*) FROM clipus.videos") == [(1,)]
+    noted = landing_only.rows(
+        """SELECT endpoint, payload->>'column' FROM clipmart.rejected_records
+           WHERE reason = 'field' ORDER BY ALL"""
+    )
+    assert len(noted) == len(names)  # all but `s`, and the campaign's
+
+
+def test_three_thousand_unknown_fields_become_a_hundred_columns_and_one_of_json(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """An object keyed by ids must not widen the table with every record."""
+    sandbox.add_job("job_1", clips=[{"id": "a", **{f"key_{n:04}": n for n in range(3000)}}])
+    sandbox.add_job("job_2", clips=[{"id": "b", "another": True}])
+    landing_only("track", "klipit", "job_1", "job_2")
+
+    assert landing_only("sync").code == 0
+
+    undocumented = landing_only.rows(
+        """SELECT count(*) FROM duckdb_columns()
+           WHERE schema_name = 'klipit' AND table_name = 'clips' AND column_name LIKE 'key_%'"""
+    )
+    assert undocumented == [(100,)]
+    assert landing_only.rows(
+        """SELECT id, json_array_length(json_keys(extra)) FROM klipit.clips ORDER BY id"""
+    ) in ([("a", 2900), ("b", 1)], [("a", 2901), ("b", None)])
+    assert landing_only.rows(
+        "SELECT count(*) FROM clipmart.rejected_records WHERE reason = 'field'"
+    ) == [(1,)]
+
+
+def test_an_answer_beyond_ten_thousand_records_is_cut_there_and_the_rest_is_one_rejection(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """Input = loaded + rejected holds by answer: what was read, and one for the rest."""
+    sandbox.add_job("job_1", clips=[{"id": f"clip_{n:05}"} for n in range(10_005)])
+    landing_only("track", "klipit", "job_1")
+
+    done = landing_only("sync", "--json")
+
+    assert done.code == 1
+    service = done.json()["services"]["klipit"]
+    assert (service["loaded"]["clips"], service["rejected"]) == (10_000, 1)
+    ((reason,),) = landing_only.rows("SELECT reason FROM clipmart.rejected_records")
+    assert "10005 records" in reason
+
+
+def test_a_balance_that_is_no_number_lands_nothing_and_stops_nothing(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """`1e999` is JSON, and 400 digits are; neither is a balance."""
+    for body in (b'{"credits": 1e999}', b'{"credits": ' + b"9" * 400 + b"}"):
+        sandbox.faults.plan([Fault("answer", "/account", body=body)])
+        assert landing_only("sync").code == 0
+    assert landing_only.rows("klipit.account_snapshots") == []
+
+
+def test_a_clip_that_two_jobs_claim_stays_with_the_first_and_the_second_is_rejected(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """In one sync and in a later one: no job silently loses a clip."""
+    for job in ("job_1", "job_2"):
+        sandbox.add_job(job, clips=[{"id": "same"}, {"id": f"of_{job}"}])
+    landing_only("track", "klipit", "job_1", "job_2")
+    assert landing_only("sync").code == 1
+    ((owner,),) = landing_only.rows("SELECT job_id FROM klipit.clips WHERE id = 'same'")
+
+    sandbox.add_job("job_3", clips=[{"id": "same"}])
+    landing_only("track", "klipit", "job_3")
+    assert landing_only("sync").code == 1
+
+    assert landing_only.rows("SELECT job_id FROM klipit.clips WHERE id = 'same'") == [(owner,)]
+    assert landing_only.rows("SELECT count(*) FROM klipit.clips") == [(3,)]
+    reasons = landing_only.rows("SELECT DISTINCT reason FROM clipmart.rejected_records")
+    assert reasons == [(f"key: id is already that of a clip of {owner}",)]
+    assert landing_only.rows("SELECT clips FROM klipit.clip_reads WHERE job_id = 'job_3'") == [(1,)]

@@ -1,4 +1,4 @@
-/* What credits were spent on. One row per UTC day, without gaps, from the first job or balance to the last. */
+/* What credits were spent on. One row per UTC day, without gaps, from the first job or balance to the last, but not before 2020. */
 MODEL (
   name reports.credit_usage,
   kind FULL,
@@ -9,7 +9,7 @@ MODEL (
     sums_to_rows(
       total := jobs_submitted,
       of := staging.stg_klipit__jobs,
-      condition := NOT created_at IS NULL
+      condition := created_at >= '2020-01-01 00:00:00+00'::TIMESTAMPTZ
     )
   )
 );
@@ -59,7 +59,7 @@ WITH jobs AS (
   ) AS events
 ), calendar AS (
   SELECT
-    UNNEST(GENERATE_SERIES(first_day, last_day, INTERVAL '1 day'))::DATE AS day
+    UNNEST(GENERATE_SERIES(GREATEST(first_day, '2020-01-01'::DATE), last_day, INTERVAL '1 day'))::DATE AS day
   FROM bounds
 ), balances_by_day AS (
   SELECT

@@ -42,7 +42,7 @@ WITH findings AS (
     'klipit.jobs' AS table_name,
     COUNT(*) FILTER(WHERE
       created_at IS NULL) AS rows
-  FROM staging.stg_klipit__jobs
+  FROM klipit.jobs
   UNION ALL
   SELECT
     'job completed before it was made' AS finding,
@@ -50,6 +50,14 @@ WITH findings AS (
     COUNT(*) FILTER(WHERE
       completed_at < created_at) AS rows
   FROM staging.stg_klipit__jobs
+  UNION ALL
+  SELECT
+    'job dated before 2000 or over a day ahead' AS finding,
+    'klipit.jobs' AS table_name,
+    COUNT(*) FILTER(WHERE
+      NOT created_at BETWEEN '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND observed_at + INTERVAL '1 day'
+      OR NOT completed_at BETWEEN '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND observed_at + INTERVAL '1 day') AS rows
+  FROM klipit.jobs
   UNION ALL
   SELECT
     'complete job without completed_at' AS finding,
@@ -73,11 +81,33 @@ WITH findings AS (
   FROM staging.stg_klipit__balances
   UNION ALL
   SELECT
+    'balance out of range' AS finding,
+    'klipit.account_snapshots' AS table_name,
+    COUNT(*) FILTER(WHERE
+      NOT ABS(balance) < 1e15
+      OR NOT observed_at BETWEEN '2020-01-01 00:00:00+00'::TIMESTAMPTZ AND COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP) + INTERVAL '1 day') AS rows
+  FROM klipit.account_snapshots
+  UNION ALL
+  SELECT
+    'campaign dated before 2000 or over a day ahead' AS finding,
+    'clipus.campaigns' AS table_name,
+    COUNT(*) FILTER(WHERE
+      NOT created_at BETWEEN '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND observed_at + INTERVAL '1 day') AS rows
+  FROM clipus.campaigns
+  UNION ALL
+  SELECT
+    'video dated before 2000 or over a day ahead' AS finding,
+    'clipus.videos' AS table_name,
+    COUNT(*) FILTER(WHERE
+      NOT published_at BETWEEN '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND observed_at + INTERVAL '1 day') AS rows
+  FROM clipus.videos
+  UNION ALL
+  SELECT
     'campaign without created_at' AS finding,
     'clipus.campaigns' AS table_name,
     COUNT(*) FILTER(WHERE
       created_at IS NULL) AS rows
-  FROM staging.stg_clipus__campaigns
+  FROM clipus.campaigns
   UNION ALL
   SELECT
     'ready video without a link' AS finding,

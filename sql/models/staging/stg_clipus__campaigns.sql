@@ -19,6 +19,19 @@ WITH submitted AS (
     NOT campaign_id IS NULL
   GROUP BY
     campaign_id
+), campaigns AS (
+  SELECT
+    campaign_id,
+    title,
+    url,
+    status,
+    languages,
+    CASE
+      WHEN created_at >= '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND COALESCE(created_at <= observed_at + INTERVAL '1 day', TRUE)
+      THEN created_at
+    END AS created_at,
+    observed_at
+  FROM clipus.campaigns
 ), seen AS (
   SELECT
     campaign_id,
@@ -47,14 +60,14 @@ SELECT
   COALESCE(words.outcome, 'running')::TEXT AS outcome, /* finished, failed or running, read from status */
   TRY_CAST(campaigns.languages AS TEXT[]) AS languages, /* Languages of the videos; NULL where not told */
   COALESCE(seen.last_status = 'not_found', FALSE)::BOOLEAN AS gone, /* The API no longer knows it: its last observation is not_found */
-  campaigns.created_at::TIMESTAMPTZ AS created_at, /* When the campaign was made (UTC instant) */
+  campaigns.created_at::TIMESTAMPTZ AS created_at, /* When the campaign was created (UTC instant); NULL where absent, before 2000 or over a day ahead of the answer */
   COALESCE(campaigns.created_at, submitted.first_known_at)::TIMESTAMPTZ AS began_at, /* created_at, or when it was first known where that is not told (UTC instant) */
   CASE
     WHEN LEAST(seen.first_seen_at, videos_seen.first_seen_at, submitted.submitted_at) < videos_seen.first_ready_at
     THEN videos_seen.first_ready_at
   END::TIMESTAMPTZ AS first_ready_at, /* First observation with a ready video (UTC instant); NULL where nothing earlier shows the campaign without one */
   campaigns.observed_at::TIMESTAMPTZ AS observed_at /* When the API gave this answer (UTC instant) */
-FROM clipus.campaigns AS campaigns
+FROM campaigns
 LEFT JOIN submitted
   ON submitted.campaign_id = campaigns.campaign_id
 LEFT JOIN seen

@@ -17,4 +17,6 @@ SELECT
   observed_at::TIMESTAMPTZ AS observed_at /* When the balance stood so (UTC instant) */
 FROM klipit.account_snapshots
 WHERE
-  NOT balance IS NULL
+  /* No balance is a thousand million millions, infinite or not a number; no balance is older than the service. */
+  ABS(balance) < 1e15
+  AND observed_at BETWEEN '2020-01-01 00:00:00+00'::TIMESTAMPTZ AND COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP) + INTERVAL '1 day'

@@ -26,9 +26,15 @@ SELECT
   said.guest_name::TEXT AS guest_name, /* Guest, as submitted; NULL where not given */
   jobs.status::TEXT AS status, /* The API's own word */
   COALESCE(words.outcome, 'running')::TEXT AS outcome, /* finished, failed or running, read from status */
-  jobs.duration_seconds::DOUBLE AS source_seconds, /* Length of the episode in seconds; NULL until the API says */
-  jobs.created_at::TIMESTAMPTZ AS created_at, /* When the job was made (UTC instant) */
-  jobs.completed_at::TIMESTAMPTZ AS completed_at, /* When it was done (UTC instant); NULL while it runs */
+  CASE WHEN ABS(jobs.duration_seconds) < 1e15 THEN jobs.duration_seconds END::DOUBLE AS source_seconds, /* Length of the episode in seconds; NULL until the API says */
+  CASE
+    WHEN jobs.created_at >= '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND COALESCE(jobs.created_at <= jobs.observed_at + INTERVAL '1 day', TRUE)
+    THEN jobs.created_at
+  END::TIMESTAMPTZ AS created_at, /* When the job was created (UTC instant); NULL where absent, before 2000 or over a day ahead of the answer */
+  CASE
+    WHEN jobs.completed_at >= '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND COALESCE(jobs.completed_at <= jobs.observed_at + INTERVAL '1 day', TRUE)
+    THEN jobs.completed_at
+  END::TIMESTAMPTZ AS completed_at, /* When it was completed (UTC instant); NULL while it runs, and for dates as odd as those */
   jobs.observed_at::TIMESTAMPTZ AS observed_at /* When the API gave this answer (UTC instant) */
 FROM klipit.jobs AS jobs
 LEFT JOIN said
