@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from pipelines import health
@@ -329,3 +330,14 @@ def test_a_locked_ledger_names_its_file_and_who_holds_it(prepared: Clipmart) -> 
         ledger.close()
     assert error.exit_code == 75
     assert f"{path} is locked by process {holder.pid}" in str(error)
+
+
+def test_a_balance_dated_a_year_ahead_does_not_hide_the_last_one(troubled: Clipmart) -> None:
+    """It was noted under a clock that was wrong; the age and the number are the other's."""
+    with duckdb.connect(str(troubled.warehouse)) as con:
+        con.execute(
+            """INSERT INTO klipit.account_snapshots BY NAME
+               SELECT TIMESTAMPTZ '2027-04-08 12:00:00Z' AS observed_at, 999 AS balance"""
+        )
+    credits = told(troubled)["credits"]
+    assert (credits["balance"], credits["told_at"]) == (50.0, NOW)
