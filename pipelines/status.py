@@ -14,7 +14,7 @@ from sources.shared.slots import RateSlots
 from .eta import needs, seconds_needed
 from .health import Check, Level, ago, assess, check_lines, table_level, worst_level
 from .inbox import ID_NAME, due_intents
-from .ledger import Ledger, open_ledger
+from .ledger import AHEAD, Ledger, open_ledger
 from .lock import holder, receiver
 from .progress import Step, in_words
 from .settings import Settings
@@ -210,11 +210,13 @@ def _published(con: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, Any]:
     """What the published file tells, counted from now."""
     credits = _dicts(
         con,
-        """SELECT balance, origin, observed_at AS told_at, burn_7d, days_left
-           FROM klipit.account_snapshots, (
-             SELECT burn_7d, days_left FROM reports.credit_usage
-             WHERE balance_close IS NOT NULL ORDER BY day DESC LIMIT 1)
-           WHERE balance IS NOT NULL ORDER BY observed_at DESC LIMIT 1""",
+        f"""SELECT balance, origin, observed_at AS told_at, burn_7d, days_left
+            FROM klipit.account_snapshots, (
+              SELECT burn_7d, days_left FROM reports.credit_usage
+              WHERE balance_close IS NOT NULL AND day <= DATE '{now:%Y-%m-%d}'
+              ORDER BY day DESC LIMIT 1)
+            WHERE balance IS NOT NULL AND observed_at <= TIMESTAMPTZ '{_z(now + AHEAD)}'
+            ORDER BY observed_at DESC LIMIT 1""",
     )
     for one in credits:
         one["hours_old"] = _hours(one["told_at"], _z(now))

@@ -214,3 +214,18 @@ def test_a_ledger_setting_that_is_no_address_is_configuration(clipmart: Clipmart
     clipmart.environ["CLIPMART_LEDGER"] = "mysql://me:hunter2@host/db"
     told = clipmart("status")
     assert told.code == 3 and "CLIPMART_LEDGER" in told.err and "hunter2" not in told.err
+
+
+def test_a_claim_of_a_server_whose_clock_was_ahead_holds_nobody_back(
+    opened: Callable[[], Ledger],
+) -> None:
+    """Its run is gone, and its instant would come in a year: the next run takes the id."""
+    gone, here = opened(), opened()
+    gone.start_run("a", AT)
+    assert gone.claim("klipit", "job_ahead")
+    gone.store.execute("UPDATE claims SET made_at = made_at + 31536000")
+    gone.close()
+
+    here.start_run("b", AT)
+
+    assert here.claim("klipit", "job_ahead")
