@@ -107,7 +107,6 @@ class Stores:
         alone = settings.build_dir / "damaged.duckdb"
         alone.unlink(missing_ok=True)
         with suppress(duckdb.Error, OSError):
-            alone.parent.mkdir(mode=0o700, exist_ok=True)
             os.link(settings.landing, alone)
             self.con.execute(f"ATTACH {text(str(alone))} AS {LANDING} (READ_ONLY)")
         alone.unlink(missing_ok=True)
