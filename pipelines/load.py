@@ -56,6 +56,8 @@ SYNC_RUNS = Table(
 # dlt puts the path into a template and into SQL as it is; DuckDB reads a=b in it as a partition.
 _UNFIT = re.compile(r"""[%'"?\\=\x00-\x1f]""")
 
+_DATABASE_ERROR = re.compile(r"[A-Z]\w+ Error: .*")
+
 _DLT_SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "CRITICAL",
@@ -293,9 +295,9 @@ class Loader:
 
     def _failed(self, schema: str, error: BaseException) -> LoadFailed:
         *_, root = chain(error)
-        # dlt puts the database's own words behind the names of its jobs, one in the other.
-        words = str(root).rpartition("failed terminally with message: ")[2]
-        first = words.partition("\n")[0][:200] or type(root).__name__
+        # dlt puts the database's own words into a traceback, behind the names of its jobs.
+        words = _DATABASE_ERROR.search(str(root))
+        first = (words[0] if words else str(root)).partition("\n")[0][:200] or type(root).__name__
         if is_full(error, self._dlt_dir.parent):
             remedy = f"The disk of {self._dlt_dir.parent} is full: make room, then run"
         elif isinstance(self._landing, Lake):

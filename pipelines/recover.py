@@ -66,6 +66,7 @@ def recover_locked(settings: Settings, *, force: bool = False) -> list[str]:
     """
     if settings.lake:
         return []  # a lake is no file of this folder: docs/lake.md says how it is restored
+    settings.build_dir.mkdir(mode=0o700, exist_ok=True)
     with closing(Stores(settings)) as stores:
         absent = not settings.landing.exists()
         if absent and PUBLISHED not in stores.unopened and not settings.warehouse.exists():
@@ -81,12 +82,13 @@ def recover_locked(settings: Settings, *, force: bool = False) -> list[str]:
             )
         lines = _build_again(settings, stores, why)
     remove_database(settings.build_dir / "damaged.duckdb")
+    # First dlt's cursors and schemas, which speak of the old store, then its log: killed between
+    # two of these steps, the new store meets neither.
+    shutil.rmtree(settings.dlt_dir, ignore_errors=True)
     if not absent:
-        aside = _move_aside(settings.landing, settings.now(), ("", ".wal"))
+        aside = _move_aside(settings.landing, settings.now(), (".wal", ""))
         lines.insert(1, f"The old one is now {aside}.")
     _recovered(settings).replace(settings.landing)
-    # Its cursors and schemas speak of the store that is gone.
-    shutil.rmtree(settings.dlt_dir, ignore_errors=True)
     return lines
 
 
@@ -111,7 +113,6 @@ def _recovered(settings: Settings) -> Path:
 def _build_again(settings: Settings, stores: Stores, why: str | None) -> list[str]:
     """Land the rows of both stores in a new file; returns what to say."""
     target, dlt_dir = _recovered(settings), settings.build_dir / "dlt"
-    settings.build_dir.mkdir(mode=0o700, exist_ok=True)
     remove_database(target)
     shutil.rmtree(dlt_dir, ignore_errors=True)
     loader = Loader(target, dlt_dir)

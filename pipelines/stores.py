@@ -107,7 +107,6 @@ class Stores:
         alone = settings.build_dir / "damaged.duckdb"
         alone.unlink(missing_ok=True)
         with suppress(duckdb.Error, OSError):
-            alone.parent.mkdir(mode=0o700, exist_ok=True)
             os.link(settings.landing, alone)
             self.con.execute(f"ATTACH {text(str(alone))} AS {LANDING} (READ_ONLY)")
         alone.unlink(missing_ok=True)
@@ -248,11 +247,11 @@ class Stores:
     def types(self, table: str) -> dict[str, str]:
         """The columns of a landing table's rows and the types that they should have."""
         schema, _, short = table.partition(".")
-        found = {**self.columns[LANDING].get(table, {}), **self.columns[PUBLISHED].get(table, {})}
+        there = {**self.columns[LANDING].get(table, {}), **self.columns[PUBLISHED].get(table, {})}
         declared = {t.name: t.columns for t in tables_of(schema)}.get(short, {})
         return {
             column: TYPES[declared[column] if column in declared else data_type(kind)]
-            for column, kind in found.items()
+            for column, kind in there.items()
             if not column.startswith(PRIVATE)
         }
 

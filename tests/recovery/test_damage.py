@@ -199,7 +199,7 @@ def test_what_landed_after_the_last_publication_is_taken_from_the_old_store(
 def test_clips_that_an_answer_removed_do_not_come_back_from_the_published_file(
     sandbox: Sandbox, synced: Clipmart
 ) -> None:
-    """The landing store read job_1 last, and found no clips."""
+    """The landing store read job_1 last, and there were no clips."""
     altered(
         "DELETE FROM klipit.clips WHERE job_id = 'job_1'",
         "UPDATE klipit.clip_reads SET clips = 0, observed_at = observed_at + INTERVAL 1 MINUTE",
