@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
-from sources.shared.http import RequestFailed
+from sources.shared.http import Answer, RequestFailed, Watch
 from sources.shared.ramp import Ramp, ask_each
 
 from .worklist import Due
@@ -25,8 +25,8 @@ class Fetch:
     """Asks for one service's due ids.
 
     Args:
-        read: asks for one id, and calls its second argument when the first request is sent; the
-            result tells `found` (not 404) and `ok` (2xx).
+        read: asks for one id, its first request being watched; the result tells `found` (not 404)
+            and `ok` (2xx).
         emit: hands a result on; waits while too much is fetched and not yet loaded.
         proven: whether an id was ever answered 2xx under this key.
         prove: remembers the first such answer.
@@ -36,7 +36,7 @@ class Fetch:
 
     service: str
     due: list[Due]
-    read: Callable[[Due, Callable[[], None]], Awaitable[Any]]
+    read: Callable[[Due, Watch], Awaitable[Any]]
     emit: Callable[[Any], Awaitable[None]]
     proven: bool
     prove: Callable[[], None]
@@ -93,18 +93,20 @@ class Fetch:
             sent()
 
         try:
-            read = await self.read(item, on_sent)
+            read = await self.read(item, Watch(on_sent, self._note_answer))
         except RequestFailed as error:
             self._note_failure(item, error)
             return
         self._failures_in_a_row = 0
         await self._settle(item, read)
 
-    async def _settle(self, item: Due, read: Any) -> None:
-        if read.ok and not self.proven:
+    def _note_answer(self, answer: Answer) -> None:
+        if answer.status < 300 and not self.proven:
             self.proven = True
             self.prove()
             self._news.set()
+
+    async def _settle(self, item: Due, read: Any) -> None:
         if not read.found and not self.proven and not item.refresh:
             self._strangers.append(read)
             if len(self._strangers) >= STRANGERS:

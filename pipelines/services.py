@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from sources.klipit.client import KlipitClient
 from sources.klipit.settings import ACCOUNT_SNAPSHOTS
 from sources.shared.clients import reading_client
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
-from sources.shared.http import Api
+from sources.shared.http import Api, Watch
 from sources.shared.slots import fingerprint
 
 from . import stop
@@ -221,13 +221,13 @@ class _Klipit:
         self._snapshots.append(Snapshot(ACCOUNT_SNAPSHOTS, row))
         return []
 
-    async def read(self, item: Due, on_sent: Callable[[], None]) -> Any:
+    async def read(self, item: Due, watch: Watch) -> Any:
         return await self._client.read(
             item.id,
             poll=item.poll,
             clips_read_at=item.clips_read_at,
             clips_again=item.refresh,
-            on_sent=on_sent,
+            watch=watch,
         )
 
     def snapshots(self) -> list[Snapshot]:
@@ -246,8 +246,8 @@ class _Clipus:
     async def begin(self) -> list[str]:
         return []
 
-    async def read(self, item: Due, on_sent: Callable[[], None]) -> Any:
-        return await self._client.poll(item.id, on_sent=on_sent)
+    async def read(self, item: Due, watch: Watch) -> Any:
+        return await self._client.poll(item.id, watch=watch)
 
     def snapshots(self) -> list[Snapshot]:
         """The plan, where it was not told yet or is another than before."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from ..shared.http import Answer, Api, OutcomeUnknown, refuse_unauthorised
+from ..shared.http import UNWATCHED, Answer, Api, OutcomeUnknown, Watch, refuse_unauthorised
 from ..shared.refusals import refused
 from ..shared.slots import fingerprint
 from ..shared.tables import MAX_RECORDS, BadRecord, Rejected, Row, too_many
@@ -44,9 +44,7 @@ class ClipusClient:
         self.plan: Row | None = None
         api.on_answer = self._learn
 
-    async def poll(
-        self, campaign_id: str, *, on_sent: Callable[[], None] = lambda: None
-    ) -> CampaignRead:
+    async def poll(self, campaign_id: str, *, watch: Watch = UNWATCHED) -> CampaignRead:
         """GET /api/v1/campaigns/{id}.
 
         Raises:
@@ -54,7 +52,7 @@ class ClipusClient:
             RequestFailed, TryAgainLater: as `Api.get`.
         """
         path = f"/api/v1/campaigns/{quote(campaign_id, safe='')}"
-        answer = await self.api.get(path, self._bucket, _is_campaign, on_sent=on_sent)
+        answer = await self.api.get(path, self._bucket, _is_campaign, watch=watch)
         refuse_unauthorised(self.api, answer, "the plan Growth or above")
         read = CampaignRead(campaign_id, self.api.observed_at(answer, self._now()))
         read.ok = answer.status < 400

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import IO, Any
 from urllib.parse import quote
 
-from ..shared.http import Answer, Api, OutcomeUnknown, refuse_unauthorised
+from ..shared.http import UNWATCHED, Answer, Api, OutcomeUnknown, Watch, refuse_unauthorised
 from ..shared.refusals import refused
 from ..shared.slots import fingerprint
 from ..shared.tables import MAX_NUMBER, MAX_RECORDS, BadRecord, Rejected, Row, instant, too_many
@@ -67,7 +67,7 @@ class KlipitClient:
         poll: bool = True,
         clips_read_at: datetime | None = None,
         clips_again: bool = False,
-        on_sent: Callable[[], None] = lambda: None,
+        watch: Watch = UNWATCHED,
     ) -> JobRead:
         """A job and, once it is complete, its clips.
 
@@ -75,7 +75,7 @@ class KlipitClient:
             poll: False where the job is known to be complete and only its clips are missing.
             clips_read_at: when its clips were read last.
             clips_again: read them whenever the job has some.
-            on_sent: called when its first request is being sent.
+            watch: of its first request.
 
         Raises:
             FixConfiguration: 401 or 403.
@@ -83,14 +83,14 @@ class KlipitClient:
         """
         if not poll:
             read = JobRead(job_id, self._now())
-            await self.read_clips(read, on_sent=on_sent)
+            await self.read_clips(read, watch=watch)
             return read
-        read = await self.poll(job_id, on_sent=on_sent)
+        read = await self.poll(job_id, watch=watch)
         if read.wants_clips(None if clips_again else clips_read_at):
             await self.read_clips(read)
         return read
 
-    async def poll(self, job_id: str, *, on_sent: Callable[[], None] = lambda: None) -> JobRead:
+    async def poll(self, job_id: str, *, watch: Watch = UNWATCHED) -> JobRead:
         """GET /jobs/{id}.
 
         Raises:
@@ -98,7 +98,7 @@ class KlipitClient:
             RequestFailed, TryAgainLater: as `Api.get`.
         """
         path = f"/jobs/{quote(job_id, safe='')}"
-        answer = await self.api.get(path, self._polls, _is_object, on_sent=on_sent)
+        answer = await self.api.get(path, self._polls, _is_object, watch=watch)
         refuse_unauthorised(self.api, answer, "the scope jobs:read")
         read = JobRead(job_id, self.api.observed_at(answer, self._now()))
         read.ok = answer.status < 400
@@ -115,12 +115,10 @@ class KlipitClient:
             self._reject(read, "jobs", str(error), answer.body)
         return read
 
-    async def read_clips(
-        self, read: JobRead, *, on_sent: Callable[[], None] = lambda: None
-    ) -> None:
+    async def read_clips(self, read: JobRead, *, watch: Watch = UNWATCHED) -> None:
         """GET /jobs/{id}/clips into `read`; raises as `poll`."""
         path = f"/jobs/{quote(read.job_id, safe='')}/clips"
-        answer = await self.api.get(path, self._clip_reads, _has_clips, on_sent=on_sent)
+        answer = await self.api.get(path, self._clip_reads, _has_clips, watch=watch)
         refuse_unauthorised(self.api, answer, "the scope clips:read")
         read.observed_at = self.api.observed_at(answer, self._now())
         if answer.status >= 400:

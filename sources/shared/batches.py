@@ -12,7 +12,7 @@ import httpx
 
 from .clients import reading_client
 from .errors import ClipmartError
-from .http import Api
+from .http import Api, Watch
 from .ramp import ask_each
 from .slots import RateSlots
 
@@ -22,7 +22,7 @@ BATCH = 500
 class Reader(Protocol):
     """A client's method that reads one id."""
 
-    def __call__(self, id_: str, /, *, on_sent: Callable[[], None]) -> Coroutine[Any, Any, Any]: ...
+    def __call__(self, id_: str, /, *, watch: Watch) -> Coroutine[Any, Any, Any]: ...
 
 
 def read_in_batches(
@@ -62,7 +62,7 @@ async def _read_all(ids: list[str], read: Reader, api: Api) -> list[Any]:
     reads: list[Any] = []
 
     async def ask(id_: str, sent: Callable[[], None]) -> None:
-        reads.append(await read(id_, on_sent=sent))
+        reads.append(await read(id_, watch=Watch(sent)))
 
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -93,6 +93,19 @@ class Answer:
         return f"shape: the answer {expected}"
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What the caller of a GET learns while it runs."""
+
+    sent: Callable[[], None] = lambda: None
+    """Its first attempt has its rate slot and is being sent."""
+    answered: Callable[[Answer], None] = lambda _: None
+    """There is a final answer."""
+
+
+UNWATCHED = Watch()
+
+
 @dataclass
 class Tally:
     """What was sent: requests of any outcome, and refusals (429)."""
@@ -152,7 +165,7 @@ class Api:
         bucket: Bucket | None,
         check: Callable[[Any], bool] = lambda _: True,
         *,
-        on_sent: Callable[[], None] = lambda: None,
+        watch: Watch = UNWATCHED,
     ) -> Answer:
         """GET until there is a final answer. At most four at a time are being repeated.
 
@@ -160,7 +173,6 @@ class Api:
             bucket: the limit it counts against; None where the vendor documents none.
             check: whether a 2xx body has the right outer shape. A wrong one is asked for again,
                 since a proxy's page often passes by; the last one is returned for what it is.
-            on_sent: called when the first attempt has its rate slot and is being sent.
 
         Raises:
             RequestFailed: no final answer within the attempts.
@@ -174,7 +186,7 @@ class Api:
                 answer = None
                 wait: float | None = None
                 try:
-                    answer, wait = await self._attempt(path, bucket, on_sent)
+                    answer, wait = await self._attempt(path, bucket, watch)
                     cause = f"answered {answer.status}"
                     # A redirect is no answer: a proxy's may pass, and the key does not follow it.
                     if answer.status < 300 or (400 <= answer.status < 500 and answer.status != 429):
@@ -183,6 +195,7 @@ class Api:
                             or check(answer.body)
                             or attempt >= min(3, self.attempts)
                         ):
+                            watch.answered(answer)
                             return answer
                         cause = "answered a body of another shape"
                 except (httpx.TransportError, TimeoutError, BrokenBody) as error:
@@ -272,13 +285,13 @@ class Api:
         )
 
     async def _attempt(
-        self, path: str, bucket: Bucket | None, on_sent: Callable[[], None]
+        self, path: str, bucket: Bucket | None, watch: Watch
     ) -> tuple[Answer, float | None]:
         good, sent_at = False, self.clock()
         self.ramp.begin()
         try:
             slot = await self._slot(bucket, ATTEMPT_SECONDS)
-            on_sent()
+            watch.sent()
             self.tally.requests += 1
             sent_at = self.clock()
             try:

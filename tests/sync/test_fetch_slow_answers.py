@@ -15,7 +15,7 @@ from sources.shared.ramp import MOST
 from tests.sources.virtual_time import Late, run_at_once
 
 
-def fetched(server: Late, jobs: int, *, clips_alone: int = 0) -> Fetch:
+def fetched(server: Late, jobs: int, *, clips_alone: int = 0, proven: bool = True) -> Fetch:
     """Fetch so many jobs and their clips, and of some more the clips alone."""
 
     async def fetch(api: Api) -> Fetch:
@@ -30,9 +30,9 @@ def fetched(server: Late, jobs: int, *, clips_alone: int = 0) -> Fetch:
                 *(Due(f"job_{number:03}") for number in range(jobs)),
                 *(Due(f"old_{number:03}", poll=False) for number in range(clips_alone)),
             ],
-            read=lambda item, sent: client.read(item.id, poll=item.poll, on_sent=sent),
+            read=lambda item, watch: client.read(item.id, poll=item.poll, watch=watch),
             emit=emit,
-            proven=True,
+            proven=proven,
             prove=lambda: None,
             ramp=api.ramp,
         )
@@ -53,6 +53,16 @@ def test_the_quota_is_spent_whatever_the_latency(latency: float) -> None:
     assert (done.done, done.asked, done.error) == (240, 240, None)
     assert server.status(429) == 0
     assert server.polls[-1] - server.polls[0] <= 1.02 * 3 * (60 + latency)
+
+
+def test_the_first_answer_under_a_new_key_ends_the_wait_for_one() -> None:
+    """20 go out before an id was ever seen; the rest after 5 s, not after the clips are read."""
+    server = Late(latency_seconds=5.0)
+
+    fetched(server, 240, proven=False)
+
+    assert server.polls[19] < 1.0 <= 5.0 <= server.polls[20] < 5.5
+    assert server.polls[-1] - server.polls[0] <= 1.05 * 3 * 65
 
 
 def test_a_few_requests_are_in_flight_where_answers_come_at_once() -> None:

@@ -127,25 +127,6 @@ def test_an_empty_answer_removes_clips_and_a_new_one_replaces_them(
     ]
 
 
-def test_a_clip_that_turns_up_under_another_job_stands_there_alone(
-    sandbox: Sandbox, landing_only: Clipmart
-) -> None:
-    """A clip's id is its key: two rows of it would stop every build."""
-    sandbox.add_job("job_1", clips=[{"id": "a"}, {"id": "b"}])
-    sandbox.add_job("job_2", clips=[{"id": "c"}])
-    landing_only("track", "klipit", "job_1", "job_2")
-    landing_only("sync")
-    sandbox.set_clips("job_2", [{"id": "c"}, {"id": "a"}])
-
-    landing_only("sync", "--refresh", "job_2")
-
-    assert landing_only.rows("SELECT id, job_id FROM klipit.clips ORDER BY id") == [
-        ("a", "job_2"),
-        ("b", "job_1"),
-        ("c", "job_2"),
-    ]
-
-
 def test_the_plan_lands_with_the_first_campaign_whose_answer_told_it(
     sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:

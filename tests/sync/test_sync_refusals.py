@@ -42,10 +42,15 @@ def test_a_missing_scope_is_named(sandbox: Sandbox, landing_only: Clipmart) -> N
     assert "clipmart credits" in done.out
 
 
+@pytest.mark.parametrize("latency", [0.0, 0.3])
 def test_a_key_of_another_account_marks_no_id_as_missing(
-    sandbox: Sandbox, landing_only: Clipmart
+    sandbox: Sandbox, landing_only: Clipmart, latency: float
 ) -> None:
-    """The first 20 ids all 404 under a key that saw none: exit 3 after 20, nothing recorded."""
+    """The first 20 ids all 404 under a key that saw none: exit 3 after 20, nothing recorded.
+
+    However many could be in flight.
+    """
+    sandbox.set_latency(latency)
     ids = [f"job_{number:02}" for number in range(40)]
     landing_only("track", "klipit", *ids)
 

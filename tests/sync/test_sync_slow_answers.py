@@ -60,6 +60,8 @@ def test_both_services_slow_end_well(
 IMPATIENT = """
 import pipelines.services
 pipelines.services.PUBLISH_AFTER_SECONDS = 0.2
+from pipelines import stop
+stop.install()
 from pipelines.cli import main
 main(["sync", "--json"], prog_name="clipmart")
 """

@@ -1,0 +1,122 @@
+"""How many ids are worked on at a time. Time is virtual: waiting costs none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from sandbox import Sandbox
+from sources.klipit.client import KlipitClient
+from sources.shared.batches import read_in_batches
+from sources.shared.http import Api, RequestFailed
+from sources.shared.ramp import FIRST, MOST, Ramp, ask_each
+from sources.shared.slots import RateSlots
+from tests.sources.virtual_time import Late, run_at_once
+
+
+def most_at_once(
+    items: int,
+    request_seconds: float = 0.0,
+    other_seconds: float = 0.0,
+) -> int:
+    """How many items are worked on at once; each makes a request, then does other work."""
+    ramp = Ramp(60)
+    now, most = 0, 0
+
+    async def ask(_: int, sent: Callable[[], None]) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        ramp.begin()
+        sent()
+        await asyncio.sleep(request_seconds)
+        ramp.end(True, request_seconds)
+        await asyncio.sleep(other_seconds)
+        now -= 1
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            await ask_each(tasks, iter(range(items)), ask, ramp)
+
+    run_at_once(run)
+    return most
+
+
+@pytest.mark.parametrize(
+    ("request_seconds", "least", "most"),
+    [(0.01, FIRST, FIRST), (0.2, 10, 30), (5.0, MOST, MOST), (30.0, MOST, MOST)],
+)
+def test_the_number_follows_the_time_of_an_answer(
+    request_seconds: float, least: int, most: int
+) -> None:
+    """Four where answers come at once, 64 at the most."""
+    assert least <= most_at_once(300, request_seconds) <= most
+
+
+def test_waiting_for_anything_but_the_api_asks_for_no_more() -> None:
+    """A full chunk that is being loaded, or the pause before a retry."""
+    assert most_at_once(100, 0.01, other_seconds=10.0) == FIRST
+
+
+def test_errors_halve_it_down_to_four_and_it_does_not_grow_again_before_a_good_answer() -> None:
+    ramp = Ramp(60)
+    ramp.places = 64
+    halved = []
+    for _ in range(6):
+        ramp.begin()
+        ramp.end(False, 1.0)
+        halved.append(ramp.places)
+    assert halved == [32, 16, 8, 4, 4, 4]
+
+    async def places_after(seconds: float) -> int:
+        """Five want to enter, and the four in it wait for the API."""
+        for _ in range(FIRST):
+            await ramp.enter()
+            ramp.begin()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await ramp.enter()
+        return ramp.places
+
+    assert run_at_once(lambda: places_after(5.0)) == FIRST
+
+
+def test_at_most_four_requests_are_being_repeated() -> None:
+    """Forty fail at once: those that wait for their turn are not sent meanwhile."""
+    server = Late(latency_seconds=5.0, minute_seconds=0, outage=(0.0, 1e9))
+
+    async def get_forty(api: Api) -> list[BaseException]:
+        gets = (api.get(f"/jobs/job_{number}", None) for number in range(40))
+        return await asyncio.gather(*gets, return_exceptions=True)
+
+    errors = run_at_once(lambda: server.with_api(get_forty))
+
+    assert all(isinstance(error, RequestFailed) for error in errors)
+    first = {path: at for at, path, _ in reversed(server.requests)}
+    repeats = [at for at, path, _ in server.requests if at > first[path]]
+    # Of 5 s each: at no time are more than four of them open.
+    assert all(sum(at <= other < at + 5.0 for other in repeats) <= FIRST for at in repeats)
+
+
+def test_the_sources_alone_do_not_wait_for_one_slow_answer_after_another(sandbox: Sandbox) -> None:
+    """80 jobs and their clips, each answer after 0.2 s: four at a time would take 8 s."""
+    ids = [f"job_{number:02}" for number in range(80)]
+    for id_ in ids:
+        sandbox.add_job(id_, clips=1)
+    sandbox.set_latency(0.2)
+
+    (reads,) = read_in_batches(
+        ids,
+        lambda api, now: KlipitClient(api, now).read,
+        name="klipit",
+        key_variable="SOURCES__KLIPIT__API_KEY",
+        base_url=sandbox.klipit_url,
+        key="klipit_sk_sandbox",
+        slots=RateSlots.in_memory(0),
+    )
+
+    assert sorted(read.job_id for read in reads) == ids
+    arrivals = [request.monotonic for request in sandbox.requests]
+    assert arrivals[-1] - arrivals[0] < 4.0
