@@ -25,6 +25,8 @@ CHUNK_IDS = 500
 CHUNK_SECONDS = 60.0
 MOST_QUARANTINED = 20
 """If more ids than this cannot land in a run, the store is at fault and not the records."""
+MOST_SUSPECTS = 3
+"""The same while nothing else of the service has landed in the run."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class Writer(threading.Thread):
         self._publish = publish
         self._inbox: queue.SimpleQueue[tuple[str, Any] | _Order] = queue.SimpleQueue()
         self._drift: dict[str, Drift] = {}
-        self._quarantined: list[Any] = []
+        self._landed: set[str] = set()
+        self._suspects: dict[str, list[tuple[Any, LoadFailed]]] = {}
+        self._quarantined = 0
         self.failed_services: set[str] = set()
         """Services of which nothing more can land in this run."""
         self._error: BaseException | None = None
@@ -102,6 +106,9 @@ class Writer(threading.Thread):
                 self.on_loaded(sum(not isinstance(item, Snapshot) for _, item in items))
                 if order is _Order.PUBLISH:
                     self._publish()
+            for service, suspects in self._suspects.items():
+                for _, error in suspects:
+                    self._counts[service].fail(error)
         except BaseException as error:
             self._error = error
             # Nobody may wait for room that will never come.
@@ -147,6 +154,9 @@ class Writer(threading.Thread):
             # The other service's rows may land all the same.
             self.failed_services.add(service)
             self._counts[service].fail(error)
+        if service in self._landed:
+            for read, cause in self._suspects.pop(service, []):
+                self._quarantine(service, read, cause)
 
     def _land(self, service: str, reads: list[Any], news: list[Snapshot]) -> None:
         """Load a chunk; if its rows cannot land, halve it until the record at fault is alone."""
@@ -162,20 +172,28 @@ class Writer(threading.Thread):
             self._loader.drop_working_folder(service)
             self._drift[service] = self._landing.drift(service, tables_of(service))
             if len(reads) == 1 and not news:
-                self._quarantine(service, reads[0], error)
+                self._suspect(service, reads[0], error)
                 return
             middle = len(reads) // 2
             for part, snapshots in ((reads[:middle], []), (reads[middle:], []), ([], news)):
                 if part or snapshots:
                     self._land(service, part, snapshots)
             return
+        if reads:
+            self._landed.add(service)
         self._counts[service].add(rows, sum(found.reason != "field" for found in made.rejected))
+
+    def _suspect(self, service: str, read: Any, error: LoadFailed) -> None:
+        """Note an id whose rows cannot land. It is to blame only if others of this run land."""
+        suspects = self._suspects.setdefault(service, [])
+        most = MOST_QUARANTINED - self._quarantined if service in self._landed else MOST_SUSPECTS
+        if len(suspects) >= most:
+            raise error
+        suspects.append((read, error))
 
     def _quarantine(self, service: str, read: Any, error: LoadFailed) -> None:
         """Record an id whose rows cannot land; it is requested again as its age allows."""
-        if len(self._quarantined) >= MOST_QUARANTINED:
-            raise error
-        self._quarantined.append(read)
+        self._quarantined += 1
         id_ = read.job_id if service == "klipit" else read.campaign_id
         endpoint = "jobs" if service == "klipit" else "campaigns"
         reason = f"load: {error.cause}"
