@@ -71,6 +71,11 @@ class _Group(TaskGroup):
             say(f"clipmart: {unusable(load_settings().ledger, error)}")
             ctx.exit(3)
         except OSError as error:
+            from .disk import disk_full, is_full
+
+            if is_full(error):
+                say(f"clipmart: {disk_full(error.filename or load_settings().data_dir)}")
+                ctx.exit(3)
             say(
                 f"clipmart: {error.filename or 'A file'} cannot be used ({error.strerror}). What "
                 "was loaded before stays. Mend that, then run the command again."

@@ -18,6 +18,7 @@ import duckdb
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.tables import PRIVATE, Drift, Row, Table, data_type
 
+from . import disk
 from .inbox import ID_NAME, SEQ, SUBMISSIONS
 from .load import SYNC_RUNS
 from .settings import Lake, Settings
@@ -31,6 +32,8 @@ def cannot_go_on(settings: Settings, error: Exception) -> ClipmartError:
         from .lake import unusable
 
         return unusable(settings.lake, error)
+    if disk.is_full(error):
+        return disk.disk_full(settings.landing)
     return FixConfiguration(
         f"DuckDB cannot go on: {str(error).partition(chr(10))[0]}. What was loaded before stays. "
         f"Where {settings.landing} is the cause, `clipmart recover` rebuilds it."

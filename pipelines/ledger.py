@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from sources.shared.errors import FixConfiguration
 from sources.shared.slots import RateSlots, SqliteStore
 
+from . import disk
 from .settings import Address, Settings
 
 if TYPE_CHECKING:
@@ -359,6 +360,8 @@ def make_private(folder: Path) -> None:
 
 
 def unusable(path: Path, error: Exception) -> FixConfiguration:
+    if disk.is_full(error, path.parent):
+        return disk.disk_full(path)
     damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
         error, sqlite3.OperationalError
     )
