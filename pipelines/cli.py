@@ -364,6 +364,8 @@ def sync(
     except Exception as error:
         tell(error)
         raise
+    for note in result.notes:
+        say(note)
     if as_json:
         _print_json(result.as_json())
     else:
@@ -540,6 +542,8 @@ def publish(file: Path | None) -> None:
     settings = load_settings()
     with sync_lock(settings.lock, settings.now()):
         if file is None:
+            for line in _landed_again(settings):
+                say(line)
             _published_before(settings)
             publishing.publish(settings)
         else:
@@ -761,6 +765,14 @@ def _painted(level: str) -> str:
     if os.environ.get("NO_COLOR"):
         return level
     return click.style(level, fg={"ok": "green", "warn": "yellow", "fail": "red"}[level])
+
+
+def _landed_again(settings: Settings) -> list[str]:
+    if settings.landing.exists():
+        return []
+    from .recover import recover_locked
+
+    return recover_locked(settings)
 
 
 def _published_before(settings: Settings) -> None:

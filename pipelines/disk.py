@@ -44,6 +44,6 @@ def disk_full(file: Path | str) -> DiskFull:
     return DiskFull(
         f"The disk is full: {file} could not be written. What was published before is unchanged, "
         "and nothing that landed is lost. Free some space on that disk (`df -h` shows how much is "
-        "left), then run the command "
+        "left; CLIPMART_KEEP_PUBLISHED=0 saves no earlier published files), then run the command "
         "again."
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import disk
+from pipelines import disk, only_copy
 from pipelines.build import build, contents, refuse_other_contents, remove_database
 from pipelines.settings import Lake, Settings
 from pipelines.warehouse import attach, open_published
@@ -31,6 +31,7 @@ def publish(settings: Settings) -> None:
 
     Raises:
         BuildFailed, AuditFailed: the published file is as it was.
+        WouldLose: what is landed lacks ids that the published file holds, which is as it was.
         FixConfiguration: the data folder cannot be written.
         DiskFull: there is no room for another file.
     """
@@ -43,9 +44,13 @@ def publish(settings: Settings) -> None:
         built = settings.build_dir / "warehouse.duckdb"
         try:
             build(settings.landing, built, settings.now())
+            if settings.warehouse.exists():
+                only_copy.refuse_a_file_with_less(built, settings.warehouse)
+                only_copy.save(settings)
             _put(built, settings.warehouse)
         finally:
             remove_database(built)
+        only_copy.forget_older(settings)
 
 
 def _publish_to_lake(settings: Settings, lake: Lake) -> None:

@@ -11,14 +11,17 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from sources.shared.tables import DataType, Table, data_type, hinted
+from sources.shared.tables import DataType, Drift, Table, arrow_item, data_type, hinted
 
-from .ledger import Event, Ledger
+from . import disk, only_copy
+from .build import remove_database, text
+from .ledger import Event, Ledger, make_private
 from .load import Loader, tables_of
 from .lock import sync_lock
 from .settings import Settings
@@ -39,7 +42,7 @@ def recover(settings: Settings) -> list[str]:
         FixConfiguration: the data folder cannot be written.
     """
     with sync_lock(settings.lock, settings.now()):
-        return [*_recover_ledger(settings), *_recover_landing(settings)]
+        return [*_recover_ledger(settings), *recover_locked(settings)]
 
 
 def _recover_ledger(settings: Settings) -> list[str]:
@@ -69,42 +72,90 @@ def _recover_ledger(settings: Settings) -> list[str]:
     ]
 
 
-def _recover_landing(settings: Settings) -> list[str]:
-    if settings.lake or (settings.landing.exists() and _landing_is_sound(settings.landing)):
+def recover_locked(settings: Settings) -> list[str]:
+    """The landing store's part of `recover`, for a caller that holds the sync's lock.
+
+    The caller has no connection to the landing store open. Returns and raises as `recover`.
+    """
+    if settings.lake:
         return []  # a lake is no file of this folder: docs/lake.md tells how it is restored
+    if (
+        settings.landing.exists()
+        and _landing_is_sound(settings.landing)
+        and not _lacks_ids(settings)
+    ):
+        return []
+    published = only_copy.readable(settings)
     told = []
     if settings.landing.exists():
         aside = _move_aside(settings.landing, settings.now())
-        told.append(f"The landing store was damaged: moved to {aside}.")
+        told.append(f"The landing store was damaged or lacked ids: moved to {aside}.")
         log = settings.landing.with_name(settings.landing.name + ".wal")
         if log.exists():
             _move_aside(log, settings.now())
-    elif not settings.warehouse.exists():
+    elif published is None:
         return []
+    else:
+        told.append("The landing store is gone.")
     # Its cursors and schemas speak of the store that is gone.
     shutil.rmtree(settings.dlt_dir, ignore_errors=True)
-    if not settings.warehouse.exists():
+    if published is None:
         told.append("Nothing is published, so the next sync asks for every known id again.")
         return told
-    rows = _load_published(settings)
+    rows = _load_published(settings, published)
     told.append(
-        f"{rows} rows of {settings.warehouse} are landed again; the next sync asks for what came "
-        "after it and drains the ledger."
+        f"{rows} rows of {published} are landed again; the next sync requests what came after it "
+        "and drains the ledger."
     )
     return told
 
 
-def _load_published(settings: Settings) -> int:
-    """Land the published landing tables again, a batch at a time; returns how many rows."""
-    loader = Loader(settings.landing, settings.dlt_dir)
-    rows = 0
+def _lacks_ids(settings: Settings) -> bool:
+    if not settings.warehouse.exists():
+        return False
     with attach(settings.warehouse) as con:
-        for schema in SCHEMAS:
-            loader.load(schema, {table: [] for table in tables_of(schema)})
-            for table in tables_of(schema):
-                for batch, unknown in _published(con, schema, table):
-                    loader.load_arrow(schema, {table: hinted(batch, unknown)})
-                    rows += batch.num_rows
+        con.execute(f"ATTACH {text(str(settings.landing))} AS landing (READ_ONLY)")
+        return bool(only_copy.lacking(con, "warehouse", "landing"))
+
+
+def _load_published(settings: Settings, published: Path) -> int:
+    """Land the published landing tables again, a batch at a time; returns how many rows.
+
+    In a file that becomes the landing store when it is complete: killed before, the next sync
+    finds none and begins again.
+    """
+    landing, dlt_dir = settings.build_dir / settings.landing.name, settings.build_dir / "dlt"
+    make_private(settings.build_dir)
+    rows = 0
+    try:
+        remove_database(landing)
+        loader = Loader(landing, dlt_dir)
+        with attach(published) as con:
+            for schema in SCHEMAS:
+                # Most tables are one batch: all first ones in one package, since each costs as much
+                # as it does empty.
+                first = {table: arrow_item(table, [], Drift()) for table in tables_of(schema)}
+                batches = {table: _published(con, schema, table) for table in first}
+                for table, of_table in batches.items():
+                    for batch, unknown in islice(of_table, 1):
+                        first[table] = hinted(batch, unknown)
+                        rows += batch.num_rows
+                loader.load_arrow(schema, first)
+                for table, of_table in batches.items():
+                    for batch, unknown in of_table:
+                        loader.load_arrow(schema, {table: hinted(batch, unknown)})
+                        rows += batch.num_rows
+        with duckdb.connect(str(landing)) as con:
+            con.execute("CHECKPOINT")  # without a log, one rename moves all of it
+        landing.chmod(0o600)
+        landing.replace(settings.landing)
+    except Exception as error:
+        if disk.is_full(error):
+            raise disk.disk_full(landing) from error
+        raise
+    finally:
+        remove_database(landing)
+        shutil.rmtree(dlt_dir, ignore_errors=True)
     return rows
 
 

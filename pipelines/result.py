@@ -69,6 +69,8 @@ class SyncResult:
     """What readers open, where it is no file of the data folder."""
     exit_code: int = 0
     error: str | None = None
+    notes: list[str] = field(default_factory=list)
+    """What was recovered first, a line each."""
 
     def as_json(self) -> dict[str, Any]:
         return {

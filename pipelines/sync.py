@@ -17,7 +17,7 @@ import duckdb
 
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
-from . import publish
+from . import only_copy, publish, recover
 from .build import landing_fingerprint
 from .eta import needs, seconds_needed
 from .inbox import ID_NAME, LANDED_KINDS, SEQ
@@ -50,16 +50,19 @@ def sync(
         publish_now: False leaves what is landed to be published by a later sync.
 
     Raises:
-        FixConfiguration: no key at all, or the data folder cannot be used.
+        FixConfiguration: no key at all, or the data folder cannot be used; or the landing store is
+            gone and the published file, from which it would be rebuilt, cannot be read.
         TryAgainLater: another sync runs.
         Unusable: an id to refresh is not known.
     """
     with sync_lock(settings.lock, settings.now()):
+        # Whatever opens the landing store begins an empty one where there is none.
+        recovered = [] if settings.landing.exists() else recover.recover_locked(settings)
         ledger = open_ledger(settings)
         try:
-            return _Sync(settings, ledger, max_minutes, publish_now).run(
-                service, list(refresh), dry_run
-            )
+            this = _Sync(settings, ledger, max_minutes, publish_now)
+            this.result.notes += recovered
+            return this.run(service, list(refresh), dry_run)
         finally:
             ledger.close()
 
@@ -78,6 +81,8 @@ class _Sync:
         self.loader = Loader(place, settings.dlt_dir, ledger.alone)
         self.result = SyncResult(uuid.uuid4().hex, settings.now(), str(settings.data_dir))
         self.stopped_by_signal = False
+        self._built_from: str | None = None
+        """What the published file was built from."""
 
     def run(self, service: str | None, refresh: list[str], dry_run: bool) -> SyncResult:
         result = self.result
@@ -89,6 +94,7 @@ class _Sync:
                 self.ledger.start_run(result.run_id, result.started_at)
             with self.ledger.alone("inbox"):
                 drain(self.loader, self.ledger, landing)
+            self._refuse_to_lose(landing)
             worklists = self._worklists(landing, wanted, refresh)
             if dry_run:
                 return result
@@ -188,10 +194,20 @@ class _Sync:
             self.stopped_by_signal = services.stopped_by_signal
             writer.finish()
 
+    def _refuse_to_lose(self, landing: Landing) -> None:
+        """End before anything is requested if what is landed may not be published."""
+        if landing.shared:
+            return
+        self._built_from = publish.published_fingerprint(self.settings)
+        warehouse = self.settings.warehouse
+        if self._built_from != landing_fingerprint(landing.connection) and warehouse.exists():
+            only_copy.refuse_a_landing_with_less(landing.connection, warehouse)
+
     def _publish(self, landing: Landing) -> None:
         """Publish if what is landed is not what was published last was built from."""
-        published = publish.published_fingerprint(self.settings)
-        if landing_fingerprint(landing.connection) == published:
+        if landing.shared:  # another machine may have published meanwhile
+            self._built_from = publish.published_fingerprint(self.settings)
+        if landing_fingerprint(landing.connection) == self._built_from:
             return
         runs = sync_run_rows(self.ledger.runs(finished_since=self._last_run(landing)))
         if runs:
