@@ -260,6 +260,17 @@ def landing_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
     return "; ".join([*loads, f"clipmart {metadata.version('clipmart')}", f"sql {digest()}"])
 
 
+def fewer_loads(built_from: str, before: str) -> list[str]:
+    """The schemas of which a fingerprint counts fewer completed loads than an earlier one."""
+
+    def counts(fingerprint: str) -> dict[str, int]:
+        parts = [part.split() for part in fingerprint.split("; ")]
+        return {part[0]: int(part[1]) for part in parts if len(part) == 3}
+
+    now = counts(built_from)
+    return [schema for schema, loads in counts(before).items() if now.get(schema, 0) < loads]
+
+
 def write_publication(con: duckdb.DuckDBPyConnection, now: datetime, built_from: str) -> None:
     """The one row that says where what readers see comes from."""
     columns = ", ".join(f"{column} {kind}" for column, kind in PUBLICATION.types.items())
