@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from .disk import is_full
+from .disk import disk_full, is_full
 from .models import BuildFailed, Model, Relation, digest, project
 
 LANDING_SCHEMAS = ("klipit", "clipus", "clipmart")
@@ -55,10 +55,13 @@ def build(landing: Path | None, target: Path, now: datetime | None = None) -> No
     Args:
         now: when it says that it was published; the machine's clock where not given.
 
+    The file is on disk and has been opened again and checked.
+
     Raises:
         AuditFailed: a blocking audit found rows; `target` is removed.
-        BuildFailed: a landing column has another type than declared, or a model failed;
-            `target` is removed.
+        BuildFailed: a landing column has another type than declared, a model failed, or the file
+            does not hold what was put into it; `target` is removed.
+        DiskFull: `target` is removed.
     """
     remove_database(target)
     try:
@@ -75,17 +78,19 @@ def build(landing: Path | None, target: Path, now: datetime | None = None) -> No
             con.execute("COMMIT")
             _comment(con, made.relations)
             write_publication(con, now or datetime.now(UTC), built_from)
+            filled = contents(con)
+            # Closing does the same, but a checkpoint that fails there fails silently.
+            con.execute("CHECKPOINT")
+        _check(target, filled, made.relations)
     except BaseException as error:
         remove_database(target)
+        if is_full(error):
+            raise disk_full(target) from error
         if isinstance(error, duckdb.Error):
             raise BuildFailed(
                 f"{target} could not be built: {str(error).splitlines()[0]}. {KEPT} "
-                + (
-                    f"The disk of {target.parent} is full: make room, then run "
-                    if is_full(error, target.parent)
-                    else "Run `clipmart recover`, which checks what is landed and repairs it, then "
-                )
-                + "`clipmart publish`."
+                "Run `clipmart recover`, which checks what is landed and repairs it, then "
+                "`clipmart publish`."
             ) from error
         raise
 
@@ -95,10 +100,57 @@ def _begin_with(landing: Path | None, target: Path) -> None:
 
     With a million clips that takes a tenth of a second; to copy their rows takes five.
     """
-    for suffix in ("", ".wal"):  # a sync that was killed leaves a log beside it
-        part = Path(f"{landing}{suffix}")
-        if landing is not None and part.exists():
-            shutil.copyfile(part, f"{target}{suffix}")
+    if landing is None:
+        return
+    for part in (landing, *logs(landing)):  # a sync that was killed leaves a log
+        if part.exists():
+            shutil.copyfile(part, target.with_name(part.name.replace(landing.name, target.name)))
+
+
+def contents(con: duckdb.DuckDBPyConnection) -> dict[str, int | None]:
+    """Every `schema.table` of the current database with its number of rows; None for a view."""
+    held: dict[str, int | None] = {}
+    for table, is_table in con.execute(
+        """
+        SELECT schema_name || '.' || table_name, TRUE FROM duckdb_tables()
+        WHERE database_name = current_database()
+        UNION ALL
+        SELECT schema_name || '.' || view_name, FALSE FROM duckdb_views()
+        WHERE database_name = current_database() AND NOT internal
+        """
+    ).fetchall():
+        counted = con.execute(f"SELECT COUNT(*) FROM {dotted(table)}") if is_table else None
+        held[table] = (counted.fetchone() or (0,))[0] if counted else None
+    return held
+
+
+def refuse_other_contents(file: Path, expected: dict[str, int | None]) -> None:
+    """Open a file that was just written, and compare it with what it should hold.
+
+    Raises:
+        BuildFailed: part of it is still in a log, or it holds something else.
+    """
+    if logs(file):
+        raise BuildFailed(f"{file} was not written completely: a log is next to it. {KEPT}")
+    with duckdb.connect() as con:
+        con.execute(f"ATTACH {text(str(file))} AS written (READ_ONLY)")
+        con.execute("USE written")
+        held = contents(con)
+    wrong = [
+        table for table in {*expected, *held} if held.get(table, -1) != expected.get(table, -1)
+    ]
+    if wrong:
+        raise BuildFailed(
+            f"{file} does not hold what was written into it: {', '.join(sorted(wrong)[:5])}. "
+            f"{KEPT} Check the disk, then run `clipmart publish`."
+        )
+
+
+def _check(target: Path, filled: dict[str, int | None], declared: dict[str, Relation]) -> None:
+    absent = sorted(declared.keys() - filled.keys())
+    if absent:
+        raise BuildFailed(f"{target} lacks {', '.join(absent[:5])}. {KEPT} Report this as a bug.")
+    refuse_other_contents(target, filled)
 
 
 def _tidy(con: duckdb.DuckDBPyConnection, declared: dict[str, Relation]) -> None:
@@ -211,6 +263,17 @@ def landing_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
     return "; ".join([*loads, f"clipmart {metadata.version('clipmart')}", f"sql {digest()}"])
 
 
+def fewer_loads(built_from: str, before: str) -> list[str]:
+    """The schemas of which a fingerprint counts fewer completed loads than an earlier one."""
+
+    def counts(fingerprint: str) -> dict[str, int]:
+        parts = [part.split() for part in fingerprint.split("; ")]
+        return {part[0]: int(part[1]) for part in parts if len(part) == 3}
+
+    now = counts(built_from)
+    return [schema for schema, loads in counts(before).items() if now.get(schema, 0) < loads]
+
+
 def write_publication(con: duckdb.DuckDBPyConnection, now: datetime, built_from: str) -> None:
     """The one row that says where what readers see comes from."""
     columns = ", ".join(f"{column} {kind}" for column, kind in PUBLICATION.types.items())
@@ -305,6 +368,16 @@ def text(value: str) -> str:
 
 
 def remove_database(target: Path) -> None:
-    """Remove a DuckDB file and its log, where they are."""
-    for path in (target, target.with_name(target.name + ".wal")):
-        path.unlink(missing_ok=True)
+    """Remove a DuckDB file, its logs and what it spilled, where they are."""
+    target.unlink(missing_ok=True)
+    for log in logs(target):
+        log.unlink(missing_ok=True)
+    shutil.rmtree(f"{target}.tmp", ignore_errors=True)
+
+
+def logs(file: Path) -> list[Path]:
+    """DuckDB's write-ahead logs of a file: one, and two more while it makes a checkpoint."""
+    candidates = (
+        file.with_name(file.name + end) for end in (".wal", ".wal.checkpoint", ".wal.recovery")
+    )
+    return [log for log in candidates if log.exists()]

@@ -77,6 +77,11 @@ class _Group(TaskGroup):
             say(f"clipmart: {failed}")
             ctx.exit(failed.exit_code)
         except OSError as error:
+            from .disk import disk_full, is_full
+
+            if is_full(error):
+                say(f"clipmart: {disk_full(error.filename or load_settings().data_dir)}")
+                ctx.exit(3)
             say(
                 f"clipmart: {error.filename or 'A file'} cannot be used ({error.strerror}). What "
                 "was loaded before stays. Mend that, then run the command again."
@@ -369,6 +374,8 @@ def sync(
     except Exception as error:
         tell(error)
         raise
+    for note in result.notes:
+        say(note)
     if as_json:
         _print_json(result.as_json())
     else:
@@ -545,6 +552,8 @@ def publish(file: Path | None) -> None:
     settings = load_settings()
     with stop.deferred(), sync_lock(settings.lock, settings.now()):
         if file is None:
+            for line in _landed_again(settings):
+                say(line)
             _published_before(settings)
             publishing.publish(settings)
         else:
@@ -772,6 +781,14 @@ def _painted(level: str) -> str:
     if os.environ.get("NO_COLOR"):
         return level
     return click.style(level, fg={"ok": "green", "warn": "yellow", "fail": "red"}[level])
+
+
+def _landed_again(settings: Settings) -> list[str]:
+    if settings.landing.exists():
+        return []
+    from .recover import recover_locked
+
+    return recover_locked(settings)
 
 
 def _published_before(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Whether the disk is full: said only where it is so."""
+"""A full disk: told apart from other failures, since only its owner can make room."""
 
 from __future__ import annotations
 
@@ -7,21 +7,45 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from sources.shared.errors import FixConfiguration
+
 FULL_BYTES = 1 << 20
 """With less free than this a disk is full: DuckDB grows its files by 256 KiB."""
 
+_WORDS = ("No space left on device", "disk is full", "Disk quota exceeded")
 
-def is_full(error: BaseException, folder: Path) -> bool:
-    """Whether an error, or one that led to it, comes of a full disk, or the folder's disk is."""
+
+class DiskFull(FixConfiguration):
+    """There is no room for what had to be written."""
+
+
+def is_full(error: BaseException, folder: Path | None = None) -> bool:
+    """Whether an error, or one that led to it, comes of a full disk.
+
+    DuckDB and dlt put the system's words into messages of their own.
+
+    Args:
+        folder: where it happened; full too if nothing can be written there, since SQLite reports
+            some failures to make a file larger like any other.
+    """
     for cause in chain(error):
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        if "No space left on device" in str(cause) or "disk is full" in str(cause):
+        if any(words in str(cause) for words in _WORDS):
             return True
     try:
-        return shutil.disk_usage(folder).free < FULL_BYTES
+        return folder is not None and shutil.disk_usage(folder).free < FULL_BYTES
     except OSError:
         return False
+
+
+def disk_full(file: Path | str) -> DiskFull:
+    return DiskFull(
+        f"The disk is full: {file} could not be written. What was published before is unchanged, "
+        "and nothing that landed is lost. Free some space on that disk (`df -h` shows how much is "
+        "left; CLIPMART_KEEP_PUBLISHED=0 saves no earlier published files), then run the command "
+        "again."
+    )
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -30,6 +30,7 @@ from .build import (
     PRIVATE,
     REMOVED,
     dotted,
+    fewer_loads,
     landing_fingerprint,
     make,
     name,
@@ -38,6 +39,7 @@ from .build import (
     write_publication,
 )
 from .models import BuildFailed, Relation, project
+from .only_copy import WouldLose
 from .settings import Lake, Settings
 
 EXTENSIONS = ("postgres_scanner", "httpfs", "ducklake")
@@ -148,6 +150,8 @@ def publish(
 
     Raises:
         BuildFailed, AuditFailed: readers see what they saw.
+        WouldLose: what is landed was begun again since, or is an older copy; readers see what they
+            saw.
     """
     settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = project(settings.build_dir)
@@ -163,6 +167,7 @@ def publish(
             con.execute("USE landing")
             built_from = landing_fingerprint(con)
             con.execute("USE lake")
+            _refuse_to_lose(con, lake, built_from)
             _show_landing(con, made.relations, found[0] if found else 0)
         make(con, made.models)
         _comment(con, made.relations)
@@ -175,6 +180,20 @@ def publish(
             # Without it, to close where the server is gone would abort the process.
             con.execute("ROLLBACK")
         con.close()
+
+
+def _refuse_to_lose(con: Any, lake: Lake, built_from: str) -> None:
+    """Compare completed loads, whose number never falls: ids would take reading the files."""
+    try:
+        row = con.execute("SELECT built_from FROM lake.clipmart.publication").fetchone()
+    except duckdb.CatalogException:
+        return  # nothing is published yet
+    if row and (schemas := fewer_loads(built_from, row[0])):
+        raise WouldLose(
+            f"The landing lake at {lake.catalog} holds fewer loads than what readers see was built "
+            f"from ({', '.join(schemas)}). Nothing was published; readers see what they saw. "
+            "Restore the catalog as docs/lake.md says, then run `clipmart publish`."
+        )
 
 
 def _not_built(lake: Lake, error: Exception) -> ClipmartError:

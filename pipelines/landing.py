@@ -18,7 +18,7 @@ import duckdb
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.tables import PRIVATE, Drift, Row, Table, data_type
 
-from .disk import is_full
+from .disk import disk_full, is_full
 from .inbox import ID_NAME, SEQ, SUBMISSIONS
 from .ledger import holders
 from .load import SYNC_RUNS
@@ -34,15 +34,11 @@ def cannot_go_on(settings: Settings, error: Exception) -> ClipmartError:
 
         return unusable(settings.lake, error)
     if is_full(error, settings.data_dir):
-        remedy = f"The disk of {settings.data_dir} is full: make room, then run the command again."
-    else:
-        remedy = (
-            f"Run `clipmart recover`: it checks {settings.landing} and repairs it. Then "
-            "`clipmart publish` builds the published file again."
-        )
+        return disk_full(settings.landing)
     return FixConfiguration(
         f"DuckDB cannot go on: {str(error).partition(chr(10))[0]}. What was loaded before stays. "
-        f"{remedy}"
+        f"Run `clipmart recover`: it checks {settings.landing} and repairs it. Then "
+        "`clipmart publish` builds the published file again."
     )
 
 

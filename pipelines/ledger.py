@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.slots import RateSlots, SqliteStore
 
-from .disk import is_full
+from .disk import disk_full, is_full
 from .settings import Address, Settings
 
 if TYPE_CHECKING:
@@ -473,12 +473,12 @@ def unusable(path: Path, error: Exception) -> ClipmartError:
             f"{path} is locked{f' by {by}' if by else ''}. What was saved before stays. Wait for "
             "that to end, then run the command again."
         )
+    if is_full(error, path.parent):
+        return disk_full(path)
     if is_damage(error):
         remedy = (
             "It is damaged. Run `clipmart recover`: it saves every event that can still be read."
         )
-    elif is_full(error, path.parent):
-        remedy = f"Make room on the disk of {path.parent}, then run the command again."
     else:
         remedy = (
             f"Make {path.parent} writable for this user, or set CLIPMART_DATA_DIR to a folder "

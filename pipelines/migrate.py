@@ -22,6 +22,7 @@ from .landing import Landing
 from .ledger import Ledger, open_ledger
 from .load import Loader, tables_of
 from .lock import sync_lock
+from .recover import recover_locked
 from .settings import Lake, Settings
 from .sync import drain
 
@@ -103,6 +104,8 @@ def _drain_files(settings: Settings, file: Ledger) -> None:
     """Land what the files' own ledger still holds: events keep their numbers, and a cursor that is
     already above them would pass them."""
     local = replace(settings, lake=None, ledger_database=None)
+    if not local.landing.exists():
+        recover_locked(local)
     with closing(Landing(local.landing)) as landing:
         drain(Loader(local.landing, local.dlt_dir), file, landing)
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.build import build, remove_database
+from pipelines import disk, only_copy
+from pipelines.build import build, contents, refuse_other_contents, remove_database
 from pipelines.settings import Lake, Settings
-from pipelines.warehouse import open_published
+from pipelines.warehouse import attach, open_published
 from sources.shared.errors import ClipmartError, FixConfiguration
 
 TIDIED = "lake tidied at"
@@ -30,7 +31,9 @@ def publish(settings: Settings) -> None:
 
     Raises:
         BuildFailed, AuditFailed: the published file is as it was.
+        WouldLose: what is landed lacks ids that the published file holds, which is as it was.
         FixConfiguration: the data folder cannot be written.
+        DiskFull: there is no room for another file.
     """
     if settings.lake is not None:
         _publish_to_lake(settings, settings.lake)
@@ -39,8 +42,15 @@ def publish(settings: Settings) -> None:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.build_dir.mkdir(mode=0o700, exist_ok=True)
         built = settings.build_dir / "warehouse.duckdb"
-        build(settings.landing, built, settings.now())
-        _put(built, settings.warehouse)
+        try:
+            build(settings.landing, built, settings.now())
+            if settings.warehouse.exists():
+                only_copy.refuse_a_file_with_less(built, settings.warehouse)
+                only_copy.save(settings)
+            _put(built, settings.warehouse)
+        finally:
+            remove_database(built)
+        only_copy.forget_older(settings)
 
 
 def _publish_to_lake(settings: Settings, lake: Lake) -> None:
@@ -71,15 +81,20 @@ def export_copy(settings: Settings, file: Path) -> None:
         publish(settings)
     file = file.absolute()
     with _writing(file):
-        copy = file.with_name(f".{file.name}.{os.getpid()}")
+        copy = file.with_name(f".{file.name}.part")
+        source = settings.warehouse
         try:
-            if settings.lake is None:
-                shutil.copyfile(settings.warehouse, copy)
-            else:
-                shutil.move(_build_from_lake(settings, settings.lake), copy)
+            if settings.lake is not None:
+                source = _build_from_lake(settings, settings.lake)
+            with attach(source) as con:
+                held = contents(con)
+            shutil.copyfile(source, copy)
+            refuse_other_contents(copy, held)
             _put(copy, file)
         finally:
-            copy.unlink(missing_ok=True)
+            remove_database(copy)
+            if settings.lake is not None:
+                remove_database(source)
 
 
 def _build_from_lake(settings: Settings, lake: Lake) -> Path:
@@ -125,6 +140,8 @@ def _writing(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if disk.is_full(error):
+            raise disk.disk_full(file) from error
         raise FixConfiguration(
             f"{file} could not be written ({error.strerror or error}). What was there is as it "
             "was, and nothing landed is lost. Make room or mend the folder's permissions, then "

@@ -69,12 +69,13 @@ def recover_locked(settings: Settings, *, force: bool = False) -> list[str]:
     settings.build_dir.mkdir(mode=0o700, exist_ok=True)
     with closing(Stores(settings)) as stores:
         absent = not settings.landing.exists()
-        if absent and PUBLISHED not in stores.unopened and not settings.warehouse.exists():
+        published = bool(stores.columns[PUBLISHED])
+        if absent and PUBLISHED not in stores.unopened and not published:
             return []
         why = "is gone" if absent else stores.damage()
         if why is None and not force:
             return _drain(settings)
-        if PUBLISHED in stores.unopened and not stores.columns[LANDING]:
+        if PUBLISHED in stores.unopened and not published and not stores.columns[LANDING]:
             raise FixConfiguration(
                 f"The landing store {why}, and {settings.warehouse} cannot be opened "
                 f"({stores.unopened[PUBLISHED]}). Nothing was changed. Put an earlier copy of "
@@ -132,7 +133,11 @@ def _build_again(settings: Settings, stores: Stores, why: str | None) -> list[st
         )
     sources = []
     if stores.columns[PUBLISHED]:
-        sources.append("the published file")
+        sources.append(
+            "the published file"
+            if stores.published == settings.warehouse
+            else f"the saved file {stores.published}"
+        )
     if stores.columns[LANDING]:
         sources.append(f"the old landing store ({unpublished} of them not published yet)")
     origin = " and ".join(sources) or "nowhere: nothing is published"

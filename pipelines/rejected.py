@@ -15,6 +15,7 @@ from .landing import Landing
 from .ledger import open_ledger
 from .load import Loader, tables_of
 from .lock import sync_lock
+from .recover import recover_locked
 from .settings import Settings
 from .warehouse import open_published
 
@@ -56,6 +57,8 @@ def replay(settings: Settings) -> Replayed:
     outcome = Replayed()
     place = settings.lake or settings.landing
     with sync_lock(settings.lock, settings.now()), closing(open_ledger(settings)) as ledger:
+        if not settings.landing.exists():
+            recover_locked(settings)
         landing = Landing(place)
         try:
             loader = Loader(place, settings.dlt_dir, ledger.alone)

@@ -71,6 +71,8 @@ class SyncResult:
     error: str | None = None
     stopped: bool = False
     """By a signal."""
+    notes: list[str] = field(default_factory=list)
+    """What was recovered first, a line each."""
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -68,6 +68,8 @@ class Settings:
     pinned_now: datetime | None = None
     ledger_database: Address | None = None
     """Where the ledger is shared by machines; None: it is the file `ledger`."""
+    keep_published: int = 3
+    """How many earlier published files are saved."""
     lake: Lake | None = None
     """Where it lands and publishes; None: into DuckDB files of the data folder."""
 
@@ -118,6 +120,11 @@ class Settings:
     def build_dir(self) -> Path:
         return self.state_dir / "build"
 
+    @property
+    def saved_dir(self) -> Path:
+        """Earlier published files."""
+        return self.state_dir / "published"
+
 
 def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
     """Read the settings.
@@ -148,6 +155,7 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         klipit_account_path="/" + (text("KLIPIT_ACCOUNT_PATH") or "/account").lstrip("/"),
         minute_seconds=_seconds("CLIPMART_MINUTE_SECONDS", text("CLIPMART_MINUTE_SECONDS")),
         pinned_now=_instant("CLIPMART_NOW", text("CLIPMART_NOW")),
+        keep_published=_count("CLIPMART_KEEP_PUBLISHED", text("CLIPMART_KEEP_PUBLISHED"), 3),
         # A lake is shared, so its machines share a ledger too.
         ledger_database=_database("CLIPMART_LEDGER", text("CLIPMART_LEDGER"))
         or (lake.catalog if lake else None),
@@ -298,6 +306,16 @@ def _seconds(name: str, value: str | None) -> float:
             f"{name} should be a number of seconds, 0 to 86400. Unset it for 60."
         )
     return seconds
+
+
+def _count(name: str, value: str | None, default: int) -> int:
+    if value is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,4}", value):
+        raise FixConfiguration(
+            f"{name} should be a whole number, 0 or more. Nothing was done. Unset it for {default}."
+        )
+    return int(value)
 
 
 def _instant(name: str, value: str | None) -> datetime | None:

@@ -17,6 +17,7 @@ import duckdb
 from sources.shared.errors import FixConfiguration, TryAgainLater
 from sources.shared.tables import PRIVATE, REMOVED, DataType, Table, data_type
 
+from . import only_copy
 from .build import LANDING_SCHEMAS, dotted, name, text
 from .disk import is_full
 from .inbox import ID_NAME
@@ -46,12 +47,6 @@ _TOGETHER = {
 _REQUESTED = {"klipit.jobs", *_TOGETHER}
 # child: the table whose rows say which store read its parent last
 _READS = {"klipit.clips": "klipit.clip_reads", "clipus.videos": "clipus.campaigns"}
-_IDS = {
-    "klipit.submissions": "job_id",
-    "klipit.jobs": "id",
-    "clipus.submissions": "campaign_id",
-    "clipus.campaigns": "campaign_id",
-}
 
 
 class Stores:
@@ -65,6 +60,8 @@ class Stores:
     def __init__(self, settings: Settings) -> None:
         self.unopened: dict[str, str] = {}
         """Store → why it cannot be opened; an absent file is in neither."""
+        self.published = settings.warehouse
+        """The published file, or the latest saved one if that cannot be opened."""
         self._readable: dict[tuple[str, str], str | None] = {}
         self.con = self._published(settings)
         self.con.execute("SET TimeZone = 'UTC'")
@@ -80,11 +77,15 @@ class Stores:
         self.con.close()
 
     def _published(self, settings: Settings) -> duckdb.DuckDBPyConnection:
-        if settings.warehouse.exists():
-            try:
-                return attach(settings.warehouse)
-            except FixConfiguration as error:
-                self.unopened[PUBLISHED] = str(error.__cause__ or error)
+        for file in [settings.warehouse, *only_copy.saved(settings)]:
+            if file.exists():
+                try:
+                    con = attach(file)
+                except FixConfiguration as error:
+                    self.unopened.setdefault(PUBLISHED, str(error.__cause__ or error))
+                else:
+                    self.published = file
+                    return con
         return duckdb.connect()
 
     def _attach_landing(self, settings: Settings) -> None:
@@ -144,9 +145,9 @@ class Stores:
         for schema in LANDING_SCHEMAS:
             if why := self._lacks(schema):
                 return why
-        for table, column in _IDS.items():
-            if lacking := self._lacking_ids(table, column):
-                return f"lacks {lacking} rows of {table} that the published file holds"
+        if self.columns[PUBLISHED]:
+            for table, ids in only_copy.lacking(self.con, PUBLISHED, LANDING).items():
+                return f"lacks {ids} rows of {table} that the published file holds"
         return None
 
     def _lacks(self, schema: str) -> str | None:
@@ -193,16 +194,6 @@ class Stores:
             }
         except (duckdb.Error, ValueError, KeyError, TypeError):
             return {}
-
-    def _lacking_ids(self, table: str, column: str) -> int:
-        if not self.usable(PUBLISHED, table):
-            return 0
-        known = f"SELECT {column} FROM {PUBLISHED}.{table} WHERE {column} IS NOT NULL"
-        landed = f" EXCEPT SELECT {column} FROM {LANDING}.{table}"
-        (lacking,) = self.con.execute(
-            f"SELECT count(*) FROM ({known}{landed if table in self.columns[LANDING] else ''})"
-        ).fetchone() or (0,)
-        return int(lacking)
 
     def _unreadable(self, store: str, table: str) -> str | None:
         """Why a table's blocks cannot all be read; None if they can."""

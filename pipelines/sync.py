@@ -18,7 +18,7 @@ import duckdb
 
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
-from . import publish, stop
+from . import only_copy, publish, recover, stop
 from .build import landing_fingerprint
 from .eta import needs, seconds_needed
 from .inbox import ID_NAME, LANDED_KINDS, SEQ
@@ -51,16 +51,19 @@ def sync(
         publish_now: False leaves what is landed to be published by a later sync.
 
     Raises:
-        FixConfiguration: no key at all, or the data folder cannot be used.
+        FixConfiguration: no key at all, or the data folder cannot be used; or the landing store is
+            gone and the published file, from which it would be rebuilt, cannot be read.
         TryAgainLater: another sync runs, or a signal came before anything began.
         Unusable: an id to refresh is not known.
     """
     with stop.deferred(), sync_lock(settings.lock, settings.now()):
+        # Whatever opens the landing store begins an empty one where there is none.
+        recovered = [] if settings.landing.exists() else recover.recover_locked(settings)
         ledger = open_ledger(settings)
         try:
-            return _Sync(settings, ledger, max_minutes, publish_now).run(
-                service, list(refresh), dry_run
-            )
+            this = _Sync(settings, ledger, max_minutes, publish_now)
+            this.result.notes += recovered
+            return this.run(service, list(refresh), dry_run)
         finally:
             ledger.close()
 
@@ -78,6 +81,8 @@ class _Sync:
         place = settings.lake or settings.landing
         self.loader = Loader(place, settings.dlt_dir, ledger.alone)
         self.result = SyncResult(uuid.uuid4().hex, settings.now(), str(settings.data_dir))
+        self._built_from: str | None = None
+        """What the published file was built from."""
 
     def run(self, service: str | None, refresh: list[str], dry_run: bool) -> SyncResult:
         result = self.result
@@ -91,6 +96,7 @@ class _Sync:
             with self.ledger.alone("inbox"):
                 drain(self.loader, self.ledger, landing)
             stop.check()
+            self._refuse_to_lose(landing)
             worklists = self._worklists(landing, wanted, refresh)
             if dry_run:
                 return result
@@ -191,6 +197,15 @@ class _Sync:
         finally:
             writer.finish()
 
+    def _refuse_to_lose(self, landing: Landing) -> None:
+        """End before anything is requested if what is landed may not be published."""
+        if landing.shared:
+            return
+        self._built_from = publish.published_fingerprint(self.settings)
+        warehouse = self.settings.warehouse
+        if self._built_from != landing_fingerprint(landing.connection) and warehouse.exists():
+            only_copy.refuse_a_landing_with_less(landing.connection, warehouse)
+
     def _publish_meanwhile(self, landing: Landing) -> None:
         """Publish what one service landed while the other keeps the run waiting.
 
@@ -208,11 +223,13 @@ class _Sync:
 
     def _is_published(self, landing: Landing) -> bool:
         """Whether what is landed is what was published last was built from."""
-        published = publish.published_fingerprint(self.settings)
-        return landing_fingerprint(landing.connection) == published
+        if landing.shared:  # another machine may have published meanwhile
+            self._built_from = publish.published_fingerprint(self.settings)
+        return landing_fingerprint(landing.connection) == self._built_from
 
     def _put_in_place(self) -> None:
         publish.publish(self.settings)
+        self._built_from = publish.published_fingerprint(self.settings)
         self.result.place = self.settings.published
         self.result.published = True
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import duckdb
 import pytest
@@ -75,17 +75,22 @@ class Clipmart:
             raise done.exception
         return Outcome(done.exit_code, done.stdout, done.stderr)
 
-    def start(
-        self, *arguments: str, code: str | None = None, **popen: Any
-    ) -> subprocess.Popen[str]:
-        """Start a command, or Python code, as a process of its own, to kill or to race."""
+    def start(self, *arguments: str, **popen: Any) -> subprocess.Popen[str]:
+        """Start a command as a process of its own, to kill or to race."""
+        return self._start("-m", "pipelines", *arguments, **popen)
+
+    def start_python(self, code: str) -> subprocess.Popen[str]:
+        """Start a few lines of Python; with the environment of a command."""
+        return self._start("-c", code)
+
+    def _start(self, *arguments: str, **popen: Any) -> subprocess.Popen[str]:
         clean = {
             k: v
             for k, v in os.environ.items()
             if not k.startswith(("CLIPMART_", "KLIPIT_", "CLIPUS_"))
         }
         return subprocess.Popen(
-            [sys.executable, *(("-m", "pipelines") if code is None else ("-c", code)), *arguments],
+            [sys.executable, *arguments],
             cwd=self.folder,
             env={**clean, **self.environ},
             stdout=subprocess.PIPE,
@@ -127,11 +132,27 @@ def needs(program: str) -> str:
     ]
     found = [place for place in places if place]
     if not found:
-        absent = f"{program} is not installed"
-        if os.environ.get("CLIPMART_TEST_ALL") == "1":
-            pytest.fail(absent)
-        pytest.skip(absent)
+        not_run(f"{program} is not installed")
     return found[-1]
+
+
+def not_run(absent: str) -> NoReturn:
+    """Skip the test for want of something outside Python, or fail it where all must run."""
+    if os.environ.get("CLIPMART_TEST_ALL") == "1":
+        pytest.fail(absent)
+    pytest.skip(absent)
+
+
+def environment(sandbox: Sandbox) -> dict[str, str]:
+    """Keys of the sandbox, no pacing, the clock pinned at NOW."""
+    return {
+        "KLIPIT_BASE_URL": sandbox.klipit_url,
+        "CLIPUS_BASE_URL": sandbox.clipus_url,
+        "KLIPIT_API_KEY": "klipit_sk_sandbox",
+        "CLIPUS_API_KEY": "sk_live_sandbox",
+        "CLIPMART_MINUTE_SECONDS": "0",
+        "CLIPMART_NOW": NOW,
+    }
 
 
 @pytest.fixture
@@ -160,17 +181,7 @@ def prepared_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def clipmart(tmp_path: Path, sandbox: Sandbox) -> Clipmart:
     """The command line with keys of the sandbox, its clock pinned at NOW, and no data folder."""
-    return Clipmart(
-        tmp_path,
-        {
-            "KLIPIT_BASE_URL": sandbox.klipit_url,
-            "CLIPUS_BASE_URL": sandbox.clipus_url,
-            "KLIPIT_API_KEY": "klipit_sk_sandbox",
-            "CLIPUS_API_KEY": "sk_live_sandbox",
-            "CLIPMART_MINUTE_SECONDS": "0",
-            "CLIPMART_NOW": NOW,
-        },
-    )
+    return Clipmart(tmp_path, environment(sandbox))
 
 
 @pytest.fixture

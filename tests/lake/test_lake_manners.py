@@ -72,6 +72,24 @@ def test_clips_of_a_load_cut_short_show_where_their_job_is_there(
     ]
 
 
+def test_a_landing_lake_with_fewer_loads_than_were_published_replaces_nothing(
+    synced: Clipmart, shared: Shared
+) -> None:
+    """It was begun again, or is an older copy: 3, and readers go on with what was published."""
+    lake = load_settings(shared.environ).lake
+    assert lake is not None
+    with closing(open_lake(lake, landing=True)) as landing:
+        landing.execute("UPDATE klipit._dlt_loads SET status = 1")
+
+    refused = synced("publish")
+
+    with closing(open_lake(lake, landing=True)) as landing:
+        landing.execute("UPDATE klipit._dlt_loads SET status = 0")
+    assert refused.code == 3
+    assert "fewer loads" in refused.err and "docs/lake.md" in refused.err
+    assert shared.rows("SELECT id FROM klipit.jobs") == [("job_1",)]
+
+
 CUT_OFF = """
 import sys
 import psycopg

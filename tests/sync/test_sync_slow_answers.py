@@ -77,7 +77,7 @@ def test_what_one_service_landed_is_published_while_the_other_hangs(
     prepared("track", "klipit", "job_0", "job_1", "job_2")
     prepared("track", "clipus", "c-0", "c-1", "c-2")
     sandbox.set_latency(1000.0, "clipus")
-    process = prepared.start(code=IMPATIENT)
+    process = prepared.start_python(IMPATIENT)
     try:
         while not prepared.warehouse.exists():
             assert process.poll() is None, process.communicate()
