@@ -118,7 +118,7 @@ STRUCTURE = {
         altered("ALTER TABLE klipit_staging.jobs ALTER status TYPE INTEGER"),
         "klipit_staging.jobs.status",
     ),
-    "no schema at all": (altered("DROP SCHEMA klipit CASCADE"), "klipit.submissions"),
+    "no schema at all": (altered("DROP SCHEMA klipit CASCADE"), "klipit.jobs"),
     "fewer ids than published": (
         altered("DELETE FROM klipit.submissions WHERE job_id = 'job_1'"),
         "klipit.submissions",
