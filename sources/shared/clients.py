@@ -19,7 +19,7 @@ import httpx
 
 from .ramp import MOST
 
-MANY = 100
+MANY = 50
 """From so many requests on the second client has earned its import."""
 
 

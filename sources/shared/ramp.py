@@ -90,11 +90,10 @@ async def ask_each(
 
     while True:
         await ramp.enter()
-        for item in items:
-            sent = asyncio.Event()
-            tasks.create_task(one(item, sent))
-            await sent.wait()
-            break
-        else:
+        item = next(items, None)
+        if item is None:
             ramp.leave()
             return
+        sent = asyncio.Event()
+        tasks.create_task(one(item, sent))
+        await sent.wait()

@@ -101,7 +101,7 @@ def test_at_most_four_requests_are_being_repeated() -> None:
 
 
 def test_the_sources_alone_do_not_wait_for_one_slow_answer_after_another(sandbox: Sandbox) -> None:
-    """80 jobs and their clips, each answer after 0.2 s: four at a time would take 8 s."""
+    """80 jobs and their clips, each answer after 0.2 s: four at a time take 8 s."""
     ids = [f"job_{number:02}" for number in range(80)]
     for id_ in ids:
         sandbox.add_job(id_, clips=1)
@@ -119,4 +119,4 @@ def test_the_sources_alone_do_not_wait_for_one_slow_answer_after_another(sandbox
 
     assert sorted(read.job_id for read in reads) == ids
     arrivals = [request.monotonic for request in sandbox.requests]
-    assert arrivals[-1] - arrivals[0] < 4.0
+    assert arrivals[-1] - arrivals[0] < 6.0

@@ -41,7 +41,7 @@ def test_sigterm_loads_the_chunk_in_hand_and_ends_with_75(
     for number in range(30):
         sandbox.add_job(f"job_{number:02}", clips=0)
     prepared("track", "klipit", *(f"job_{number:02}" for number in range(30)))
-    # Three of the four workers wait for an answer that does not come within this test.
+    # Three ids wait for an answer that does not come within this test.
     sandbox.faults.plan([Fault("trickle", "/jobs/job_0[0-2]", seconds=5.0, times=None)])
     process = prepared.start("sync", "--json")
     while sandbox.asked("GET", "/jobs/*", status=200) < 15:
