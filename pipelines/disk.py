@@ -49,7 +49,12 @@ def disk_full(file: Path | str) -> DiskFull:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, what led to it, and so on down to its root."""
-    while error is not None:
+    """An error, what led to it, and so on down to its root.
+
+    One that was raised again from what it had led to is in a circle with it.
+    """
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
         yield error
         error = error.__cause__ or error.__context__

@@ -258,7 +258,7 @@ class Loader:
         except Exception as error:  # a damaged file of dlt's raises whatever reading it raises
             for cause in chain(error):
                 if isinstance(cause, ClipmartError | sqlite3.Error):  # the ledger's, not dlt's
-                    raise cause from error
+                    raise cause from None
             if self._outside(error) or not (self._dlt_dir / schema).exists():
                 raise self._failed(schema, error) from error
             self.drop_working_folder(schema)
