@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import IO, Any
 from urllib.parse import quote
 
-from ..shared.http import Answer, Api, OutcomeUnknown, refuse_unauthorised
-from ..shared.refusals import refused
+from ..shared.http import Api, OutcomeUnknown, refuse_unauthorised
+from ..shared.refusals import refusal_reason, refused
 from ..shared.slots import fingerprint
 from ..shared.tables import BadRecord, Rejected, Row, instant
 from . import settings
@@ -101,7 +101,7 @@ class KlipitClient:
         read.ok = answer.status < 400
         if not read.ok:
             read.found = answer.status != 404
-            self._reject(read, "jobs", _refusal(answer), answer.body)
+            self._reject(read, "jobs", refusal_reason(self.api, answer), answer.body)
             return read
         try:
             if not _is_object(answer.body):
@@ -120,7 +120,7 @@ class KlipitClient:
         refuse_unauthorised(self.api, answer, "the scope clips:read")
         read.observed_at = answer.observed_at or self._now()
         if answer.status >= 400:
-            self._reject(read, "clips", _refusal(answer), answer.body)
+            self._reject(read, "clips", refusal_reason(self.api, answer), answer.body)
             return
         if not _has_clips(answer.body):
             self._reject(read, "clips", "shape: the answer has no list of clips", answer.body)
@@ -252,10 +252,6 @@ def _is_object(body: Any) -> bool:
 
 def _has_clips(body: Any) -> bool:
     return isinstance(body, dict) and isinstance(body.get("clips"), list)
-
-
-def _refusal(answer: Answer) -> str:
-    return "not_found" if answer.status == 404 else f"status: {answer.status}"
 
 
 def _balance(body: Any) -> float | None:

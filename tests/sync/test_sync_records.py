@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sandbox import Sandbox
+from sandbox import Fault, Sandbox
 from tests.conftest import Clipmart
 
 
@@ -183,4 +183,20 @@ def test_videos_of_two_campaigns_may_share_an_id(sandbox: Sandbox, landing_only:
     assert landing_only.rows("SELECT campaign_id, id FROM clipus.videos ORDER BY 1") == [
         ("c-1", "v1"),
         ("c-2", "v1"),
+    ]
+
+
+def test_the_words_of_a_refusal_stand_in_its_reason_without_the_key(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """A status alone says nothing that a person could act on."""
+    detail = [{"loc": ["path", "id"], "msg": "no such form: klipit_sk_sandbox"}]
+    sandbox.faults.plan([Fault("answer", "/jobs/job_1", status=422, body={"detail": detail})])
+    sandbox.faults.plan([Fault("answer", "*campaigns/c-1", status=410, body={"error": "expired"})])
+    landing_only("track", "klipit", "job_1")
+    landing_only("track", "clipus", "c-1")
+    assert landing_only("sync").code == 1
+    assert landing_only.rows("SELECT id, reason FROM clipmart.rejected_records ORDER BY id") == [
+        ("c-1", "status: 410: expired"),
+        ("job_1", "status: 422: path.id: no such form: ***"),
     ]
