@@ -224,7 +224,10 @@ def submit_klipit(again: bool, wait: bool, as_json: bool, **fields: Any) -> None
 @click.option("--url", required=True, help="The public page of the product.")
 @click.option("--language", "languages", multiple=True, help="E.g. en; may be repeated.")
 @click.option("--title", help="A label for the campaign.")
-@click.option("--webhook-url", help="What Clipus calls at the end; see `clipmart listen`.")
+@click.option(
+    "--webhook-url",
+    help="Public https address that Clipus calls at the end; see `clipmart listen`.",
+)
 @again
 @wait
 @as_json
@@ -237,7 +240,9 @@ def submit_clipus(again: bool, wait: bool, as_json: bool, **fields: Any) -> None
     from .submission import clipus_request
 
     settings = load_settings()
-    request = clipus_request(token=settings.clipus_webhook_token, **fields)
+    request = clipus_request(
+        token=settings.clipus_webhook_token, api=settings.clipus_base_url, **fields
+    )
     _submit(settings, request, again=again, wait=wait, as_json=as_json)
 
 
