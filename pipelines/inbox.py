@@ -89,6 +89,7 @@ EXPORTS = Table(
         "requested_at": "timestamp",
         SEQ: "bigint",
     },
+    parent="export_id",
 )
 
 LANDED_KINDS = ("import", "intent", "answer", "tie", "webhook", "balance", "export")
@@ -237,15 +238,19 @@ def webhook_rows(events: Iterable[Event]) -> Iterator[Row]:
 
 
 def export_rows(events: Iterable[Event]) -> Iterator[Row]:
-    """Exports as last told: each event of one says everything that is known of it."""
+    """Exports by their latest event, which has all that is known; a removal for a refused one."""
     rows: dict[str, Row] = {}
     for event in events:
         if event.kind == "export":
+            id_ = event.body["export_id"]
+            if event.body["state"] == "failed":
+                rows[id_] = {"export_id": id_, REMOVED: True}
+                continue
             row = {
                 name: _landable(kind, event.body.get(name))
                 for name, kind in EXPORTS.columns.items()
             }
-            rows[row["export_id"]] = {**row, SEQ: event.seq}
+            rows[id_] = {**row, SEQ: event.seq}
     yield from rows.values()
 
 
