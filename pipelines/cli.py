@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -485,44 +486,59 @@ def doctor(as_json: bool) -> None:
     click.get_current_context().exit(code)
 
 
-@main.command()
-@click.argument("balance", type=float)
-@click.option("--at", help="When it stood so, as an ISO 8601 instant; now by default.")
-def credits(balance: float, at: str | None) -> None:
-    """Note a credit balance by hand, where Klipit's API tells none.
+class _Credits(click.Command):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if any(re.match(r"-[.\d]", argument) for argument in args):
+            raise _no_balance()  # click would take it for an option
+        return super().parse_args(ctx, args)
+
+
+def _no_balance() -> Unusable:
+    return Unusable(
+        "A balance is the number of credits left, 0 or more, not a change. Nothing was recorded. "
+        "For example: `clipmart credits 120`. To take back the last one: `clipmart credits --undo`."
+    )
+
+
+@main.command(cls=_Credits)
+@click.argument("balance", type=float, required=False)
+@click.option("--at", help="When it was so, as an ISO 8601 instant; now by default.")
+@click.option("--force", is_flag=True, help="Also where it differs 100 times from the last.")
+@click.option("--undo", is_flag=True, help="Take back the balance that was noted last.")
+def credits(balance: float | None, at: str | None, force: bool, undo: bool) -> None:
+    """Note a credit balance by hand, where Klipit's API reports none.
+
+    Reports leave it out for 7 days after a balance from the API, and once the API reports again.
 
     \b
     clipmart credits 120
     clipmart credits 80.5 --at 2026-04-08T12:00:00Z
+    clipmart credits --undo
     """
-    from .inbox import balance_event
-    from .ledger import open_ledger
+    from .credits import note_balance, take_back
 
     settings = load_settings()
-    if not 0 <= balance < 1e15:
-        raise Unusable(
-            "A balance is a number of credits, 0 or more. Nothing was kept. For example: "
-            "`clipmart credits 120`."
-        )
+    if undo:
+        if balance is not None or at or force:
+            raise Unusable("--undo goes alone: `clipmart credits --undo`. Nothing was changed.")
+        say(take_back(settings))
+        return
+    if balance is None or not 0 <= balance < 1e15:
+        raise _no_balance()
     now = settings.now()
     try:
         instant = parse_instant(at) if at else now
     except ValueError as error:
         raise Unusable(
-            "--at is no ISO 8601 instant. Nothing was kept. For example: "
+            "--at is no ISO 8601 instant. Nothing was recorded. For example: "
             f"`clipmart credits {balance:g} --at 2026-04-08T12:00:00Z`."
         ) from error
     if instant > now:
         raise Unusable(
-            "--at lies in the future. Nothing was kept. Without it the balance counts for now: "
+            "--at lies in the future. Nothing was recorded. Without it the balance counts for now: "
             f"`clipmart credits {balance:g}`."
         )
-    ledger = open_ledger(settings)
-    try:
-        ledger.add([balance_event(balance, instant, now)])
-    finally:
-        ledger.close()
-    say(f"Kept: {balance:g} credits at {instant.isoformat()}. The next sync lands it.")
+    say(note_balance(settings, balance, instant, force=force))
 
 
 @main.command()

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from sources.shared.errors import Unusable
-from sources.shared.tables import REMOVED, DataType, Row, Table, digest, instant
+from sources.shared.tables import REMOVED, DataType, Row, Table, instant
 
 from .ledger import Event, Ledger
 
@@ -92,7 +92,7 @@ EXPORTS = Table(
     parent="export_id",
 )
 
-LANDED_KINDS = ("import", "intent", "answer", "tie", "webhook", "balance", "export")
+LANDED_KINDS = ("import", "intent", "answer", "tie", "webhook", "balance", "undo", "export")
 """Kinds of events that become rows; `due` only asks for a poll."""
 
 
@@ -255,20 +255,19 @@ def export_rows(events: Iterable[Event]) -> Iterator[Row]:
 
 
 def balance_rows(events: Iterable[Event]) -> Iterator[Row]:
-    """Balances entered by hand, as `klipit.account_snapshots` rows."""
+    """Balances noted by hand, as `klipit.account_snapshots` rows; a removal for one taken back."""
+    rows: dict[datetime, Row] = {}
     for event in events:
-        if event.kind == "balance":
-            yield {
-                "observed_at": instant(event.body["at"]),
-                "balance": float(event.body["balance"]),
-                "origin": "hand",
-                SEQ: event.seq,
-            }
-
-
-def balance_event(balance: float, at: datetime, now: datetime) -> Event:
-    body = {"balance": balance, "at": at.isoformat()}
-    return Event("klipit", "balance", digest("balance", body, now.isoformat()), None, now, body)
+        if event.kind not in ("balance", "undo"):
+            continue
+        at, balance = instant(event.body["at"]), event.body["balance"]
+        rows[at] = {"observed_at": at}
+        if balance is None:
+            rows[at][REMOVED] = True
+        else:
+            origin = event.body.get("origin", "hand")
+            rows[at] |= {"balance": float(balance), "origin": origin, SEQ: event.seq}
+    yield from rows.values()
 
 
 _ORIGIN = {

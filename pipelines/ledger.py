@@ -72,7 +72,7 @@ class Event:
 
     service: str
     kind: str
-    """import, intent, answer, tie, webhook, due, balance, export or notified."""
+    """import, intent, answer, tie, webhook, due, balance, undo, export or notified."""
     event_id: str
     subject: str | None
     """The job, campaign or intent it is about."""

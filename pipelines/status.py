@@ -189,10 +189,10 @@ def _published(con: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, Any]:
     credits = _dicts(
         con,
         """SELECT balance, origin, observed_at AS told_at, burn_7d, days_left
-           FROM klipit.account_snapshots, (
+           FROM staging.stg_klipit__balances, (
              SELECT burn_7d, days_left FROM reports.credit_usage
              WHERE balance_close IS NOT NULL ORDER BY day DESC LIMIT 1)
-           WHERE balance IS NOT NULL ORDER BY observed_at DESC LIMIT 1""",
+           ORDER BY observed_at DESC LIMIT 1""",
     )
     for one in credits:
         one["hours_old"] = _hours(one["told_at"], _z(now))

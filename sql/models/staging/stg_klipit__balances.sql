@@ -1,4 +1,4 @@
-/* One row per known credit balance. */
+/* One row per known credit balance: what the API reported and, only from 7 days after its last report on, what was noted by hand. */
 MODEL (
   name staging.stg_klipit__balances,
   kind VIEW,
@@ -8,13 +8,26 @@ MODEL (
   )
 );
 
+WITH api AS (
+  SELECT
+    MAX(observed_at) AS last_at
+  FROM klipit.account_snapshots
+  WHERE
+    origin = 'api' AND NOT balance IS NULL
+)
 SELECT
   origin::TEXT AS origin, /* api: the account said so; hand: entered by a person */
   balance::DOUBLE AS balance, /* Credits left */
   (
     balance - LAG(balance) OVER (ORDER BY observed_at)
   )::DOUBLE AS change, /* Credits since the balance before; a fall is negative; NULL for the first */
-  observed_at::TIMESTAMPTZ AS observed_at /* When the balance stood so (UTC instant) */
+  observed_at::TIMESTAMPTZ AS observed_at /* When the balance was so (UTC instant) */
 FROM klipit.account_snapshots
+CROSS JOIN api
 WHERE
   NOT balance IS NULL
+  AND (
+    origin <> 'hand'
+    OR last_at IS NULL
+    OR observed_at >= last_at + INTERVAL '7 days'
+  )
