@@ -159,13 +159,36 @@ def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | 
     if source:
         texts.append((source if source != "-" else "stdin", _text_of(source)))
     outcome = track_ids(settings, service, texts, intent)
+    for line in outcome.remarks:
+        say(line)
     for line in outcome.refused:
         say(f"refused: {line}")
     say(
-        f"{service}: {outcome.kept} kept ({outcome.new} new to the ledger), "
+        f"{service}: {outcome.kept} recorded ({outcome.new} new to the ledger), "
         f"{len(outcome.refused)} refused. Run `clipmart sync` to fetch them."
     )
     if outcome.refused:
+        click.get_current_context().exit(1)
+
+
+@main.command()
+@click.argument("service", type=SERVICE)
+@click.argument("ids", nargs=-1, required=True)
+def untrack(service: str, ids: tuple[str, ...]) -> None:
+    """Forget ids: they are polled and counted no more.
+
+    What landed of them stays; `track` brings them back.
+
+    \b
+    clipmart untrack klipit job_01hx3k9q2d7p8r4t
+    """
+    from .track import untrack_ids
+
+    unknown = untrack_ids(load_settings(), service, ids)
+    for id_ in unknown:
+        say(f"not tracked: {id_}. `clipmart ids {service}` lists those that are.")
+    say(f"{service}: {len(set(ids)) - len(unknown)} untracked. The next sync leaves them out.")
+    if unknown:
         click.get_current_context().exit(1)
 
 
@@ -715,9 +738,10 @@ def recover() -> None:
 @main.command()
 @as_json
 def migrate(as_json: bool) -> None:
-    """Copy this data folder into the lake and the ledger that machines share.
+    """Copy this data folder into the lake that machines share.
 
-    Checks counts and sums; the files stay, and it may be repeated. See docs/lake.md.
+    Its ledger goes into the shared one. Checks counts and sums; the files stay, and it may be
+    repeated. See docs/lake.md.
 
     \b
     clipmart migrate
@@ -790,10 +814,12 @@ def _published_before(settings: Settings) -> None:
 def _text_of(source: str) -> str:
     try:
         raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-        return raw.decode("utf-8-sig")
+        # Excel's "Unicode text" is UTF-16 with a byte order mark.
+        return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unusable(
-            f"{source} is not UTF-8 text. Nothing was kept. Save it as UTF-8 and run again."
+            f"{source} is not UTF-8 text. Nothing was recorded. Save it as UTF-8 (in Excel: Save "
+            "As, CSV UTF-8) and run the command again."
         ) from error
     except OSError as error:
         raise Unusable(

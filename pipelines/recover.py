@@ -18,6 +18,7 @@ import duckdb
 
 from sources.shared.tables import DataType, Table, data_type, hinted
 
+from .inbox import ADDED_LATER
 from .ledger import Event, Ledger
 from .load import Loader, tables_of
 from .lock import sync_lock
@@ -182,7 +183,7 @@ def _landing_is_sound(path: Path) -> bool:
     except duckdb.Error:
         return False
     return all(
-        found[schema, table.name] >= table.columns.keys()
+        found[schema, table.name] >= table.columns.keys() - ADDED_LATER
         for schema in SCHEMAS
         for table in tables_of(schema)
         if (schema, table.name) in found
