@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -173,13 +174,36 @@ def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | 
     if source:
         texts.append((source if source != "-" else "stdin", _text_of(source)))
     outcome = track_ids(settings, service, texts, intent)
+    for line in outcome.remarks:
+        say(line)
     for line in outcome.refused:
         say(f"refused: {line}")
     say(
-        f"{service}: {outcome.kept} kept ({outcome.new} new to the ledger), "
+        f"{service}: {outcome.kept} recorded ({outcome.new} new to the ledger), "
         f"{len(outcome.refused)} refused. Run `clipmart sync` to fetch them."
     )
     if outcome.refused:
+        click.get_current_context().exit(1)
+
+
+@main.command()
+@click.argument("service", type=SERVICE)
+@click.argument("ids", nargs=-1, required=True)
+def untrack(service: str, ids: tuple[str, ...]) -> None:
+    """Forget ids: they are polled and counted no more.
+
+    What landed of them stays; `track` brings them back.
+
+    \b
+    clipmart untrack klipit job_01hx3k9q2d7p8r4t
+    """
+    from .track import untrack_ids
+
+    unknown = untrack_ids(load_settings(), service, ids)
+    for id_ in unknown:
+        say(f"not tracked: {id_}. `clipmart ids {service}` lists those that are.")
+    say(f"{service}: {len(set(ids)) - len(unknown)} untracked. The next sync leaves them out.")
+    if unknown:
         click.get_current_context().exit(1)
 
 
@@ -239,7 +263,10 @@ def submit_klipit(again: bool, wait: bool, as_json: bool, **fields: Any) -> None
 @click.option("--url", required=True, help="The public page of the product.")
 @click.option("--language", "languages", multiple=True, help="E.g. en; may be repeated.")
 @click.option("--title", help="A label for the campaign.")
-@click.option("--webhook-url", help="What Clipus calls at the end; see `clipmart listen`.")
+@click.option(
+    "--webhook-url",
+    help="Public https address that Clipus calls at the end; see `clipmart listen`.",
+)
 @again
 @wait
 @as_json
@@ -252,7 +279,9 @@ def submit_clipus(again: bool, wait: bool, as_json: bool, **fields: Any) -> None
     from .submission import clipus_request
 
     settings = load_settings()
-    request = clipus_request(token=settings.clipus_webhook_token, **fields)
+    request = clipus_request(
+        token=settings.clipus_webhook_token, api=settings.clipus_base_url, **fields
+    )
     _submit(settings, request, again=again, wait=wait, as_json=as_json)
 
 
@@ -497,44 +526,59 @@ def doctor(as_json: bool) -> None:
     click.get_current_context().exit(code)
 
 
-@main.command()
-@click.argument("balance", type=float)
-@click.option("--at", help="When it stood so, as an ISO 8601 instant; now by default.")
-def credits(balance: float, at: str | None) -> None:
-    """Note a credit balance by hand, where Klipit's API tells none.
+class _Credits(click.Command):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if any(re.match(r"-[.\d]", argument) for argument in args):
+            raise _no_balance()  # click would take it for an option
+        return super().parse_args(ctx, args)
+
+
+def _no_balance() -> Unusable:
+    return Unusable(
+        "A balance is the number of credits left, 0 or more, not a change. Nothing was recorded. "
+        "For example: `clipmart credits 120`. To take back the last one: `clipmart credits --undo`."
+    )
+
+
+@main.command(cls=_Credits)
+@click.argument("balance", type=float, required=False)
+@click.option("--at", help="When it was so, as an ISO 8601 instant; now by default.")
+@click.option("--force", is_flag=True, help="Also where it differs 100 times from the last.")
+@click.option("--undo", is_flag=True, help="Take back the balance that was noted last.")
+def credits(balance: float | None, at: str | None, force: bool, undo: bool) -> None:
+    """Note a credit balance by hand, where Klipit's API reports none.
+
+    Reports leave it out for 7 days after a balance from the API, and once the API reports again.
 
     \b
     clipmart credits 120
     clipmart credits 80.5 --at 2026-04-08T12:00:00Z
+    clipmart credits --undo
     """
-    from .inbox import balance_event
-    from .ledger import open_ledger
+    from .credits import note_balance, take_back
 
     settings = load_settings()
-    if not 0 <= balance < 1e15:
-        raise Unusable(
-            "A balance is a number of credits, 0 or more. Nothing was kept. For example: "
-            "`clipmart credits 120`."
-        )
+    if undo:
+        if balance is not None or at or force:
+            raise Unusable("--undo goes alone: `clipmart credits --undo`. Nothing was changed.")
+        say(take_back(settings))
+        return
+    if balance is None or not 0 <= balance < 1e15:
+        raise _no_balance()
     now = settings.now()
     try:
         instant = parse_instant(at) if at else now
     except ValueError as error:
         raise Unusable(
-            "--at is no ISO 8601 instant. Nothing was kept. For example: "
+            "--at is no ISO 8601 instant. Nothing was recorded. For example: "
             f"`clipmart credits {balance:g} --at 2026-04-08T12:00:00Z`."
         ) from error
     if instant > now:
         raise Unusable(
-            "--at lies in the future. Nothing was kept. Without it the balance counts for now: "
+            "--at lies in the future. Nothing was recorded. Without it the balance counts for now: "
             f"`clipmart credits {balance:g}`."
         )
-    ledger = open_ledger(settings)
-    try:
-        ledger.add([balance_event(balance, instant, now)])
-    finally:
-        ledger.close()
-    say(f"Kept: {balance:g} credits at {instant.isoformat()}. The next sync lands it.")
+    say(note_balance(settings, balance, instant, force=force))
 
 
 @main.command()
@@ -719,9 +763,10 @@ def recover(force: bool) -> None:
 @main.command()
 @as_json
 def migrate(as_json: bool) -> None:
-    """Copy this data folder into the lake and the ledger that machines share.
+    """Copy this data folder into the lake that machines share.
 
-    Checks counts and sums; the files stay, and it may be repeated. See docs/lake.md.
+    Its ledger goes into the shared one. Checks counts and sums; the files stay, and it may be
+    repeated. See docs/lake.md.
 
     \b
     clipmart migrate
@@ -802,10 +847,12 @@ def _published_before(settings: Settings) -> None:
 def _text_of(source: str) -> str:
     try:
         raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-        return raw.decode("utf-8-sig")
+        # Excel's "Unicode text" is UTF-16 with a byte order mark.
+        return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise Unusable(
-            f"{source} is not UTF-8 text. Nothing was kept. Save it as UTF-8 and run again."
+            f"{source} is not UTF-8 text. Nothing was recorded. Save it as UTF-8 (in Excel: Save "
+            "As, CSV UTF-8) and run the command again."
         ) from error
     except OSError as error:
         raise Unusable(

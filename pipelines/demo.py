@@ -24,7 +24,7 @@ from sandbox import Sandbox, believable, running
 from sandbox.accounts import CLIPUS_KEY, KLIPIT_KEY
 from sources.shared.errors import ClipmartError, FixConfiguration
 
-from .inbox import balance_event
+from .credits import balance_event
 from .ledger import open_ledger
 from .lock import sync_lock
 from .page import write_page
@@ -128,10 +128,10 @@ class _Demo:
             _say(" " * 20 + "published")
 
     def note_balance(self, now: datetime) -> None:
-        """`clipmart credits`, so that each day has its own use without a sync a day."""
+        """What the API reports now, so that each day has its own use without a sync a day."""
         ledger = open_ledger(self.settings)
         try:
-            ledger.add([balance_event(self.world.balance, now, now)])
+            ledger.add([balance_event(self.world.balance, now, now, origin="api")])
         finally:
             ledger.close()
 

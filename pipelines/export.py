@@ -1,7 +1,10 @@
 """`export`: ask Klipit for a job's clips in one file, and fetch the file.
 
-The link may be signed, so it stands in `klipit.exports` alone: it is not printed, and the file's
-name is made from the job, not from the link. The file is fetched without our key.
+An export is one row of `klipit.exports` for each job, platform and format, which a later request
+updates; a refused one has none.
+
+The link may be signed, so it stands in that table alone: it is not printed, and the file's name is
+made from the job, not from the link. The file is fetched without our key.
 
 Source: Klipit API reference, "Export": a download URL when ready, and when it expires.
 """
@@ -27,6 +30,7 @@ from sources.klipit.client import KlipitClient
 from sources.shared.clients import http_client
 from sources.shared.errors import ClipmartError, TryAgainLater, Unusable
 from sources.shared.http import OutcomeUnknown
+from sources.shared.tables import digest
 
 from . import stop
 from .inbox import refusal
@@ -103,7 +107,8 @@ def export(
         )
     if download is not None:
         download.mkdir(parents=True, exist_ok=True)
-    done = Exported(uuid.uuid4().hex, job_id, platform, format_)
+    export_id = digest("export", job_id, platform, format_)
+    done = Exported(export_id, job_id, platform, format_)
     ledger = open_ledger(settings)
     try:
         with stop.deferred(), asyncio.Runner() as runner:
@@ -122,33 +127,35 @@ def export(
 
 async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> str | None:
     """The link, where it is ready; the export's states go to the ledger, 'unknown' first."""
-    requested_at = settings.now().isoformat()
     fields = {"format": done.format}
     if done.platform is not None:
         fields["platform"] = done.platform
+    before = _latest(ledger, done)
+    request = {
+        "export_id": done.export_id,
+        "job_id": done.job_id,
+        "platform": done.platform,
+        "format": done.format,
+        "requested_at": settings.now().isoformat(),
+    }
     asked = False
 
-    def keep(state: str, **told: Any) -> None:
+    def keep(state: str, **link: Any) -> None:
         nonlocal asked
         asked, done.state = True, state
-        body = {
-            "export_id": done.export_id,
-            "job_id": done.job_id,
-            "platform": done.platform,
-            "format": done.format,
-            "state": state,
-            "requested_at": requested_at,
-            **told,
-        }
-        event_id = f"export {done.export_id} {state}"
+        body = {**request, "state": state, **link}
+        if state == "failed" and before.get("export_url"):
+            body = before  # its link holds until it expires
+        event_id = f"export {uuid.uuid4().hex}"
         ledger.add([Event("klipit", "export", event_id, done.job_id, settings.now(), body)])
 
+    old_link = {name: before.get(name) for name in ("export_url", "expires_at")}
     async with http_client() as client:
         api = api_of(settings, ledger, "klipit", client, say)
         try:
             with cancelled_by_signals():
                 told = await KlipitClient(api, settings.now).export(
-                    done.job_id, fields, before=lambda: keep("unknown")
+                    done.job_id, fields, before=lambda: keep("unknown", **old_link)
                 )
         except (OutcomeUnknown, asyncio.CancelledError) as error:
             if not asked:
@@ -158,7 +165,7 @@ async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> 
             cause = str(error) or "Klipit: stopped before it answered."
             done.error = OutcomeUnknown(
                 f"{cause} The export may have begun; it is kept as {done.export_id}, outcome "
-                "unknown, and not asked for again by itself. The same command asks anew."
+                "unknown, and not requested again by itself. The same command requests it again."
             )
             return None
         except ClipmartError as error:
@@ -168,7 +175,7 @@ async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> 
             done.error = type(error)(without_our_secrets(settings, str(error)))
             return None
     if told is None:
-        keep("not_ready")
+        keep("not_ready", **old_link)
         done.error = TryAgainLater(
             f"Klipit has not finished this export of {done.job_id}. It is kept as "
             f"{done.export_id}, not ready, and not asked for again by itself. Run the same command "
@@ -179,6 +186,13 @@ async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> 
     expires_at = done.expires_at and done.expires_at.isoformat()
     keep("ready", export_url=link, expires_at=expires_at)
     return link
+
+
+def _latest(ledger: Ledger, done: Exported) -> dict[str, Any]:
+    """What the ledger says of this export; {} where it was never requested."""
+    events = ledger.events("klipit", kinds=("export",))
+    bodies = [event.body for event in events if event.body["export_id"] == done.export_id]
+    return bodies[-1] if bodies else {}
 
 
 def file_name(job_id: str, platform: str | None, format_: str) -> str:

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from sources.shared.errors import Unusable
-from sources.shared.tables import REMOVED, DataType, Row, Table, digest, instant
+from sources.shared.tables import REMOVED, DataType, Row, Table, instant
 
 from .ledger import Event, Ledger
 
@@ -29,6 +29,7 @@ _STAMPS: dict[str, DataType] = {
     "error": "text",
     "submitted_at": "timestamp",
     "recorded_at": "timestamp",
+    "untracked_at": "timestamp",
     SEQ: "bigint",
 }
 _FIELDS: dict[str, dict[str, DataType]] = {
@@ -89,9 +90,31 @@ EXPORTS = Table(
         "requested_at": "timestamp",
         SEQ: "bigint",
     },
+    parent="export_id",
 )
 
-LANDED_KINDS = ("import", "intent", "answer", "tie", "webhook", "balance", "export")
+# What a CSV's columns may be called → the field; of two for one field the first here counts.
+_COLUMNS = {
+    "klipit": {
+        **{"job_id": "job_id", "id": "job_id"},
+        **{"show_name": "show_name", "show": "show_name"},
+        **{"guest_name": "guest_name", "guest": "guest_name"},
+        **{"description": "description", "platforms": "platforms"},
+        **{"source_url": "source_url", "url": "source_url"},
+        "submitted_at": "submitted_at",
+    },
+    "clipus": {
+        **{"campaign_id": "campaign_id", "id": "campaign_id"},
+        **{"url": "url", "source_url": "url"},
+        **{"title": "title", "languages": "languages", "submitted_at": "submitted_at"},
+    },
+}
+_LISTS = ("platforms", "languages")
+
+LANDED_KINDS = (
+    *("import", "untrack", "intent", "answer", "tie", "webhook"),
+    *("balance", "undo", "export"),
+)
 """Kinds of events that become rows; `due` only asks for a poll."""
 
 
@@ -102,32 +125,47 @@ class Tracked:
     events: list[Event] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     """One line each, naming the input's line."""
+    remarks: list[str] = field(default_factory=list)
+    """What else to say of the input, a line each."""
 
 
 def parse_ids(service: str, text: str, now: datetime, name: str = "") -> Tracked:
     """Known ids from a plain list (one a line) or CSV with a header.
+
+    Commas, semicolons or tabs separate the CSV's columns, whichever its header has.
 
     Args:
         text: decoded input; a byte order mark is allowed.
         name: what the lines are called in refusals, such as the file's name.
     """
     text = text.removeprefix("\ufeff")
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    header = [column.strip().lower() for column in next(csv.reader([first]), [])]
+    what = name or "The input"
     tracked = Tracked()
-    if ID_NAME[service] in header:
-        for line, record in _csv_records(text):
-            _take(tracked, service, line, record, now, name)
-    elif len(header) > 1:
+    header, delimiter = _header(service, text)
+    columns = {_COLUMNS[service].get(column, column) for column in header}
+    if delimiter and ID_NAME[service] in columns:
+        unused = [column for column in header if column and column not in _names(service, header)]
+        if unused:
+            tracked.remarks.append(f"{what}: columns not used: {', '.join(unused)}")
+        for line, record in _csv_records(text, delimiter):
+            named = _names(service, header)
+            values = {named[column]: cell for column, cell in record.items() if column in named}
+            _take(tracked, service, line, values, now, name)
+    elif delimiter in (",", "\t") or (delimiter and columns & set(_COLUMNS[service].values())):
         raise Unusable(
-            f"{name or 'The input'} looks like CSV, but its header has no column "
-            f"{ID_NAME[service]}. Nothing was kept. Name the column of ids {ID_NAME[service]}, or "
-            "give one id a line."
+            f"{what} looks like CSV, but its header has no column {ID_NAME[service]}. Nothing was "
+            f"recorded. Name the column of ids {ID_NAME[service]}, or give one id a line."
         )
     else:
         for number, id_ in enumerate(text.splitlines(), 1):
             if id_.strip():
                 _take(tracked, service, number, {ID_NAME[service]: id_.strip()}, now, name)
+        odd = sum(";" in str(event.subject) for event in tracked.events)
+        if odd:
+            tracked.remarks.append(
+                f"{what}: {odd} of the ids hold a semicolon. If this is CSV, give it a header with "
+                f"the column {ID_NAME[service]}; `clipmart untrack {service} ID` forgets a wrong id"
+            )
     return tracked
 
 
@@ -177,7 +215,7 @@ def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterat
     changed: set[str] = set()
     removed: dict[str, Row] = {}
     for event in events:
-        if event.kind not in ("import", "intent", "answer", "tie", "webhook"):
+        if event.kind not in _ORIGIN:
             continue
         intent, id_ = event.body.get("intent_id"), event.body.get(id_name)
         key = str(intent or by_id.get(id_) or id_)
@@ -217,6 +255,10 @@ def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterat
             row.setdefault("state", "unknown")
         elif outcome == "failed":
             row["state"] = "failed"
+        if event.kind == "untrack":
+            row["untracked_at"] = event.recorded_at
+        elif id_ and event.kind != "webhook":
+            row["untracked_at"] = None
         row[SEQ] = event.seq
         changed.add(key)
     yield from (rows[key] for key in sorted(changed))
@@ -237,37 +279,41 @@ def webhook_rows(events: Iterable[Event]) -> Iterator[Row]:
 
 
 def export_rows(events: Iterable[Event]) -> Iterator[Row]:
-    """Exports as last told: each event of one says everything that is known of it."""
+    """Exports by their latest event, which has all that is known; a removal for a refused one."""
     rows: dict[str, Row] = {}
     for event in events:
         if event.kind == "export":
+            id_ = event.body["export_id"]
+            if event.body["state"] == "failed":
+                rows[id_] = {"export_id": id_, REMOVED: True}
+                continue
             row = {
                 name: _landable(kind, event.body.get(name))
                 for name, kind in EXPORTS.columns.items()
             }
-            rows[row["export_id"]] = {**row, SEQ: event.seq}
+            rows[id_] = {**row, SEQ: event.seq}
     yield from rows.values()
 
 
 def balance_rows(events: Iterable[Event]) -> Iterator[Row]:
-    """Balances entered by hand, as `klipit.account_snapshots` rows."""
+    """Balances noted by hand, as `klipit.account_snapshots` rows; a removal for one taken back."""
+    rows: dict[datetime, Row] = {}
     for event in events:
-        if event.kind == "balance":
-            yield {
-                "observed_at": instant(event.body["at"]),
-                "balance": float(event.body["balance"]),
-                "origin": "hand",
-                SEQ: event.seq,
-            }
-
-
-def balance_event(balance: float, at: datetime, now: datetime) -> Event:
-    body = {"balance": balance, "at": at.isoformat()}
-    return Event("klipit", "balance", digest("balance", body, now.isoformat()), None, now, body)
+        if event.kind not in ("balance", "undo"):
+            continue
+        at, balance = instant(event.body["at"]), event.body["balance"]
+        rows[at] = {"observed_at": at}
+        if balance is None:
+            rows[at][REMOVED] = True
+        else:
+            origin = event.body.get("origin", "hand")
+            rows[at] |= {"balance": float(balance), "origin": origin, SEQ: event.seq}
+    yield from rows.values()
 
 
 _ORIGIN = {
     "import": "import",
+    "untrack": "import",
     "tie": "import",
     "intent": "submit",
     "answer": "submit",
@@ -300,45 +346,72 @@ def _take(
 
 def _metadata(service: str, record: Mapping[str, str]) -> dict[str, Any]:
     """The documented columns of an import that are filled in."""
-    given = {name: value.strip() for name, value in record.items() if value and value.strip()}
     body: dict[str, Any] = {}
-    names = (
-        {"source_url": "source_url", "url": "source_url"}
-        if service == "klipit"
-        else {"url": "url", "source_url": "url"}
-    )
-    texts = {"show_name", "guest_name", "description"} if service == "klipit" else {"title"}
-    names.update({name: name for name in texts})
-    for column, field_name in names.items():
-        if column in given:
-            body.setdefault(field_name, given[column])
-    lists = {"platforms": "platforms"} if service == "klipit" else {"languages": "languages"}
-    for column, field_name in lists.items():
-        if column in given:
-            body[field_name] = [p.strip() for p in given[column].split(";") if p.strip()]
-    if "submitted_at" in given:
-        try:
-            body["submitted_at"] = instant(given["submitted_at"]).isoformat()
-        except ValueError as error:
-            raise Unusable("submitted_at is not an ISO 8601 instant") from error
+    for name, value in record.items():
+        text = value.strip()
+        if not text or name == ID_NAME[service]:
+            continue
+        if name in _LISTS:
+            body[name] = [part.strip() for part in re.split("[;,]", text) if part.strip()]
+        elif name == "submitted_at":
+            try:
+                body[name] = instant(text).isoformat()
+            except ValueError as error:
+                raise Unusable("submitted_at is not an ISO 8601 instant") from error
+        else:
+            body[name] = text
     return body
 
 
-def _csv_records(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(text), restval="")
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or []]
+def _header(service: str, text: str) -> tuple[list[str], str | None]:
+    """The column names of the first line, and what separates them; None where nothing does.
+
+    A line with the column of ids is split by what brings that out, any other by what it has.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    first = lines[0] if lines else ""
+    splits = {}
+    for delimiter in (",", ";", "\t"):
+        names = next(csv.reader([first], delimiter=delimiter), [])
+        splits[delimiter] = [name.strip().lower() for name in names]
+    for delimiter, names in splits.items():
+        # A lone `id` could be one; above others it is their column's name.
+        alone = len(names) == 1 and len(lines) == 1
+        if ID_NAME[service] in names or (names.count("id") == 1 and not alone):
+            return names, delimiter
+    delimiter = max(splits, key=lambda each: len(splits[each]))
+    names = splits[delimiter]
+    return names, delimiter if len(names) > 1 else None
+
+
+def _names(service: str, header: list[str]) -> dict[str, str]:
+    """The columns of a CSV that are used → their fields; one column for a field."""
+    used: dict[str, str] = {}
+    for column, name in _COLUMNS[service].items():
+        if column in header and name not in used.values():
+            used[column] = name
+    return used
+
+
+def _csv_records(text: str, delimiter: str | None) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter or ",")
+    header: list[str] = []
     while True:
         line = reader.line_num + 1
         try:
-            record = next(reader)
+            row = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
             raise Unusable(
-                f"line {line}: this is not CSV ({error}). Nothing was kept; mend it and run again."
+                f"line {line}: this is not CSV ({error}). Nothing was recorded. Correct the line "
+                "and run the command again."
             ) from error
-        # Cells beyond the header come under no name.
-        yield line, {name: value or "" for name, value in record.items() if name}
+        if header and row:
+            # Cells beyond the header come under no name.
+            yield line, {**dict.fromkeys(header, ""), **dict(zip(header, row, strict=False))}
+        elif any(cell.strip() for cell in row):
+            header = [name.strip().lower() for name in row]
 
 
 def _is_uuid(text: str) -> bool:

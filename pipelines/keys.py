@@ -4,7 +4,8 @@ They take rate slots as a sync does, so they never cost it a refusal; where a sy
 all, that is said instead of waiting for a minute.
 
 Source: Klipit API reference, "API key scopes" and "Rate limits"; Clipus API reference, "Rate
-limits": every response has the plan's headers. Klipit's account path is undocumented.
+limits": every response has the plan's headers; by clipus.io/developers only successful and
+plan-gated ones do. Klipit's account path is undocumented.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def _refused(asked: _Asked) -> list[Check]:
     if asked.name == "klipit":
         remedy = f"Give the key in {variable} that scope in Klipit's page, or set another."
         return [_accepted(asked), asked.check("scopes", "fail", "jobs:read is missing", remedy)]
-    told = f"{_plan(asked).get('plan')}: it has no API access (403)"
+    told = f"{_plan(asked).get('plan') or 'this plan'}: it has no API access (403)"
     remedy = f"Change to the plan Growth or above, or set {variable} to another account's key."
     return [_accepted(asked), asked.check("plan", "fail", told, remedy)]
 
@@ -208,11 +209,15 @@ async def _clipus(asked: _Asked) -> list[Check]:
     client.api.on_answer = note
     await client.poll(NO_CAMPAIGN)
     plan = _plan(asked)
-    if not plan:
-        told = f"{asked.host} answers {asked.status} without Clipus's headers: it is not its API"
+    body = asked.answers[-1].body
+    if not plan and not (isinstance(body, dict) and body.get("success") is False):
+        told = f"{asked.host} answers {asked.status}, but not as Clipus does: it is not its API"
         remedy = "Set CLIPUS_BASE_URL to the API's address, or unset it."
         return [asked.check("key", "fail", told, remedy)]
     checks = [_accepted(asked)]
+    if not plan:
+        told = "shows, with its scopes, when a sync reads a campaign"
+        return [*checks, asked.check("plan", "ok", told)]
     per_minute = plan["requests_per_minute"]
     if per_minute is None:
         told = f"{plan['plan']}; requests a minute are not told"

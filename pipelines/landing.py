@@ -119,14 +119,15 @@ class Landing:
         table = SUBMISSIONS[service]
         if not wanted or not self.has_tables(service, [table]):
             return []
-        columns = list(table.columns)
         cursor = self.connection.execute(
-            f"""SELECT {", ".join(columns)} FROM {service}.submissions
+            f"""SELECT * FROM {service}.submissions
                 WHERE submission_id IN (SELECT unnest($wanted))
                    OR {ID_NAME[service]} IN (SELECT unnest($wanted))""",
             {"wanted": wanted},
         )
-        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+        names = [column[0] for column in cursor.description or []]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return [{name: row.get(name) for name in table.columns} for row in rows]
 
     def drained_up_to(self, service: str, tables: Iterable[str]) -> int:
         """The latest event that landed in a completed load; 0 where none did."""

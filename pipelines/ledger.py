@@ -75,7 +75,7 @@ class Event:
 
     service: str
     kind: str
-    """import, intent, answer, tie, webhook, due, balance, export or notified."""
+    """import, untrack, intent, answer, tie, webhook, due, balance, undo, export or notified."""
     event_id: str
     subject: str | None
     """The job, campaign or intent it is about."""
@@ -340,21 +340,29 @@ class Ledger:
 
     def ids_since(
         self, service: str, id_name: str, published_at: datetime | None, now: datetime
-    ) -> dict[str, bool]:
-        """Ids told since the run that published began → whether by a webhook."""
+    ) -> dict[str, set[str]]:
+        """Ids named since the run that published began → the kinds of events that named them.
+
+        Of one that was untracked those since then, and `untrack` until it is tracked again.
+        """
         (began,) = self.store.execute(
             "SELECT max(started_at) FROM runs WHERE started_at <= :at",
             {"at": min(published_at, now).isoformat() if published_at else ""},
         ).fetchone()
-        which, values = _of(service, ("import", "answer", "tie", "webhook"))
-        found: dict[str, bool] = {}
+        which, values = _of(service, ("import", "untrack", "answer", "tie", "webhook"))
+        kinds: dict[str, set[str]] = {}
         for kind, body in self.store.execute(
-            f"SELECT kind, body FROM events WHERE recorded_at >= :began AND {which}",
+            f"SELECT kind, body FROM events WHERE recorded_at >= :began AND {which} ORDER BY seq",
             {"began": began or "", **values},
         ):
             if id_ := _parsed(body).get(id_name):
-                found[id_] = found.get(id_, False) or kind == "webhook"
-        return found
+                named = kinds.setdefault(id_, set())
+                if kind == "untrack":
+                    named.clear()
+                elif kind != "webhook":
+                    named.discard("untrack")
+                named.add(kind)
+        return kinds
 
     def note(self, name: str, value: Any) -> None:
         """Keep the latest value under a name, for `status` to read."""

@@ -244,6 +244,7 @@ class _Campaigns:
         self._settings = settings
         self._read_up_to = 0
         self._known: set[str] = set()
+        self._untracked: set[str] = set()
         self._last_due: dict[str, int] = {}
         self._read_at: dict[str, float] = {}
         self._published: tuple[Any, set[str]] = (None, set())
@@ -255,11 +256,15 @@ class _Campaigns:
             if event.kind == "due":
                 self._last_due[str(event.subject)] = event.seq
                 self._read_at[str(event.subject)] = time.monotonic()
+            elif event.kind == "untrack":
+                self._known.discard(str(event.subject))
+                self._untracked.add(str(event.subject))
             elif id_ := event.body.get("campaign_id"):
                 self._known.add(id_)
+                self._untracked.discard(id_)
         # An event's number is its time in microseconds by the ledger's clock.
         now = ledger.number_now()
-        named = texts & self._known or texts & self._in_published_file()
+        named = texts & self._known or texts & self._in_published_file() - self._untracked
         last = {id_: self._last_due.get(id_, 0) for id_ in named}
         # Two calls at once follow the same last event, so that they make the same new one.
         return [
@@ -288,10 +293,13 @@ class _Campaigns:
             import duckdb
 
             from .warehouse import open_published
+            from .worklist import tracked
 
             try:
                 with open_published(self._settings) as con:
-                    rows = con.execute("SELECT campaign_id FROM clipus.submissions").fetchall()
+                    rows = con.execute(
+                        f"SELECT campaign_id FROM clipus.submissions WHERE {tracked(con, 'clipus')}"
+                    ).fetchall()
             except (ClipmartError, duckdb.Error):
                 return set()
             self._published = (version, {id_ for (id_,) in rows if id_ is not None})

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -174,9 +175,9 @@ def parse_instant(value: str) -> datetime:
 
 
 def _dotenv(path: Path) -> dict[str, str]:
-    """`NAME=value` lines, `export` and matching quotes allowed, `#` starts a comment."""
+    """`NAME=value` lines as python-dotenv reads them; `$NAME` in a value stays as it is."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
@@ -184,17 +185,17 @@ def _dotenv(path: Path) -> dict[str, str]:
             f"{path} cannot be read ({type(error).__name__}). Nothing was done. "
             "Make it readable UTF-8 text, or remove it and set the variables themselves."
         ) from error
+    from dotenv.parser import parse_stream
+
     values: dict[str, str] = {}
-    for line in lines:
-        match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", line)
-        if not match:
-            continue
-        name, value = match.groups()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-            value = value[1:-1]
-        else:
-            value = re.sub(r"(^|\s)#.*$", "", value).strip()
-        values[name] = value
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            raise FixConfiguration(
+                f"{path}, line {binding.original.line}: this is not NAME=value, or a quote is not "
+                "closed. Nothing was done. Correct the line, or put # before it."
+            )
+        if binding.key and binding.value is not None:
+            values[binding.key] = binding.value
     return values
 
 

@@ -14,12 +14,13 @@ from sources.shared.slots import RateSlots
 from .eta import needs, seconds_needed
 from .health import Check, Level, ago, assess, check_lines, table_level, worst_level
 from .inbox import ID_NAME, due_intents
+from .landing import bound
 from .ledger import AHEAD, Ledger, open_ledger
 from .lock import holder, receiver
 from .progress import Step, in_words
 from .settings import Settings
 from .warehouse import NotPublished, open_published
-from .worklist import Due, due_ids
+from .worklist import Due, due_ids, tracked
 
 if TYPE_CHECKING:
     import duckdb
@@ -165,7 +166,7 @@ def _service(
     That is the worklist's rules on the published file, and the ids that the ledger was told since.
     """
     now, key, id_name = settings.now(), settings.api_key(name), ID_NAME[name]
-    told: dict[str, bool] = {}
+    told: dict[str, set[str]] = {}
     calls: dict[str, datetime] = {}
     synced = None
     slots = RateSlots.in_memory()
@@ -178,22 +179,37 @@ def _service(
         slots = ledger.slots(settings.minute_seconds)
     known, unsettled, stuck = 0, 0, None
     due: dict[str, Due] = {}
+    gone = {id_ for id_, kinds in told.items() if "untrack" in kinds}
     if con is not None:
         due = {item.id: item for item in due_ids(con, name, now, calls, published=True)}
         known, unsettled, stuck = con.execute(
-            f"""SELECT count(*), count(*) FILTER (NOT COALESCE(settled, {id_name} IN (
-                    SELECT id FROM clipmart.rejected_records
-                    WHERE source = '{name}' AND reason = 'not_found'))),
-                  list({id_name} ORDER BY {id_name}) FILTER (stuck)
-                FROM (SELECT DISTINCT {id_name} FROM {name}.submissions)
-                LEFT JOIN {_JUDGED[name]} USING ({id_name})
-                WHERE {id_name} IS NOT NULL"""
+            bound(
+                f"""SELECT count(*), count(*) FILTER (NOT COALESCE(settled, {id_name} IN (
+                        SELECT id FROM clipmart.rejected_records
+                        WHERE source = '{name}' AND reason = 'not_found'))),
+                      list({id_name} ORDER BY {id_name}) FILTER (stuck)
+                    FROM (SELECT DISTINCT {id_name} FROM {name}.submissions
+                          WHERE {tracked(con, name)})
+                    LEFT JOIN {_JUDGED[name]} USING ({id_name})
+                    WHERE {id_name} IS NOT NULL
+                      AND {id_name} NOT IN (SELECT unnest($gone::VARCHAR[]))""",
+                gone=gone,
+            )
         ).fetchone() or (0, 0, None)
-    new = set(told)
+    published_ids: dict[str, bool] = {}
     if con is not None and told:
-        rows = con.execute(f"SELECT {id_name} FROM {name}.submissions").fetchall()
-        new -= {row[0] for row in rows}
-    due |= {id_: Due(id_) for id_ in told if id_ in new or told[id_]}
+        rows = con.execute(f"SELECT {id_name}, {tracked(con, name)} FROM {name}.submissions")
+        published_ids = dict(rows.fetchall())
+    # An event does not bring back an id that was untracked.
+    new = {
+        id_
+        for id_, kinds in told.items()
+        if not published_ids.get(id_) and (id_ not in published_ids or kinds != {"webhook"})
+    }
+    polled = {id_ for id_, kinds in told.items() if "webhook" in kinds and published_ids.get(id_)}
+    new, polled = new - gone, polled - gone
+    due = {id_: item for id_, item in due.items() if id_ not in gone}
+    due |= {id_: Due(id_) for id_ in told if id_ in new | polled}
     return {
         "has_key": key is not None,
         "known": known + len(new),
@@ -211,11 +227,11 @@ def _published(con: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, Any]:
     credits = _dicts(
         con,
         f"""SELECT balance, origin, observed_at AS told_at, burn_7d, days_left
-            FROM klipit.account_snapshots, (
+            FROM staging.stg_klipit__balances, (
               SELECT burn_7d, days_left FROM reports.credit_usage
               WHERE balance_close IS NOT NULL AND day <= DATE '{now:%Y-%m-%d}'
               ORDER BY day DESC LIMIT 1)
-            WHERE balance IS NOT NULL AND observed_at <= TIMESTAMPTZ '{_z(now + AHEAD)}'
+            WHERE observed_at <= TIMESTAMPTZ '{_z(now + AHEAD)}'
             ORDER BY observed_at DESC LIMIT 1""",
     )
     for one in credits:

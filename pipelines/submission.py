@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -13,11 +14,12 @@ from sources.shared.errors import Unusable
 
 from .inbox import ID_NAME
 from .ledger import Ledger
-from .settings import Settings
+from .settings import CLIPUS_BASE_URL, Settings
 from .track import known_submissions, published_submissions
 
 THING = {"klipit": "job", "clipus": "campaign"}
 URL_NAME = {"klipit": "source_url", "clipus": "url"}
+_LOCAL_NAMES = ("localhost", "local", "internal")
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,28 @@ def clipus_request(
     title: str | None = None,
     webhook_url: str | None = None,
     token: str | None = None,
+    api: str = CLIPUS_BASE_URL,
 ) -> Request:
     """A page.
 
     Args:
         token: what Clipus's call must carry; it is sent with the webhook's URL and not recorded.
+        api: the API's address. One on this machine may call this machine.
 
     Raises:
-        Unusable: no web address, no UTF-8.
+        Unusable: no web address, no UTF-8, or a webhook that Clipus does not call: it must be a
+            public https address. Source: clipus.io/developers.
     """
     fields = _filled_in(url=_web_address("--url", url), languages=list(languages), title=title)
     if webhook_url is None:
         return Request("clipus", fields, fields)
     called = _web_address("--webhook-url", webhook_url)
+    if not _is_public(called) and not _is_loopback(urlsplit(api).hostname or ""):
+        raise Unusable(
+            f"--webhook-url should be a public https address, which Clipus can call; "
+            f"{plain_url(called)} is not one. Nothing was sent. docs/webhooks.md shows a proxy for "
+            "`clipmart listen`; without --webhook-url, `clipmart sync` polls the campaign."
+        )
     sent = {**fields, "webhook_url": with_token(called, token) if token else called}
     return Request("clipus", {**fields, "webhook_url": with_token(called, None)}, sent)
 
@@ -171,6 +182,27 @@ def _web_address(option: str, url: str | None) -> str:
             f"{option} should be a web address such as https://example.com/page. Nothing was sent."
         )
     return text
+
+
+def _is_public(url: str) -> bool:
+    """Whether a service elsewhere can call this address, as far as its text says."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme != "https":
+        return False
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        domain, dot, top = host.rpartition(".")
+        # A name that ends in a number is a short form of an address, such as 127.1.
+        return bool(domain and dot) and top not in _LOCAL_NAMES and not top[:1].isdigit()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _filled_in(**fields: str | list[str] | None) -> dict[str, Any]:

@@ -158,7 +158,11 @@ class _Sync:
     ) -> dict[str, Worklist]:
         worklists = {}
         known_by = {
-            name: {row[ID_NAME[name]] for row in landing.submissions(name, refresh)}
+            name: {
+                row[ID_NAME[name]]
+                for row in landing.submissions(name, refresh)
+                if row["untracked_at"] is None
+            }
             for name in wanted
         }
         strange = [id_ for id_ in refresh if not any(id_ in ids for ids in known_by.values())]

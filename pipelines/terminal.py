@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 TASKS = {
-    "Set up": ("demo", "doctor", "track", "submit", "listen", "schedule", "sandbox"),
+    "Set up": ("demo", "doctor", "track", "untrack", "submit", "listen", "schedule", "sandbox"),
     "Every day": ("sync", "status", "report", "query", "export", "credits"),
     "Look closer": ("ids", "docs", "rejected"),
     "Repair and move": ("publish", "recover", "migrate"),

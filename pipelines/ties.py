@@ -19,6 +19,7 @@ from .inbox import ID_NAME
 from .landing import Landing
 from .ledger import Event
 from .submission import URL_NAME, same_url
+from .worklist import tracked
 
 BY_TIME = "The answer was lost; matched by time with the only job created then."
 CREATED_WITHIN = timedelta(minutes=10)
@@ -58,7 +59,8 @@ def find_ties(landing: Landing, service: str, now: datetime) -> list[Event]:
     ]
     if not unknown:
         return []
-    unclaimed = [Unclaimed(*row) for row in execute(_UNCLAIMED[service]).fetchall()]
+    sql = _UNCLAIMED[service].replace("$tracked", tracked(landing.connection, service))
+    unclaimed = [Unclaimed(*row) for row in execute(sql).fetchall()]
     ties = by_url(unknown, unclaimed) if service == "clipus" else by_time(unknown, unclaimed, now)
     return [
         Event(
@@ -125,10 +127,10 @@ _UNCLAIMED = {
         SELECT e.job_id, NULL, min(COALESCE(e.event_at, e.received_at))
         FROM klipit.webhook_events AS e
         JOIN klipit.submissions AS s ON s.job_id = e.job_id AND s.origin = 'webhook'
-        WHERE e.event = 'job.created' GROUP BY e.job_id ORDER BY e.job_id""",
+        WHERE e.event = 'job.created' AND $tracked GROUP BY e.job_id ORDER BY e.job_id""",
     "clipus": """
         SELECT c.campaign_id, c.url, c.created_at
         FROM clipus.campaigns AS c
         JOIN clipus.submissions AS s ON s.campaign_id = c.campaign_id AND s.origin <> 'submit'
-        ORDER BY c.campaign_id""",
+        WHERE $tracked ORDER BY c.campaign_id""",
 }

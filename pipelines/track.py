@@ -1,18 +1,20 @@
-"""`track` and `ids`: known ids into the ledger, and out again as CSV."""
+"""`track`, `untrack` and `ids`: known ids into the ledger, forgotten, and out again as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import uuid
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 from sources.shared.errors import Unusable
 from sources.shared.tables import REMOVED, Row, digest
 
-from .inbox import ID_NAME, SEQ, SUBMISSIONS, due_intents, fold, parse_ids
+from .inbox import ID_NAME, SUBMISSIONS, due_intents, fold, parse_ids
 from .ledger import Event, Ledger, open_ledger
 from .settings import Settings
 
@@ -27,11 +29,12 @@ _COLUMNS = {
 
 @dataclass
 class Outcome:
-    """What `track` did: ids kept, those of them the ledger did not hold, refusals by line."""
+    """What `track` did: ids recorded, those of them the ledger did not hold, refusals by line."""
 
     kept: int = 0
     new: int = 0
     refused: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 def track_ids(
@@ -53,6 +56,7 @@ def track_ids(
         parsed = parse_ids(service, text, settings.now(), name)
         events += parsed.events
         outcome.refused += parsed.refused
+        outcome.remarks += parsed.remarks
     ledger = open_ledger(settings)
     try:
         if intent is not None and events:
@@ -70,6 +74,28 @@ def track_ids(
     finally:
         ledger.close()
     return outcome
+
+
+def untrack_ids(settings: Settings, service: str, ids: Iterable[str]) -> list[str]:
+    """Stop polling and counting ids; what landed of them stays.
+
+    Returns:
+        Those that are not tracked: nothing is recorded of them.
+
+    Raises:
+        FixConfiguration: the ledger cannot be written.
+    """
+    id_name, now = ID_NAME[service], settings.now()
+    wanted = list(dict.fromkeys(ids))
+    with closing(open_ledger(settings)) as ledger:
+        rows = known_submissions(ledger, service, published_submissions(settings, service))
+        known = {row.get(id_name) for row in rows}
+        ledger.add(
+            Event(service, "untrack", uuid.uuid4().hex, id_, now, {id_name: id_})
+            for id_ in wanted
+            if id_ in known
+        )
+    return [id_ for id_ in wanted if id_ not in known]
 
 
 def known_ids(settings: Settings, service: str) -> str:
@@ -92,11 +118,16 @@ def known_ids(settings: Settings, service: str) -> str:
 
 
 def known_submissions(ledger: Ledger, service: str, published: list[Row]) -> list[Row]:
-    """Every submission of a service: the published ones, brought up to date by the ledger."""
+    """Every submission of a service: the published ones, brought up to date by the ledger.
+
+    Without those whose id was untracked.
+    """
     found = {row["submission_id"]: row for row in published}
     for row in fold(service, ledger.events(service), published):
         found[row["submission_id"]] = row
-    return [row for row in found.values() if not row.get(REMOVED)]
+    return [
+        row for row in found.values() if not row.get(REMOVED) and row.get("untracked_at") is None
+    ]
 
 
 def published_submissions(settings: Settings, service: str) -> list[Row]:
@@ -104,11 +135,12 @@ def published_submissions(settings: Settings, service: str) -> list[Row]:
 
     try:
         with open_published(settings) as con:
-            columns = [c for c in SUBMISSIONS[service].columns if c != SEQ]
-            rows = con.execute(f"SELECT {', '.join(columns)} FROM {service}.submissions").fetchall()
+            cursor = con.execute(f"FROM {service}.submissions")
+            names = [column[0] for column in cursor.description or []]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     except NotPublished:
         return []
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    return [{name: row.get(name) for name in SUBMISSIONS[service].columns} for row in rows]
 
 
 def _cell(value: Any) -> Any:
@@ -136,11 +168,16 @@ def _tie(event: Event, intent: str) -> Event:
 
 
 def _latest_import(ledger: Ledger, service: str) -> dict[str, dict[str, Any]]:
-    """id → what its latest import said; {} where it is known otherwise."""
+    """id → what its latest import said; {} where it is known otherwise. Without untracked ids."""
     known: dict[str, dict[str, Any]] = {}
+    untracked: set[str] = set()
     for event in ledger.events(service):
         id_ = event.body.get(ID_NAME[service])
-        if id_:
+        if id_ and event.kind == "untrack":
+            untracked.add(id_)
+            known.pop(id_, None)
+        elif id_ and not (event.kind == "webhook" and id_ in untracked):
+            untracked.discard(id_)
             known[id_] = event.body if event.kind == "import" else {}
     return known
 

@@ -57,7 +57,7 @@ _KLIPIT = f"""
 WITH
   known AS (
     SELECT job_id AS id, min(recorded_at) AS known_at, bool_and(origin = 'webhook') AS by_webhook
-    FROM klipit.submissions WHERE job_id IS NOT NULL GROUP BY job_id
+    FROM klipit.submissions WHERE job_id IS NOT NULL AND $tracked GROUP BY job_id
   ),
   events AS (
     SELECT
@@ -144,7 +144,7 @@ _CLIPUS = f"""
 WITH
   known AS (
     SELECT campaign_id AS id, min(recorded_at) AS known_at
-    FROM clipus.submissions WHERE campaign_id IS NOT NULL GROUP BY campaign_id
+    FROM clipus.submissions WHERE campaign_id IS NOT NULL AND $tracked GROUP BY campaign_id
   ),
   refused AS ($refused),
   campaigns AS (
@@ -247,12 +247,22 @@ def worklist(
     refused = _REFUSED if landing.has_tables("clipmart", [REJECTED_RECORDS]) else _NONE_REFUSED
     id_name = "job_id" if service == "klipit" else "campaign_id"
     (known,) = landing.connection.execute(
-        f"SELECT count(DISTINCT {id_name}) FROM {service}.submissions"
+        f"""SELECT count(DISTINCT {id_name}) FROM {service}.submissions
+            WHERE {tracked(landing.connection, service)}"""
     ).fetchone() or (0,)
     asked_by_name = dict.fromkeys(refresh)
     due = [Due(id_, refresh=True) for id_ in asked_by_name]
     found = due_ids(landing.connection, service, now, hints, refused=refused)
     return Worklist(known, due + [item for item in found if item.id not in asked_by_name])
+
+
+def tracked(con: duckdb.DuckDBPyConnection, service: str) -> str:
+    """The condition under which a row of `submissions` is of an id that is still tracked.
+
+    A store or file that an earlier version wrote has nothing untracked.
+    """
+    columns = con.execute(f"FROM {service}.submissions LIMIT 0").description or []
+    return "untracked_at IS NULL" if "untracked_at" in {c[0] for c in columns} else "true"
 
 
 def due_ids(
@@ -270,7 +280,8 @@ def due_ids(
         published: `con` stands in the published file, where every row's load was completed.
     """
     told = hints or {}
-    sql = (_KLIPIT if service == "klipit" else _CLIPUS).replace("$refused", refused)
+    sql = _KLIPIT if service == "klipit" else _CLIPUS
+    sql = sql.replace("$refused", refused).replace("$tracked", tracked(con, service))
     if published:
         sql = re.sub(r"SEMI JOIN \w+\._dlt_loads .*", "", sql)
     rows = con.execute(

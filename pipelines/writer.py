@@ -223,14 +223,16 @@ class Writer(threading.Thread):
         if not self._landing.has_tables(service, [snapshot.table]):
             return True
         told = tuple(name for name in snapshot.table.columns if name not in _STAMPS)
-        # A balance by hand is no answer of the API: it does not make the next answer old.
-        where = "origin = 'api'" if snapshot.table is ACCOUNT_SNAPSHOTS else "true"
-        seen = self._landing.latest(
-            f"{service}.{snapshot.table.name}",
-            ("observed_at", *told),
-            snapshot.row["observed_at"],
-            where,
-        )
+        table, where = f"{service}.{snapshot.table.name}", "true"
+        until = snapshot.row["observed_at"]
+        if snapshot.table is ACCOUNT_SNAPSHOTS:
+            # A balance by hand is no answer of the API: whatever follows it is news.
+            where = "origin = 'api'"
+            latest = self._landing.latest(table, ("observed_at", "origin"), until)
+            by_hand = latest is not None and latest["origin"] == "hand"
+            if latest and by_hand and latest["observed_at"] < until:
+                return True
+        seen = self._landing.latest(table, ("observed_at", *told), until, where)
         if seen is None:
             return True
         last_day = seen["observed_at"].astimezone(UTC).date()

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
@@ -246,7 +247,7 @@ def month_of_use(
 
     Every outcome occurs: jobs that fail, find nothing or hang, campaigns that fail, hang
     or keep a video pending. Credits run down from `balance` and are topped up; one launch
-    day uses up the month's `videos_per_month`, and its last submission is refused.
+    day uses up the month's `videos_per_month` exactly, and its last submission is refused.
     """
     end = end.astimezone(UTC).replace(microsecond=0)
     uses = [*_episodes(seed, end), *_campaigns(seed, end, videos_per_month)]
@@ -326,18 +327,27 @@ def _campaigns(seed: int, end: datetime, quota: int) -> Iterator[Use]:
             if at >= end or (day.month == most and refused):
                 break
             name, languages = PRODUCTS[number % len(PRODUCTS)]
+            left = quota - used if day.month == most else quota
+            refused = left == 0
+            if not refused:
+                languages = languages[:left]  # the last campaign takes what is left
             url = _source(
-                lambda url: launch(seed, url).fate,
+                partial(_outcome, seed, most=left // len(languages) or None),
                 rare.get(number, "completed"),
                 f"https://product{number % len(PRODUCTS) + 1}.example/launch-{number}-{{}}",
             )
             number += 1
-            if day.month == most:
-                refused = used >= quota
+            if day.month == most and not refused:
                 used += len(languages) * len(launch(seed, url).platforms)
             yield Use(
                 at, "clipus", {"url": url, "title": f"{name}: {at:%d %b}", "languages": languages}
             )
+
+
+def _outcome(seed: int, url: str, *, most: int | None) -> str:
+    """A page's fate; "" where its platforms are more than `most`."""
+    found = launch(seed, url)
+    return found.fate if most is None or len(found.platforms) <= most else ""
 
 
 def _with_top_ups(seed: int, uses: list[Use], balance: float) -> Iterator[Use]:

@@ -325,16 +325,18 @@ class Sandbox:
             The campaign's id.
 
         Raises:
-            Refused: the month's videos are used up.
+            Refused: fewer of the month's videos are left than it would have.
         """
         at = at or self.clock.now()
         languages = submission.get("languages") or ["en", "ja", "ko"]
         month, quota = (account, f"{at:%Y-%m}"), self.plans[plan].videos_per_month
         with self._lock:
-            if self.videos_used[month] >= quota:
-                raise Refused(429, "quota", f"Monthly limit reached ({quota}/{quota}).")
+            used = self.videos_used[month]
             made = believable.launch(self.seed, submission["url"])
-            self.videos_used[month] += len(languages) * len(made.platforms)
+            videos = len(languages) * len(made.platforms)
+            if used + videos > quota:
+                raise Refused(429, "quota", f"Monthly limit reached ({used}/{quota}).")
+            self.videos_used[month] += videos
         chance = believable.dice(self.seed, "campaign", self._next())
         campaign_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
         title = submission.get("title") or urlsplit(submission["url"]).hostname

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..shared.http import UNWATCHED, Answer, Api, OutcomeUnknown, Watch, refuse_unauthorised
-from ..shared.refusals import refused
+from ..shared.refusals import refusal_reason, refused
 from ..shared.slots import fingerprint
 from ..shared.tables import MAX_RECORDS, BadRecord, Rejected, Row, too_many
 from . import settings
@@ -58,8 +58,7 @@ class ClipusClient:
         read.ok = answer.status < 400
         if not read.ok:
             read.found = answer.status != 404
-            reason = "status: " + str(answer.status) if read.found else "not_found"
-            self._reject(read, reason, answer.body)
+            self._reject(read, refusal_reason(self.api, answer), answer.body)
             return read
         try:
             if not _is_campaign(answer.body):

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import IO, Any
 from urllib.parse import quote
 
-from ..shared.http import UNWATCHED, Answer, Api, OutcomeUnknown, Watch, refuse_unauthorised
-from ..shared.refusals import refused
+from ..shared.http import UNWATCHED, Api, OutcomeUnknown, Watch, refuse_unauthorised
+from ..shared.refusals import refusal_reason, refused
 from ..shared.slots import fingerprint
 from ..shared.tables import MAX_NUMBER, MAX_RECORDS, BadRecord, Rejected, Row, instant, too_many
 from . import settings
@@ -104,7 +104,7 @@ class KlipitClient:
         read.ok = answer.status < 400
         if not read.ok:
             read.found = answer.status != 404
-            self._reject(read, "jobs", _refusal(answer), answer.body)
+            self._reject(read, "jobs", refusal_reason(self.api, answer), answer.body)
             return read
         try:
             if not _is_object(answer.body):
@@ -122,7 +122,7 @@ class KlipitClient:
         refuse_unauthorised(self.api, answer, "the scope clips:read")
         read.observed_at = self.api.observed_at(answer, self._now())
         if answer.status >= 400:
-            self._reject(read, "clips", _refusal(answer), answer.body)
+            self._reject(read, "clips", refusal_reason(self.api, answer), answer.body)
             return
         if not _has_clips(answer.body):
             self._reject(read, "clips", answer.wrong_shape("has no list of clips"), answer.body)
@@ -257,10 +257,6 @@ def _is_object(body: Any) -> bool:
 
 def _has_clips(body: Any) -> bool:
     return isinstance(body, dict) and isinstance(body.get("clips"), list)
-
-
-def _refusal(answer: Answer) -> str:
-    return "not_found" if answer.status == 404 else f"status: {answer.status}"
 
 
 def _balance(body: Any) -> float | None:

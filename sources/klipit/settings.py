@@ -67,6 +67,7 @@ ACCOUNT_SNAPSHOTS = Table(
     "account_snapshots",
     ("observed_at",),
     {"observed_at": "timestamp", "balance": "double", "origin": "text"},
+    parent="observed_at",  # one that a person took back is removed
 )
 
 

@@ -1,6 +1,8 @@
-"""What a refused POST says, in words that a person can act on.
+"""What a refused request says, in words that a person can act on.
 
-Neither API documents the exact shape of an error: text is looked for under the usual names.
+Neither API documents the exact shape of an error: text is looked for under the usual names. By its
+author's page Klipit's backend is FastAPI, whose own errors are `{"detail": "…"}` and, for 422,
+`{"detail": [{"loc": ["body", "source_url"], "msg": "…"}]}`.
 """
 
 from __future__ import annotations
@@ -64,10 +66,32 @@ def vendor_words(body: Any) -> str:
             value = body.get(name)
             if isinstance(value, dict):
                 value = vendor_words(value)
+            elif isinstance(value, list):
+                value = "; ".join(filter(None, map(_message_and_place, value)))
             if isinstance(value, str) and value.strip():
                 line = "".join(c if c.isprintable() else " " for c in value)
                 return re.sub(r"\?[^\s?]*=\S*", "?…", " ".join(line.split()))[:MOST_CHARACTERS]
     return ""
+
+
+def refusal_reason(api: Api, answer: Answer) -> str:
+    """Why a GET's 4xx brought no record: the reason in `rejected_records`."""
+    if answer.status == 404:
+        return "not_found"
+    words = without_secrets(vendor_words(answer.body), [api.key])
+    return f"status: {answer.status}" + (f": {words}" if words else "")
+
+
+def _message_and_place(item: Any) -> str:
+    """An entry of FastAPI's `detail` list; "" where it is something else."""
+    if isinstance(item, str):
+        return item
+    if not isinstance(item, dict) or not isinstance(item.get("msg"), str):
+        return ""
+    place = item.get("loc")
+    if not isinstance(place, list) or not place:
+        return str(item["msg"])
+    return f"{'.'.join(map(str, place))}: {item['msg']}"
 
 
 def without_secrets(text: str, secrets: Iterable[str | None]) -> str:

@@ -6,13 +6,17 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipelines.credits import balance_event
+from pipelines.ledger import Ledger
 from sandbox import Fault, Sandbox, running
 from tests.conftest import NOW, Clipmart
 
@@ -44,7 +48,9 @@ def troubled_data(tmp_path_factory: pytest.TempPathFactory, prepared_state: Path
         urls = {"KLIPIT_BASE_URL": sandbox.klipit_url, "CLIPUS_BASE_URL": sandbox.clipus_url}
         clipmart = Clipmart(tmp_path_factory.mktemp("troubled"), {**ENVIRON, **urls})
         shutil.copytree(prepared_state, clipmart.data_dir / "state")
-        clipmart("credits", "100", "--at", "2026-04-07T12:00:00Z")
+        yesterday = datetime(2026, 4, 7, 12, tzinfo=UTC)
+        with closing(Ledger(clipmart.data_dir / "state/ledger.sqlite")) as ledger:
+            ledger.add([balance_event(100, yesterday, yesterday, origin="api")])
         clipmart("track", "klipit", "job_ok", "job_stuck", LATER, "job_gone")
         clipmart("track", "clipus", "c-done", "c-stuck")
         sandbox.faults.plan([Fault("drop", "/jobs", method="POST")])

@@ -184,7 +184,7 @@ def test_clipuss_plan_and_scopes(sandbox: Sandbox, clipmart: Clipmart) -> None:
 
 
 def test_a_server_that_is_not_the_api(sandbox: Sandbox, clipmart: Clipmart) -> None:
-    """A page's 404 is no proof of a key, and Clipus's answers always have its headers."""
+    """A page's 404 is no proof of a key."""
     clipmart.environ |= {
         "KLIPIT_BASE_URL": f"{sandbox.url}/elsewhere",
         "CLIPUS_BASE_URL": f"{sandbox.url}/elsewhere",
@@ -193,6 +193,15 @@ def test_a_server_that_is_not_the_api(sandbox: Sandbox, clipmart: Clipmart) -> N
     assert (told["klipit key"], told["clipus key"], told.code) == ("warn", "fail", 3)
     assert "KLIPIT_BASE_URL" in told.says("klipit key")
     assert "CLIPUS_BASE_URL" in told.says("clipus key")
+
+
+def test_clipuss_404_may_lack_the_headers(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    """They come with successful and plan-gated answers (clipus.io/developers): the documented
+    error's JSON proves the API, and that its key was accepted."""
+    error = {"success": False, "error": "Campaign not found."}
+    sandbox.faults.plan([Fault("answer", "*campaigns*", status=404, body=error)])
+    told = examine(clipmart)
+    assert (told["clipus key"], told["clipus plan"], told.code) == ("ok", "ok", 0)
 
 
 def test_a_redirect_is_not_followed(sandbox: Sandbox, clipmart: Clipmart) -> None:

@@ -50,7 +50,7 @@ def test_everything_that_needs_a_look_is_told(troubled: Clipmart) -> None:
     }
     assert found["services"]["clipus"]["known"] == 2
     assert found["services"]["clipus"]["stuck"] == ["c-stuck"]
-    # 100 noted yesterday, 50 told today: 50 used in two known days.
+    # 100 yesterday, 50 today: 50 used in two known days.
     assert found["credits"] == {
         "balance": 50.0,
         "origin": "api",

@@ -125,3 +125,14 @@ def test_a_campaign_that_only_the_published_file_knows_becomes_due(listener, cli
         con.execute("INSERT INTO clipus.submissions VALUES (?), (NULL)", [CAMPAIGN])
     assert listener.clipus({"id": CAMPAIGN}) == 200
     assert listener.kept() == [("due", CAMPAIGN)]
+
+
+def test_a_campaign_that_was_untracked_becomes_due_no_more(listener, clipmart):
+    """Until it is tracked again."""
+    clipmart("track", "clipus", CAMPAIGN)
+    clipmart("untrack", "clipus", CAMPAIGN)
+    assert listener.clipus({"id": CAMPAIGN}) == 200
+    assert [row for row in listener.kept() if row[0] == "due"] == []
+    clipmart("track", "clipus", CAMPAIGN)
+    assert listener.clipus({"id": CAMPAIGN}) == 200
+    assert [row for row in listener.kept() if row[0] == "due"] == [("due", CAMPAIGN)]

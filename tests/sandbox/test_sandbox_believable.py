@@ -100,6 +100,7 @@ def test_one_campaign_of_the_month_meets_the_quota(month):
     sandbox, uses = month
     planned = [use for use in uses if use.service == "clipus"]
     assert len(planned) == len(sandbox.campaigns) + 1
+    assert max(sandbox.videos_used.values()) == sandbox.plans["growth"].videos_per_month
 
 
 def test_credits_run_down_and_are_topped_up(month):

@@ -6,6 +6,7 @@ import uuid
 import httpx
 import pytest
 
+from sandbox import believable
 from sandbox.accounts import CLIPUS_KEY
 
 CAMPAIGNS = "/api/v1/campaigns"
@@ -162,11 +163,29 @@ def test_a_larger_plan_allows_more_languages(sandbox, clipus):
     assert_headers(answer, "scale", "120")
 
 
+def test_a_campaign_that_would_pass_the_quota_is_refused_whole(sandbox, clipus):
+    """58 of 60 videos are used: one more fits, three do not, and the refusal uses none."""
+    sandbox.videos_used["sandbox", f"{sandbox.clock.now():%Y-%m}"] = 58
+    url = next(
+        url
+        for url in (f"https://product1.example/{n}" for n in range(100))
+        if len(believable.launch(sandbox.seed, url).platforms) == 1
+    )
+    answer = clipus.post(CAMPAIGNS, json={"url": url, "languages": ["en", "ja", "ko"]})
+    assert (answer.status_code, answer.json()["error"]) == (429, "Monthly limit reached (58/60).")
+    answer = clipus.post(CAMPAIGNS, json={"url": url, "languages": ["en", "ja"]})
+    assert answer.status_code == 200
+    assert sandbox.videos_used["sandbox", f"{sandbox.clock.now():%Y-%m}"] == 60
+
+
 def test_the_monthly_quota_refuses_until_the_month_ends(sandbox, clipus):
     """The 429 of the quota says so in words, uses no place, and ends with the month."""
     sandbox.set_plan("growth", videos_per_month=10)
-    while (answer := clipus.post(CAMPAIGNS, json=PAGE)).status_code == 200:
-        pass
+    page = {**PAGE, "languages": ["en"]}
+    made = len(believable.launch(sandbox.seed, PAGE["url"]).platforms)
+    sandbox.videos_used["sandbox", "2026-04"] = 10 - made
+    assert clipus.post(CAMPAIGNS, json=page).status_code == 200
+    answer = clipus.post(CAMPAIGNS, json=page)
     assert answer.status_code == 429
     assert answer.json()["error"] == "Monthly limit reached (10/10)."
     assert_headers(answer)

@@ -35,6 +35,19 @@ def expected_reports(tables: dict[str, list[Row]], now: datetime) -> dict[str, l
     }
 
 
+def counted(snapshots: list[Row]) -> list[Row]:
+    """The balances that count: a hand note does unless the API reported within the 7 days before
+    it, or at any time after it."""
+    by_api = [row["observed_at"] for row in snapshots if row["origin"] == "api"]
+    week = timedelta(days=7)
+    kept = [
+        row
+        for row in snapshots
+        if row["origin"] == "api" or not any(at > row["observed_at"] - week for at in by_api)
+    ]
+    return sorted(kept, key=lambda row: row["observed_at"])
+
+
 class Landed:
     """The landing rows with what every report asks of them."""
 
@@ -44,7 +57,7 @@ class Landed:
 
         self.jobs = rows("klipit.jobs")
         self.clips = rows("klipit.clips")
-        self.snapshots = sorted(rows("klipit.account_snapshots"), key=lambda r: r["observed_at"])
+        self.snapshots = counted(rows("klipit.account_snapshots"))
         self.job_sightings = rows("klipit.job_observations")
         self.job_submissions = rows("klipit.submissions")
         self.campaigns = rows("clipus.campaigns")

@@ -13,6 +13,7 @@ from pipelines.inbox import export_rows
 from pipelines.ledger import Ledger
 from sandbox import Fault, Sandbox
 from sandbox.accounts import KLIPIT_SCOPES
+from sources.shared.tables import REMOVED
 from tests.conftest import Clipmart
 
 
@@ -25,7 +26,8 @@ def job(sandbox: Sandbox) -> Iterator[str]:
 def exports(clipmart: Clipmart) -> list[dict[str, Any]]:
     ledger = Ledger(clipmart.data_dir / "state/ledger.sqlite")
     try:
-        return list(export_rows(ledger.events("klipit", kinds=("export",))))
+        rows = export_rows(ledger.events("klipit", kinds=("export",)))
+        return [row for row in rows if not row.get(REMOVED)]
     finally:
         ledger.close()
 
@@ -46,17 +48,46 @@ def test_not_ready_then_ready(sandbox: Sandbox, landing_only: Clipmart, job: str
     clipmart("track", "klipit", job)
     assert clipmart("sync").code == 0
     assert clipmart.rows(
-        """SELECT job_id, platform, format, state, export_url LIKE '%signature=%',
+        """SELECT export_id, job_id, platform, format, state, export_url LIKE '%signature=%',
                   expires_at::VARCHAR, requested_at::VARCHAR
-           FROM klipit.exports ORDER BY state"""
+           FROM klipit.exports"""
     ) == [
-        (job, "tiktok", "mp4", "not_ready", None, None, "2026-04-08 12:00:00+00"),
-        (job, "tiktok", "mp4", "ready", True, "2026-04-09 12:00:00+00", "2026-04-08 12:00:00+00"),
+        (
+            *(ready.out.strip(), job, "tiktok", "mp4", "ready", True),
+            *("2026-04-09 12:00:00+00", "2026-04-08 12:00:00+00"),
+        )
     ]
-    export_id = ready.out.strip()
-    assert clipmart.rows(f"SELECT state FROM klipit.exports WHERE export_id = '{export_id}'") == [
-        ("ready",)
+
+
+def test_an_export_is_one_row_however_often_it_is_run(
+    sandbox: Sandbox, landing_only: Clipmart, job: str
+) -> None:
+    """One for each job, platform and format, as the last answer left it."""
+    clipmart = landing_only
+    clipmart("track", "klipit", job)
+    for arguments in (["--platform", "reels"], [], [], [], ["--format", "zip"]):
+        assert clipmart("export", job, *arguments).code == 75
+        assert clipmart("sync").code == 0  # each lands before the next is sent
+    assert sandbox.asked("POST") == 5
+    assert clipmart.rows("SELECT platform, format, state FROM klipit.exports ORDER BY ALL") == [
+        ("reels", "mp4", "not_ready"),
+        (None, "mp4", "not_ready"),
+        (None, "zip", "not_ready"),
     ]
+
+
+def test_a_refusal_leaves_the_link_of_before(
+    sandbox: Sandbox, landing_only: Clipmart, job: str
+) -> None:
+    """A ready export's link holds until it expires, whatever becomes of a second request."""
+    clipmart, sandbox.export_seconds = landing_only, 0
+    link = "SELECT state, export_url IS NOT NULL, expires_at::VARCHAR FROM klipit.exports"
+    assert clipmart("export", job).code == 0
+    sandbox.faults.plan([Fault("answer", method="POST", status=409), Fault("drop", method="POST")])
+    for code, state in ((1, "ready"), (75, "unknown")):
+        assert clipmart("export", job).code == code
+        clipmart("sync")
+        assert clipmart.rows(link) == [(state, True, "2026-04-09 12:00:00+00")]
 
 
 @pytest.mark.parametrize(
@@ -96,8 +127,9 @@ def test_a_time_out_is_unknown(
     assert sandbox.asked() == 1
 
 
-def test_a_refusal_is_told_and_kept_as_failed(sandbox: Sandbox, clipmart: Clipmart) -> None:
+def test_a_refusal_is_told_and_leaves_no_row(sandbox: Sandbox, landing_only: Clipmart) -> None:
     """A job that is not complete, one that is not there, a key without the scope."""
+    clipmart = landing_only
     sandbox.add_job("job_2", status="clipping")
     early = clipmart("export", "job_2")
     assert early.code == 1
@@ -109,8 +141,9 @@ def test_a_refusal_is_told_and_kept_as_failed(sandbox: Sandbox, clipmart: Clipma
     denied = clipmart("export", "job_2")
     assert denied.code == 3
     assert "exports:create" in denied.err
-    assert [row["state"] for row in exports(clipmart)] == ["failed"] * 3
     assert sandbox.asked() == 3
+    clipmart("sync")
+    assert clipmart.rows("klipit.exports") == []
 
 
 @pytest.mark.parametrize("job_id", ["", "a/b", "../jobs", "a b", "a?b", "x" * 201, "https://a.b"])

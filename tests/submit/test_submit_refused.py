@@ -94,6 +94,31 @@ def test_a_refusal_is_told_with_its_remedy_and_kept_as_failed(
     assert words[0] in row["error"]
 
 
+FIELD = {"loc": ["body", "source_url"], "msg": "field required", "type": "missing"}
+SECOND = {"loc": ["body", "platforms", 0], "msg": "not a platform"}
+
+
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        ([FIELD], "422: body.source_url: field required"),
+        ([FIELD, SECOND], "body.source_url: field required; body.platforms.0: not a platform"),
+        ([{"msg": "field required"}], "422: field required)"),
+        ("no speech", "422: no speech)"),
+        ([None, {"loc": 5, "msg": ["x"]}, "no speech"], "422: no speech)"),
+        ([], "(422)"),
+    ],
+)
+def test_fastapis_errors_are_told_with_their_place(
+    sandbox: Sandbox, clipmart: Clipmart, detail: object, words: str
+) -> None:
+    """FastAPI lists what it refuses under `detail`, each with its message and its place."""
+    sandbox.faults.plan([Fault("answer", status=422, body={"detail": detail})])
+    done = clipmart("submit", *KLIPIT)
+    assert done.code == 1
+    assert words in done.err
+
+
 def test_a_refused_url_can_be_submitted_again(sandbox: Sandbox, clipmart: Clipmart) -> None:
     """What failed is not live, so it needs no --again."""
     no_credits(sandbox, clipmart)

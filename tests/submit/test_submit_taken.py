@@ -144,6 +144,42 @@ def test_without_a_token_a_webhook_is_sent_as_given(sandbox: Sandbox, clipmart: 
 
 
 @pytest.mark.parametrize(
+    "webhook_url",
+    [
+        "http://hooks.example.com/webhooks/clipus",
+        "https://localhost/h",
+        "https://clipmart/h",
+        "https://nas.local/h",
+        "https://127.0.0.1:8787/h",
+        "https://127.1/h",
+        "https://10.1.2.3/h",
+        "https://100.64.0.1/h",
+        "https://[fe80::1]/h",
+    ],
+)
+def test_a_webhook_that_clipus_cannot_call_is_refused_before_sending(
+    clipmart: Clipmart, webhook_url: str
+) -> None:
+    """Clipus calls public https addresses alone (clipus.io/developers); nothing is recorded."""
+    clipmart.environ["CLIPUS_BASE_URL"] = "https://clipus.invalid"
+    done = clipmart(
+        *("submit", "clipus", "--url", "https://good.example/", "--webhook-url", webhook_url)
+    )
+    assert done.code == 2
+    assert "public https" in done.err
+    assert not clipmart.data_dir.exists()
+
+
+def test_a_webhook_may_be_local_where_the_api_is(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    """The sandbox calls this machine."""
+    url = "http://127.0.0.1:8787/webhooks/clipus"
+    done = clipmart(
+        *("submit", "clipus", "--url", "https://good.example/", "--webhook-url", url, "--json")
+    )
+    assert sandbox.campaigns[done.json()["campaign_id"]].submission["webhook_url"] == url
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ("klipit",),

@@ -281,3 +281,19 @@ def test_a_clip_that_two_jobs_claim_stays_with_the_first_and_the_second_is_rejec
     reasons = landing_only.rows("SELECT DISTINCT reason FROM clipmart.rejected_records")
     assert reasons == [(f"key: id is already that of a clip of {owner}",)]
     assert landing_only.rows("SELECT clips FROM klipit.clip_reads WHERE job_id = 'job_3'") == [(1,)]
+
+
+def test_the_words_of_a_refusal_stand_in_its_reason_without_the_key(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """A status alone says nothing that a person could act on."""
+    detail = [{"loc": ["path", "id"], "msg": "no such form: klipit_sk_sandbox"}]
+    sandbox.faults.plan([Fault("answer", "/jobs/job_1", status=422, body={"detail": detail})])
+    sandbox.faults.plan([Fault("answer", "*campaigns/c-1", status=410, body={"error": "expired"})])
+    landing_only("track", "klipit", "job_1")
+    landing_only("track", "clipus", "c-1")
+    assert landing_only("sync").code == 1
+    assert landing_only.rows("SELECT id, reason FROM clipmart.rejected_records ORDER BY id") == [
+        ("c-1", "status: 410: expired"),
+        ("job_1", "status: 422: path.id: no such form: ***"),
+    ]

@@ -11,7 +11,7 @@ import pytest
 from pipelines.cli import main
 from tests.conftest import Clipmart
 
-PLACEHOLDERS = {"FILE": "file.csv", "ID": "job_1", "SUBMISSION": "s-1"}
+PLACEHOLDERS = {"BALANCE": "120", "FILE": "file.csv", "ID": "job_1", "SUBMISSION": "s-1"}
 
 
 def parse(line: str) -> None:
@@ -27,6 +27,10 @@ MISTAKES = {
     "track klipit job_1 job_2 --intent s": 2,
     "track klipit job_1 --intent s": 2,
     "credits -- -5": 2,
+    "credits -5": 2,
+    "credits": 2,
+    "credits --undo": 2,
+    "credits 5 --undo": 2,
     "credits 5 --at yesterday": 2,
     "credits 5 --at 2099-01-01T00:00:00Z": 2,
     "export https://example.com": 2,

@@ -59,6 +59,7 @@ SELECT
   )::BOOLEAN AS settled, /* Nothing more is awaited: failed, gone, every video failed or published, or 14 days old */
   (
     NOT campaigns.gone
+    AND NOT campaigns.untracked
     AND COALESCE(campaigns.began_at + INTERVAL '24 hours' <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP), FALSE)
     AND (
       campaigns.outcome = 'running'
@@ -66,7 +67,7 @@ SELECT
         campaigns.outcome = 'finished' AND COALESCE(videos.pending, 0) > 0
       )
     )
-  )::BOOLEAN AS stuck /* Unfinished, or finished with a video still pending, 24 hours after it was made */
+  )::BOOLEAN AS stuck /* Unfinished, or finished with a video still pending, 24 hours after it was made, and tracked */
 FROM staging.stg_clipus__campaigns AS campaigns
 LEFT JOIN videos
   ON videos.campaign_id = campaigns.campaign_id

@@ -12,6 +12,7 @@ WITH submitted AS (
   SELECT
     campaign_id,
     MIN(recorded_at) AS first_known_at,
+    BOOL_AND(NOT untracked_at IS NULL) AS untracked,
     MIN(submitted_at) FILTER(WHERE
       origin = 'submit') AS submitted_at
   FROM clipus.submissions
@@ -60,6 +61,7 @@ SELECT
   COALESCE(words.outcome, 'running')::TEXT AS outcome, /* finished, failed or running, read from status */
   TRY_CAST(campaigns.languages AS TEXT[]) AS languages, /* Languages of the videos; NULL where not told */
   COALESCE(seen.last_status = 'not_found', FALSE)::BOOLEAN AS gone, /* The API no longer knows it: its last observation is not_found */
+  COALESCE(submitted.untracked, FALSE)::BOOLEAN AS untracked, /* No longer polled: a person took its id out */
   campaigns.created_at::TIMESTAMPTZ AS created_at, /* When the campaign was created (UTC instant); NULL where absent, before 2000 or over a day ahead of the answer */
   COALESCE(campaigns.created_at, submitted.first_known_at)::TIMESTAMPTZ AS began_at, /* created_at, or when it was first known where that is not told (UTC instant) */
   CASE

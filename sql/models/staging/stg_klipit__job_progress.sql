@@ -19,7 +19,8 @@ WITH last_seen AS (
 ), known AS (
   SELECT
     job_id,
-    MIN(recorded_at) AS first_known_at
+    MIN(recorded_at) AS first_known_at,
+    BOOL_AND(NOT untracked_at IS NULL) AS untracked
   FROM klipit.submissions
   GROUP BY
     job_id
@@ -38,7 +39,8 @@ WITH last_seen AS (
       END,
       FALSE
     ) AS clips_read,
-    COALESCE(last_seen.status = 'not_found', FALSE) AS gone
+    COALESCE(last_seen.status = 'not_found', FALSE) AS gone,
+    COALESCE(known.untracked, FALSE) AS untracked
   FROM staging.stg_klipit__jobs AS jobs
   INNER JOIN klipit.jobs AS landed
     ON landed.id = jobs.job_id
@@ -59,5 +61,5 @@ SELECT
       outcome = 'finished' AND clips_read
     )
   )::BOOLEAN AS settled, /* Nothing more is worth asking for */
-  COALESCE(NOT gone AND outcome = 'running' AND began_at + INTERVAL '2 hours' <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP), FALSE)::BOOLEAN AS stuck /* Unfinished 2 hours after it was made (first known, where that is not told) */
+  COALESCE(NOT gone AND NOT untracked AND outcome = 'running' AND began_at + INTERVAL '2 hours' <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP), FALSE)::BOOLEAN AS stuck /* Unfinished 2 hours after it was made (first known, where that is not told), and tracked */
 FROM progress
