@@ -156,11 +156,11 @@ def unknown(found: Mapping[str, Any]) -> Check:
 def rejected(found: Mapping[str, Any]) -> Check:
     """Records that did not land. An id that does not exist cannot, and is only counted."""
     counts = found["rejected"]
-    told = rejected_words(counts)
+    words = rejected_words(counts)
     if not counts["records"]:
-        return Check("rejected", "ok", told)
+        return Check("rejected", "ok", words)
     remedy = "`clipmart rejected` tells why; after an update, `clipmart rejected --replay`."
-    return Check("rejected", "warn", told, remedy)
+    return Check("rejected", "warn", words, remedy)
 
 
 def ago(hours: float) -> str:
@@ -284,8 +284,8 @@ def _failed(found: Mapping[str, Any]) -> Iterator[Check]:
         what, report = _WORK[service]
         failed = one["failed"]
         if not failed["recent"]:
-            told = f"none lately, {failed['total']:,} in all" if failed["total"] else "none"
-            yield Check(f"failed {what}", "ok", told)
+            older = f"none lately, {failed['total']:,} in all" if failed["total"] else "none"
+            yield Check(f"failed {what}", "ok", older)
             continue
         latest = failed["latest"][: failed["recent"]]
         listed = ", ".join(f"{item['id']} ({item['reason']})" for item in latest)

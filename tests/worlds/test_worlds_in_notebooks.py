@@ -68,5 +68,7 @@ def test_every_notebook_runs_to_its_end(world: Clipmart, monkeypatch: pytest.Mon
             words = run(notebook)
         sentences = [line for line in words.splitlines() if "“" in line or line.count(" ") > 3]
         if "missing" not in world.folder.name:
-            told = [line for line in sentences if MISSING.search(line) and not line.startswith(" ")]
-            assert told == [], notebook.name
+            named = [
+                line for line in sentences if MISSING.search(line) and not line.startswith(" ")
+            ]
+            assert named == [], notebook.name

@@ -37,9 +37,9 @@ def test_a_value_that_was_left_out_is_no_record_that_did_not_load(world: Clipmar
     words = "2 undocumented values were left out"
     assert notes(world) == "Nothing at the moment."
     assert f"Rejected or noted: {words}." in page(world)
-    told = checks(world)
-    assert (told["rejected"]["level"], told["rejected"]["told"]) == ("ok", words)
-    assert told["odd values"]["told"] == "none"
+    lines = checks(world)
+    assert (lines["rejected"]["level"], lines["rejected"]["told"]) == ("ok", words)
+    assert lines["odd values"]["told"] == "none"
 
 
 @in_world("records_rejected")
@@ -48,18 +48,18 @@ def test_records_ids_and_values_are_counted_apart(world: Clipmart) -> None:
     words = "1 record could not be loaded, 2 ids were not found, 1 undocumented value was left out"
     assert "1 record could not be loaded. Why: clipmart rejected" in notes(world)
     assert f"Rejected or noted: {words}." in page(world)
-    told = checks(world)
-    assert (told["rejected"]["level"], told["rejected"]["told"]) == ("warn", words)
+    lines = checks(world)
+    assert (lines["rejected"]["level"], lines["rejected"]["told"]) == ("warn", words)
     assert words in " ".join(world("doctor").out.split())
     last = "exit 1; 3 ids or records were rejected; `clipmart rejected` says why"
-    assert told["last sync"]["told"] == last
+    assert lines["last sync"]["told"] == last
 
 
 @in_world("not_found_only")
 def test_where_nothing_was_found_no_record_failed_to_land(world: Clipmart) -> None:
-    told = checks(world)
-    assert told["rejected"]["told"] == "3 ids were not found"
-    assert "3 ids or records were rejected" in told["last sync"]["told"]
+    lines = checks(world)
+    assert lines["rejected"]["told"] == "3 ids were not found"
+    assert "3 ids or records were rejected" in lines["last sync"]["told"]
     assert "So far 3 ids were not found." in page(world)
 
 
@@ -70,20 +70,20 @@ def test_failures_are_named_with_their_reasons(world: Clipmart) -> None:
     assert "4 episodes failed." in box
     assert "The Show : No speech found The Show : no reason given The Show : Timed out. " in box
     assert "1 campaign failed." in box
-    told = checks(world)
-    assert told["failed jobs"]["level"] == told["failed campaigns"]["level"] == "warn"
-    assert told["failed jobs"]["told"].startswith(
+    lines = checks(world)
+    assert lines["failed jobs"]["level"] == lines["failed campaigns"]["level"] == "warn"
+    assert lines["failed jobs"]["told"].startswith(
         "4 lately: job_0 (No speech found), job_1 (no reason given), job_2 (Timed out."
     )
-    assert told["failed jobs"]["told"].endswith("…) and 1 more")
-    assert told["failed campaigns"]["items"] == ["c-1"]
+    assert lines["failed jobs"]["told"].endswith("…) and 1 more")
+    assert lines["failed campaigns"]["items"] == ["c-1"]
 
 
 @in_world("an_old_failure")
 def test_a_failure_of_long_ago_is_only_counted(world: Clipmart) -> None:
     assert notes(world) == "Nothing at the moment."
-    told = checks(world)["failed jobs"]
-    assert (told["level"], told["told"]) == ("ok", "none lately, 1 in all")
+    lines = checks(world)["failed jobs"]
+    assert (lines["level"], lines["told"]) == ("ok", "none lately, 1 in all")
 
 
 @in_world("no_created_at")
