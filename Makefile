@@ -20,9 +20,10 @@ demo: install
 	$(BIN)/clipmart demo
 
 # A notebook reads no .env; the folder that is named there is passed on. Without any data, it says so.
+# JupyterLab serves the whole checkout, so that the links to docs/ work.
 notebooks: install
 	CLIPMART_DATA_DIR="$$($(BIN)/python -c 'from pipelines.settings import load_settings; \
-	  print(load_settings().data_dir)' 2>/dev/null)" $(BIN)/jupyter lab notebooks/01_start_here.ipynb
+	  print(load_settings().data_dir)' 2>/dev/null)" $(BIN)/jupyter lab --ServerApp.root_dir=. notebooks/01_start_here.ipynb
 
 test: lint
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not soak"

@@ -798,10 +798,12 @@ def sandbox(port: int, history: bool, seed: int) -> None:
     from sandbox import Sandbox
     from sandbox.server import preload, serve
 
+    from .program import command_line
+
     world = Sandbox(seed=seed)
     if history:
         preload(world)
-    click.get_current_context().exit(serve(port, sandbox=world))
+    click.get_current_context().exit(serve(port, sandbox=world, clipmart=command_line()))
 
 
 @main.command()

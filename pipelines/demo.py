@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from .credits import balance_event
 from .ledger import open_ledger
 from .lock import sync_lock
 from .page import write_page
+from .program import command_line, from_here
 from .reports import MAIN, read_report, render
 from .result import SyncResult
 from .settings import Settings
@@ -229,12 +229,12 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _what_next(folder: Path) -> str:
-    program = _program("clipmart")
-    on_demo = f"CLIPMART_DATA_DIR={shlex.quote(_short(folder))} {program}"
+    program = command_line()
+    on_demo = f"CLIPMART_DATA_DIR={shlex.quote(from_here(folder))} {program}"
     lines = [
         "",
-        f"To look at all of it, open {_short(folder / PAGE)} in a browser.",
-        f"The data lies in {_short(folder)}/warehouse.duckdb. Try next, on the same data:",
+        f"To look at all of it, open {from_here(folder / PAGE)} in a browser.",
+        f"The data lies in {from_here(folder)}/warehouse.duckdb. Try next, on the same data:",
         f"  {on_demo} report top-clips",
         f'  {on_demo} query "FROM reports.video_quota"',
         f"  {on_demo} status",
@@ -258,20 +258,10 @@ def _notebook(folder: Path) -> Iterator[str]:
     if notebook.exists():
         found = folder == checkout / "data" / "demo"
         where = "" if found else f"CLIPMART_DATA_DIR={shlex.quote(str(folder))} "
-        yield f"  {where}{_program('jupyter')} lab {shlex.quote(_short(notebook))}"
-
-
-def _program(name: str) -> str:
-    """How to start one of this environment's programs from here."""
-    if shutil.which(name):
-        return name
-    return shlex.quote(_short(Path(sys.executable).with_name(name)))
-
-
-def _short(path: Path) -> str:
-    """A path as it is called from here."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+        # From the checkout, so that the links to docs/ work, too.
+        root = f"--ServerApp.root_dir={shlex.quote(from_here(checkout))}"
+        lab = f"{command_line('jupyter')} lab {root}"
+        yield f"  {where}{lab} {shlex.quote(from_here(notebook))}"
 
 
 def _say(message: str) -> None:

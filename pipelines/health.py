@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import east_asian_width
 
+from .attention import rejected_in_sync, rejected_words
 from .reports import printable
 from .result import worst
 
@@ -94,7 +96,7 @@ def assess(found: Mapping[str, Any], credit_days: float = CREDIT_DAYS[0]) -> lis
     if found["quota"] is not None:
         checks.append(_quota(found["quota"]))
     if found["published"] is not None:
-        checks += [*_stuck(found), _audits(found)]
+        checks += [*_stuck(found), *_failed(found), _audits(found)]
     checks += [unknown(found), rejected(found), disk(found["disk"], found["data_dir"])]
     return [*checks, *receiver(found)]
 
@@ -156,14 +158,11 @@ def unknown(found: Mapping[str, Any]) -> Check:
 def rejected(found: Mapping[str, Any]) -> Check:
     """Records that did not land. An id that does not exist cannot, and is only counted."""
     counts = found["rejected"]
-    told = (
-        f"{counts['records']} records did not land, {counts['not_found']} ids were not found, "
-        f"{counts['fields']} odd values"
-    )
+    words = rejected_words(counts)
     if not counts["records"]:
-        return Check("rejected", "ok", told if any(counts.values()) else "none")
+        return Check("rejected", "ok", words)
     remedy = "`clipmart rejected` tells why; after an update, `clipmart rejected --replay`."
-    return Check("rejected", "warn", told, remedy)
+    return Check("rejected", "warn", words, remedy)
 
 
 def disk(space: Mapping[str, int], path: Path | str) -> Check:
@@ -216,7 +215,11 @@ def check_lines(
     indent = " " * 24
 
     def wrapped(text: str, columns: int) -> list[str]:
-        return textwrap.wrap(printable(text), max(columns, 30), break_on_hyphens=False)
+        columns = max(columns, 30)
+        parts = textwrap.wrap(printable(text), columns, break_on_hyphens=False)
+        if any(_columns(part) > columns for part in parts):
+            parts = textwrap.wrap(printable(text), columns // 2, break_on_hyphens=False)
+        return parts
 
     for check in checks:
         told = wrapped(check.told, width - len(indent)) or [""]
@@ -227,6 +230,11 @@ def check_lines(
         for number, line in enumerate(wrapped(check.remedy, width - len(indent) - 2)):
             lines.append(f"{indent}{'  ' if number else '→ '}{line}")
     return lines
+
+
+def _columns(text: str) -> int:
+    """How many columns a terminal takes for it, at most: Chinese and Japanese letters take two."""
+    return len(text) + sum(east_asian_width(letter) in "WF" for letter in text)
 
 
 _AS_THEY_COME = frozenset({"submissions", "webhook_events", "exports", "plan_observations"})
@@ -257,8 +265,8 @@ def _last_sync(found: Mapping[str, Any]) -> list[Check]:
     told = f"exit {code}" + "".join(f"; {error}" for error in run["errors"].values())
     if code == 0:
         return [Check("last sync", "ok", "well")]
-    if code == 1 and not run["errors"]:
-        told = "Some records did not land."
+    if run["rejected"] and not run["errors"]:
+        told += f"; {rejected_in_sync(run['rejected'])}"
     level: Level = "fail" if code == 3 else "warn"
     return [Check("last sync", level, told, fails_with=3)]
 
@@ -309,6 +317,27 @@ def _stuck(found: Mapping[str, Any]) -> Iterator[Check]:
             _listed(ids) if ids else "none",
             remedy if ids else "",
             items=tuple(ids),
+        )
+
+
+def _failed(found: Mapping[str, Any]) -> Iterator[Check]:
+    for service, one in found["services"].items():
+        what, report = _WORK[service]
+        failed = one["failed"]
+        if not failed["recent"]:
+            older = f"none lately, {failed['total']:,} in all" if failed["total"] else "none"
+            yield Check(f"failed {what}", "ok", older)
+            continue
+        latest = failed["latest"][: failed["recent"]]
+        listed = ", ".join(f"{item['id']} ({item['reason']})" for item in latest)
+        more = failed["recent"] - len(latest)
+        yield Check(
+            f"failed {what}",
+            "warn",
+            f"{failed['recent']:,} lately: {listed}" + (f" and {more:,} more" if more else ""),
+            f"`clipmart report {report}` lists them; `clipmart submit {service}` with `--again` "
+            "sends one again.",
+            items=tuple(item["id"] for item in latest),
         )
 
 

@@ -20,6 +20,7 @@ from sources.shared.errors import ClipmartError, TryAgainLater, Unusable
 from sources.shared.refusals import without_secrets
 from sources.shared.slots import fingerprint
 
+from .attention import rejected_in_sync
 from .health import LEVELS, Check, Level, assess, worst_level
 from .ledger import Event, Ledger, open_ledger
 from .lock import AnotherSync
@@ -143,9 +144,7 @@ def _outcome(outcome: SyncResult | Exception) -> Iterator[Check]:
             if service.exit_code == 0:
                 yield Check(f"{name} sync", "ok", "well again")
             elif service.exit_code != 75:
-                told = service.error or (
-                    f"{service.rejected} records did not land; `clipmart rejected` tells why."
-                )
+                told = service.error or f"{rejected_in_sync(service.rejected)}."
                 yield _failed(f"{name} sync", told, service.exit_code)
 
 

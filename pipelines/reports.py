@@ -116,14 +116,17 @@ def as_json(tables: Sequence[Table]) -> str:
     }
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2)
     # What could steer a terminal stands in strings alone, but for the line breaks between them.
-    return re.sub(r"(?!\n)" + _STEERING, lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+    return re.sub(rf"(?!\n)(?:{_STEERING}|{_JOINERS})", _json_escape, text) + "\n"
 
 
 def as_csv(table: Table, *, raw: bool = False) -> str:
     """A header and a line a row; NULL is empty, lists and JSON columns are JSON."""
     lines = [_csv_line(table.columns if raw else map(_defused, table.columns))]
     for row in table.rows:
-        cells = [_plain(value, kind) for value, kind in zip(row, table.types, strict=True)]
+        cells = [
+            str(value) if raw and isinstance(value, float) else _plain(value, kind)
+            for value, kind in zip(row, table.types, strict=True)
+        ]
         if not raw:
             cells = [
                 cell if _is_number(value) else _defused(cell)
@@ -233,12 +236,20 @@ def _gives_way(table: Table, at: int) -> bool:
 
 
 def printable(text: str) -> str:
-    """Text that cannot steer a terminal: controls and changes of direction become visible."""
-    return re.sub(_STEERING, "\ufffd", re.sub(r"\s", " ", text))
+    """Text that cannot steer a terminal or hide anything: what cannot be seen becomes visible.
+
+    Joiners and soft hyphens are dropped: ordinary emoji, Persian and hyphenated words have them.
+    """
+    return re.sub(_STEERING, "\ufffd", re.sub(_JOINERS, "", re.sub(r"\s", " ", text)))
 
 
-# C0, C1, line and paragraph separators, changes of writing direction, halves of surrogate pairs.
-_STEERING = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+# C0, C1, line and paragraph separators, marks and changes of writing direction, spaces without
+# width, halves of surrogate pairs, tags (a whole run of them spells one hidden text).
+_STEERING = (
+    "(?:[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+    "|[\U000e0000-\U000e007f]+)"
+)
+_JOINERS = "[\u00ad\u200c\u200d]"
 
 
 def _json_value(value: Any, kind: str) -> Any:
@@ -257,8 +268,13 @@ def _json_value(value: Any, kind: str) -> Any:
     return str(value)  # dates are ISO 8601; so are the rarer types as DuckDB writes them
 
 
+def _json_escape(unseen: re.Match[str]) -> str:
+    units = unseen[0].encode("utf-16-be", "surrogatepass").hex()
+    return re.sub("....", r"\\u\g<0>", units)
+
+
 def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
+    if is_beyond(value):
         return None
     if isinstance(value, list):
         return [_finite(item) for item in value]
@@ -275,8 +291,8 @@ def _instant(value: datetime) -> str:
 
 
 def _plain(value: Any, kind: str) -> str:
-    """One cell of csv or Markdown, in full."""
-    if value is None:
+    """One cell of csv or Markdown, in full; like NULL, what is not finite is empty."""
+    if value is None or is_beyond(value):
         return ""
     if isinstance(value, str):
         return value
@@ -291,7 +307,7 @@ def _plain(value: Any, kind: str) -> str:
 
 def _short(value: Any, kind: str) -> str:
     """One cell of a terminal's table."""
-    if value is None:
+    if value is None or is_beyond(value):
         return "–"  # noqa: RUF001 - a dash, not a minus
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -309,6 +325,11 @@ def _short(value: Any, kind: str) -> str:
     if isinstance(value, list | tuple):
         return printable(", ".join(map(str, value)))
     return printable(_plain(value, kind))
+
+
+def is_beyond(value: Any) -> bool:
+    """NaN, or the infinity that a mean of absurdly large numbers comes to."""
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _is_number(value: Any) -> bool:

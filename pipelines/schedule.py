@@ -8,12 +8,12 @@ from __future__ import annotations
 import pwd
 import re
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from sources.shared.errors import FixConfiguration, Unusable
 
+from .program import program_path
 from .settings import Settings, load_settings
 
 MINUTES = 15  # between two syncs
@@ -37,7 +37,7 @@ def this_place(settings: Settings) -> Place:
     Raises:
         FixConfiguration: a path that a unit or a crontab cannot hold, or no program to start.
     """
-    program = Path(sys.executable).with_name("clipmart")
+    program = program_path()
     if not program.exists():
         raise FixConfiguration(
             f"{program} does not exist, so there is nothing to schedule. Nothing was written. Run "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sources.shared.slots import RateSlots
 
+from .attention import failures, rejected_counts
 from .eta import needs, seconds_needed
 from .health import Check, Level, ago, assess, check_lines, table_level, worst_level
 from .inbox import ID_NAME, due_intents
@@ -151,7 +152,10 @@ def _run(run: dict[str, Any]) -> dict[str, Any]:
     services = result.get("services", {}).items()
     errors = {"sync": result.get("error")} | {name: one.get("error") for name, one in services}
     told = {k: run[k] for k in ("run_id", "started_at", "finished_at", "exit_code")}
-    return told | {"errors": {name: error for name, error in errors.items() if error}}
+    return told | {
+        "rejected": sum(one.get("rejected", 0) for _, one in services),
+        "errors": {name: error for name, error in errors.items() if error},
+    }
 
 
 def _service(
@@ -216,6 +220,7 @@ def _service(
         "open": unsettled + len(new),
         "due": len(due),
         "stuck": stuck or [],
+        "failed": failures(con, name) if con is not None else None,
         "eta_seconds": seconds_needed(slots, needs(name, key, due.values())) if key else None,
         "last_synced_at": _z(synced) if synced else None,
         "hours_since_sync": _hours(_z(synced), _z(now)) if synced else None,
@@ -250,13 +255,7 @@ def _published(con: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, Any]:
         "audit_findings": _dicts(
             con, "FROM staging.audit_findings WHERE rows > 0 ORDER BY finding"
         ),
-        "rejected": _dicts(
-            con,
-            """SELECT count(*) FILTER (reason NOT IN ('field', 'not_found')) AS records,
-                 count(*) FILTER (reason = 'not_found') AS not_found,
-                 count(*) FILTER (reason = 'field') AS fields
-               FROM clipmart.rejected_records""",
-        )[0],
+        "rejected": rejected_counts(con),
     }
 
 

@@ -130,11 +130,20 @@ def running(
         listening.close()
 
 
-def serve(port: int = 8900, *, host: str = "127.0.0.1", sandbox: Sandbox | None = None) -> int:
+def serve(
+    port: int = 8900,
+    *,
+    host: str = "127.0.0.1",
+    sandbox: Sandbox | None = None,
+    clipmart: str = "clipmart",
+) -> int:
     """Serve until SIGTERM or SIGINT, with webhooks; addresses and keys go to stdout.
 
     A sandbox starts empty, so that its credits and its month's videos are all there;
     give one on which `preload` was called for a month that is ready to be tracked.
+
+    Args:
+        clipmart: how to start the command line from here, for the lines to paste.
 
     Returns:
         The exit code: 0, or 3 where the port cannot be had.
@@ -152,7 +161,7 @@ def serve(port: int = 8900, *, host: str = "127.0.0.1", sandbox: Sandbox | None 
     def announce() -> None:
         for number in before:
             signal.signal(number, server.stop)
-        sys.stdout.write(_addresses(sandbox))
+        sys.stdout.write(_addresses(sandbox, clipmart))
         sys.stdout.flush()
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -166,7 +175,7 @@ def serve(port: int = 8900, *, host: str = "127.0.0.1", sandbox: Sandbox | None 
     return 0
 
 
-def _addresses(sandbox: Sandbox) -> str:
+def _addresses(sandbox: Sandbox, clipmart: str) -> str:
     lines = [
         f"# Both APIs, served at {sandbox.url} until you stop them. Paste into another shell:",
         f"export KLIPIT_BASE_URL={sandbox.klipit_url}",
@@ -177,8 +186,8 @@ def _addresses(sandbox: Sandbox) -> str:
     if sandbox.jobs:
         lines += [
             f"# {len(sandbox.jobs)} jobs and {len(sandbox.campaigns)} campaigns to track:",
-            f"curl -s {sandbox.url}/_sandbox/klipit.csv | clipmart track klipit --from -",
-            f"curl -s {sandbox.url}/_sandbox/clipus.csv | clipmart track clipus --from -",
+            f"curl -s {sandbox.url}/_sandbox/klipit.csv | {clipmart} track klipit --from -",
+            f"curl -s {sandbox.url}/_sandbox/clipus.csv | {clipmart} track clipus --from -",
         ]
     return "\n".join(lines) + "\n"
 

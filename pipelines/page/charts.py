@@ -14,6 +14,23 @@ from typing import Any
 
 Point = tuple[float, float]
 ABSURD = 1e15  # no scale is stretched as far; beyond it, differences overflow
+_STEPS = (
+    1,
+    2,
+    7,
+    14,
+    28,
+    56,
+    91,
+    182,
+    364,
+    728,
+    1456,
+    3640,
+    7280,
+    14560,
+    10**6,
+)  # days between labels
 
 
 @dataclass(frozen=True)
@@ -64,7 +81,7 @@ def day_axis(first: date, last: date, *, margin: float = 0.0) -> Axis:
     scale = Scale(first.toordinal() - margin, first.toordinal() + days + margin)
     years = days > 300
     labels = 3 if years else 5
-    step = next(s for s in (1, 2, 7, 14, 28, 56, 91, 182, 364, 728, 10**6) if days / s < labels)
+    step = next(s for s in _STEPS if days / s < labels)
     return Axis(
         scale,
         [

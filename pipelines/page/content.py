@@ -13,9 +13,10 @@ from typing import Any
 
 import duckdb
 
+from pipelines.attention import failures, rejected_counts, rejected_words
 from pipelines.health import CREDIT_DAYS, SYNC_HOURS
 from pipelines.page import charts
-from pipelines.reports import fetch
+from pipelines.reports import fetch, is_beyond
 from pipelines.warehouse import report_name
 
 Row = dict[str, Any]
@@ -55,8 +56,6 @@ FROM (
     MAX(created_at) AS last_campaign_at
   FROM reports.video_readiness
 ), (
-  SELECT COUNT(*) AS rejected FROM clipmart.rejected_records
-), (
   SELECT COUNT(*) FILTER (state = 'known') AS known, COUNT(*) FILTER (state = 'unknown') AS unknown
   FROM (SELECT state FROM klipit.submissions UNION ALL SELECT state FROM clipus.submissions)
 ), (
@@ -83,7 +82,7 @@ _SCORES = """
 _WEEKS = f"""
 SELECT DATE_TRUNC('WEEK', jobs.created_at AT TIME ZONE 'UTC')::DATE AS week, {_SCORES}
 {_FINISHED_CLIPS}
-GROUP BY week ORDER BY week DESC
+GROUP BY week ORDER BY week DESC NULLS LAST
 """
 
 _BY_SHOW = f"""
@@ -111,9 +110,9 @@ ORDER BY types.mean_score DESC NULLS LAST, types.moment_type
 
 # A hundredth of the scores' range wide: a bounded number of marks for any number of clips. A score
 # that lies absurdly far from the others is marked at the edge, lest all else be one mark.
-_STRIP = """
+_STRIP = f"""
 WITH scored AS (
-  SELECT moment_type, score FROM staging.stg_klipit__clips WHERE ISFINITE(score)
+  SELECT moment_type, score FROM staging.stg_klipit__clips WHERE ABS(score) < {charts.ABSURD}
 ), quantiles AS (
   SELECT MIN(score) AS low, MAX(score) AS high, QUANTILE_CONT(score, [0.1, 0.9]) AS p FROM scored
 ), bounds AS (
@@ -184,18 +183,20 @@ def content(
         "videos": _videos(con, now),
         "credits": _credits(con),
         "health": _health(con, runs),
+        "failed": {service: failures(con, service) for service in ("klipit", "clipus")},
     }
     return told | {"period": _period(head), "pressing": _pressing(told, now)}
 
 
 def _shareability(con: duckdb.DuckDBPyConnection) -> Row:
-    weeks = [row for row in _rows(con, _WEEKS) if row["week"]][:WEEKS]
+    by_week = _rows(con, _WEEKS)  # last the episodes that don't say when they were made
+    weeks = [row for row in by_week if row["week"]][:WEEKS]
     shows = _rows(con, _BY_SHOW)
     weekly = _report(con, "shareability_weekly", limit=None)
     most = sorted(shows, key=lambda show: -show["clips"])[:SHOWS]
     return {
-        "weeks": weeks[:TABLE_ROWS],
-        "weeks_total": len(weeks),
+        "weeks": by_week[:TABLE_ROWS],
+        "weeks_total": len(by_week),
         "chart": _weeks_chart(weeks),
         "shows": shows[:TABLE_ROWS],
         "shows_total": len(shows),
@@ -206,11 +207,7 @@ def _shareability(con: duckdb.DuckDBPyConnection) -> Row:
 
 
 def _weeks_chart(weeks: list[Row]) -> Row | None:
-    scored = [
-        row
-        for row in reversed(weeks)
-        if row["mean_score"] is not None and math.isfinite(row["mean_score"])
-    ]
+    scored = [row for row in reversed(weeks) if row["mean_score"] is not None]
     if not scored:
         return None
     x = charts.day_axis(scored[0]["week"], scored[-1]["week"])
@@ -230,7 +227,7 @@ def _weeks_chart(weeks: list[Row]) -> Row | None:
 
 def _show_charts(shows: list[Row], weeks: list[Row], weekly: list[Row]) -> list[Row]:
     """A small chart a show, all on the same scales, before the line of all shows together."""
-    if not weeks:
+    if all(week["mean_score"] is None for week in weeks):
         return []
     first, last = weeks[-1]["week"], weeks[0]["week"]
     drawn = [row for row in weekly if row["week"] and first <= row["week"] <= last]
@@ -392,11 +389,14 @@ def _health(con: duckdb.DuckDBPyConnection, runs: Iterable[Row]) -> Row:
         code = run["exit_code"]
         run["outcome"] = _OUTCOMES.get(code, f"ended with exit code {code}")
     freshness = _report(con, "freshness")["rows"]
+    counts = rejected_counts(con)
     seen = {row["table_name"].partition(".")[2]: row["last_observed_at"] for row in freshness}
     return {
         "runs": latest[:8],
         "seen": seen,
         "rejected": _rows(con, f"{_REJECTED} LIMIT {TABLE_ROWS}"),
+        "rejected_counts": counts,
+        "rejected_words": rejected_words(counts),
         "freshness": freshness,
         "findings": _rows(con, "FROM staging.audit_findings WHERE rows > 0"),
     }
@@ -435,5 +435,16 @@ def _report(con: duckdb.DuckDBPyConnection, name: str, limit: int | None = TABLE
 
 
 def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+    """Rows by column name; a blank text and a number that is not finite are None, like NULL."""
     table = fetch(con.execute(sql))
-    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    return [
+        {
+            column: None if is_beyond(value) or _is_blank(value) else value
+            for column, value in zip(table.columns, row, strict=True)
+        }
+        for row in table.rows
+    ]
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()

@@ -7,11 +7,12 @@ import re
 import shlex
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pipelines.reports import printable
@@ -26,6 +27,11 @@ def render(told: dict[str, Any], *, file: str, made_at: datetime, version: str) 
         told: what `content` read.
         file: the name to repeat the command with.
     """
+    return _template().render(told, file=file, made_at=made_at, version=version)
+
+
+@cache
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -35,9 +41,7 @@ def render(told: dict[str, Any], *, file: str, made_at: datetime, version: str) 
         lstrip_blocks=True,
     )
     environment.filters |= FILTERS
-    return environment.get_template("page.html.j2").render(
-        told, file=file, made_at=made_at, version=version
-    )
+    return environment.get_template("page.html.j2")
 
 
 def _finalize(value: Any) -> Any:

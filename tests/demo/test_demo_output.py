@@ -86,7 +86,8 @@ def test_what_it_says_to_try_next_works(demo_run: DemoRun) -> None:
 def test_it_names_the_notebook(demo_run: DemoRun) -> None:
     """The notebook it points to exists, with the folder of the data that was made."""
     (line,) = [line for line in demo_run.err.splitlines() if "jupyter" in line]
-    setting, _, lab, notebook = shlex.split(line)
+    setting, _, lab, root, notebook = shlex.split(line)
     assert setting == f"CLIPMART_DATA_DIR={demo_run.data_dir}"
-    assert lab == "lab"
+    assert (lab, root.partition("=")[0]) == ("lab", "--ServerApp.root_dir")
+    assert Path(root.partition("=")[2], "docs").is_dir()
     assert Path(demo_run.folder, notebook).exists()

@@ -73,6 +73,16 @@ def test_a_question_is_answered_as_shown(sql: str, answer: str, demo_run: DemoRu
     assert answer in (as_markdown(told), "")
 
 
+@pytest.mark.parametrize(
+    "page", [*PAGES, *sorted((ROOT / "notebooks").glob("*.ipynb"))], ids=lambda page: page.name
+)
+def test_nothing_is_shown_that_duckdb_2_has_dropped(page: Path) -> None:
+    """Its Python relations have no `fetchone`, and no Arrow table under the old name."""
+    assert not re.findall(
+        r"fetch_arrow_table|\.(?:sql|query|table|view)\([^\n]*\)\.fetchone", page.read_text()
+    )
+
+
 def test_the_recipes_are_a_dozen() -> None:
     """Each question has its heading, its SQL and its answer."""
     page = ROOT / "docs" / "sql-recipes.md"

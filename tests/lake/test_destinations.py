@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dlt
 import pyarrow.parquet
 import pytest
 
@@ -75,6 +76,17 @@ def test_the_example_loads_files(sandbox: Sandbox, tmp_path: Path) -> None:
     table = pyarrow.parquet.read_table(clips)
     assert sorted(table["id"].to_pylist()) == sorted(c["id"] for c in sandbox.jobs["job_1"].clips)
     assert str(table.schema.field("shareability_score").type) == "double"
+
+
+def test_tables_of_delta_and_iceberg_replace_no_clips() -> None:
+    """dlt knows no delete-insert for them, as the page says; `clips` is not silently upserted."""
+    files = dlt.destinations.filesystem(bucket_url="file:///nowhere").capabilities()
+    for table_format in ("delta", "iceberg"):
+        strategies = files.merge_strategies_selector(
+            files.supported_merge_strategies, table_schema={"table_format": table_format}
+        )
+        assert "upsert" in strategies
+        assert "delete-insert" not in strategies
 
 
 def test_the_sources_are_made_ready_for_what_needs_an_account(

@@ -25,6 +25,7 @@ import pytest
 
 from tests.demo.demo_run import NOW, DemoRun, clean_environment
 from tests.notebooks.run_notebooks import FOLDER, NOTEBOOKS, Run
+from tests.support.worlds import published_world
 
 pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it
 
@@ -68,6 +69,10 @@ def shown(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         run(path, "demo", FOLDER, **at_demo)
         run(path, "empty", FOLDER, CLIPMART_DATA_DIR=str(empty))
         run(path, "odd", FOLDER, CLIPMART_DATA_DIR=str(odd))
+    for world in ("ids_without_metadata", "no_created_at"):
+        data = str(published_world(world, folder / world).data_dir)
+        for path in NOTEBOOKS[:2]:
+            run(path, world, FOLDER, CLIPMART_DATA_DIR=data, CLIPMART_NOW="2026-04-30T12:00:00Z")
     run(START, "from .", checkout, 1)
     run(START, "from notebooks", checkout / "notebooks", 1)
     run(START, "own", owner / "notebooks", 1)
@@ -187,6 +192,38 @@ def test_a_notebook_says_so_where_there_is_nothing(path: Path, shown: dict[str, 
     assert re.search("No |There are no", text(run, last[path.stem[:2]]))
 
 
+@pytest.mark.parametrize("world", ["ids_without_metadata", "no_created_at"])
+@pytest.mark.parametrize("path", NOTEBOOKS[:2], ids=lambda path: path.stem)
+def test_a_notebook_runs_without_names_or_dates(
+    path: Path, world: str, shown: dict[str, Notebook]
+) -> None:
+    """In a kernel as in the tests over all worlds: no error, and no sentence about None."""
+    outputs = [o for cell in code(shown[f"{path.stem} {world}"]) for o in cell["outputs"]]
+    assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
+    assert "None" not in "".join(str(o["text"]) for o in outputs if o["output_type"] == "stream")
+
+
+def test_the_first_notebook_names_every_report(shown: dict[str, Notebook]) -> None:
+    """Tables and views alike, each with what it tells."""
+    rows = table(shown["01_start_here demo"], "reports")
+    models = (FOLDER.parent / "sql/models/reports").glob("*.sql")
+    assert [row["report"] for row in rows] == sorted(path.stem for path in models)
+    assert all(len(row["what_it_tells"]) > 20 for row in rows)
+
+
+@each_notebook
+def test_links_lead_to_files_that_jupyterlab_serves(path: Path) -> None:
+    """From the notebook's folder to a file of the checkout, which is JupyterLab's root folder."""
+    for cell in read(path)["cells"]:
+        for link in re.findall(
+            r"\]\(([^)#\s]+)", cell["source"] * (cell["cell_type"] == "markdown")
+        ):
+            target = (FOLDER / link).resolve()
+            assert target.is_file() and target.is_relative_to(FOLDER.parent), link
+    for place in (FOLDER.parent / "Makefile", FOLDER.parent / "README.md"):
+        assert "lab --ServerApp.root_dir=. notebooks/01_start_here.ipynb" in place.read_text()
+
+
 @each_notebook
 def test_text_of_an_api_stays_text(path: Path, shown: dict[str, Notebook]) -> None:
     """Names, titles and hooks that look like HTML are shown, never obeyed."""
@@ -253,7 +290,10 @@ def test_make_notebooks_opens_the_first_on_ones_data(
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{tmp_path / data_dir}: lab notebooks/01_start_here.ipynb\n"
+    assert (
+        done.stdout
+        == f"{tmp_path / data_dir}: lab --ServerApp.root_dir=. notebooks/01_start_here.ipynb\n"
+    )
 
 
 @each_notebook

@@ -454,7 +454,8 @@ def test_runs_and_rejections_are_told(page: Page) -> None:
     notes = page.locator(".notes").inner_text()
     assert "The last sync ended with exit code 75." in notes
     assert "1 record could not be loaded. Why: clipmart rejected" in notes
+    assert "1 record could not be loaded." in page.locator("#syncs .says").inner_text()
     (rejected,) = page.locator(
-        "[aria-label='Records that could not be loaded'] tbody tr"
+        "[aria-label='What was rejected or noted, by reason'] tbody tr"
     ).all_inner_texts()
     assert TEXTS[2] in rejected

@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
@@ -162,6 +164,27 @@ def test_webhooks_go_out_in_the_background_if_asked(inbox):
         while not came and time.monotonic() < give_up:
             time.sleep(0.02)
     assert json.loads(came[0][1])["job_id"] == "job_1"
+
+
+def test_the_lines_to_paste_start_the_clipmart_that_runs(tmp_path):
+    """By its path where it is not on PATH, as after `make demo`."""
+    program = Path(sys.executable).with_name("clipmart")
+    environ = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
+    served = subprocess.Popen(
+        [program, "sandbox", "--history", "--port", "0"],
+        env=environ,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        lines = [served.stdout.readline() for _ in range(8)]
+    finally:
+        served.terminate()
+        served.wait(10)
+        served.stdout.close()
+    tracking = [line.split(" | ")[1] for line in lines if " | " in line]
+    assert [shlex.split(line)[0] for line in tracking] == [str(program)] * 2
 
 
 def test_submissions_at_once_get_ids_of_their_own(sandbox, klipit):

@@ -46,7 +46,8 @@ def write_landing(path: Path, tables: Rows, *, load_id: str = "1.0", status: int
                 {n: pa.array(values, arrow_type(types[n])) for n, values in cells.items()}
             )
             con.register("arrow", arrow)
-            columns = ", ".join(f'"{n}"::{types[n]} AS "{n}"' for n in names)
+            quoted = {n: '"' + n.replace('"', '""') + '"' for n in names}
+            columns = ", ".join(f"{quoted[n]}::{types[n]} AS {quoted[n]}" for n in names)
             con.execute(
                 f"CREATE TABLE {table} AS SELECT {columns}, '{load_id}' AS _dlt_load_id, "
                 "uuid()::VARCHAR AS _dlt_id FROM arrow"

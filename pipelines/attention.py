@@ -1,0 +1,91 @@
+"""What failed or could not be loaded, counted in one place.
+
+The page, `status`, `doctor` and `sync --notify` all say it in these words and numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
+
+RECENT_DAYS = 7  # before the newest job or campaign, not before now: a pause must not hide failures
+SHOWN = 3
+_LETTERS = 80
+
+# When it began, or was seen where that is unknown or ahead of the clock.
+_BEGAN = "LEAST(COALESCE(created_at, {other}observed_at), observed_at)"
+_ALL = {
+    "klipit": f"""
+        SELECT jobs.job_id AS id, show_name AS name, error AS reason, outcome,
+          {_BEGAN.format(other="completed_at, ")} AS began_at
+        FROM staging.stg_klipit__jobs AS jobs
+        INNER JOIN (SELECT id, error FROM klipit.jobs) AS landed ON landed.id = jobs.job_id
+        """,
+    "clipus": f"""
+        SELECT campaign_id AS id, COALESCE(title, url) AS name, NULL AS reason, outcome,
+          {_BEGAN.format(other="")} AS began_at
+        FROM staging.stg_clipus__campaigns
+        """,
+}
+
+
+def failures(con: duckdb.DuckDBPyConnection, service: str) -> dict[str, Any]:
+    """The failed jobs or campaigns: `total`, `recent`, and `latest`, up to 3 with id, name, reason.
+
+    Recent are those of the 7 days up to the newest job or campaign. Clipus documents no reason.
+    """
+    rows = con.execute(
+        f"""
+        SELECT id, name, reason, began_at > newest_at - INTERVAL {RECENT_DAYS} DAYS AS recent
+        FROM (SELECT *, MAX(began_at) OVER () AS newest_at FROM ({_ALL[service]}))
+        WHERE outcome = 'failed'
+        ORDER BY began_at DESC, id
+        """
+    ).fetchall()
+    return {
+        "total": len(rows),
+        "recent": sum(bool(recent) for *_, recent in rows),
+        "latest": [
+            {"id": id_, "name": _short(name), "reason": _short(reason) or "no reason given"}
+            for id_, name, reason, _ in rows[:SHOWN]
+        ],
+    }
+
+
+def rejected_counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """`records` that could not be loaded, ids `not_found`, and unfit `fields` of loaded ones."""
+    counts = con.execute(
+        """
+        SELECT
+          COUNT(*) FILTER (reason NOT IN ('field', 'not_found')),
+          COUNT(*) FILTER (reason = 'not_found'),
+          COUNT(*) FILTER (reason = 'field')
+        FROM clipmart.rejected_records
+        """
+    ).fetchone() or (0, 0, 0)
+    return dict(zip(("records", "not_found", "fields"), counts, strict=True))
+
+
+def rejected_words(counts: Mapping[str, int]) -> str:
+    """'1 record could not be loaded, 2 ids were not found'; 'none' where there is nothing."""
+    words = {
+        "records": ("record could not be loaded", "records could not be loaded"),
+        "not_found": ("id was not found", "ids were not found"),
+        "fields": ("undocumented value was left out", "undocumented values were left out"),
+    }
+    parts = [f"{counts[kind]:,} {words[kind][counts[kind] != 1]}" for kind in words if counts[kind]]
+    return ", ".join(parts) or "none"
+
+
+def rejected_in_sync(count: int) -> str:
+    """What `rejected` of a sync's result counts, in words."""
+    what = "id or record was" if count == 1 else "ids or records were"
+    return f"{count:,} {what} rejected; `clipmart rejected` says why"
+
+
+def _short(text: str | None) -> str:
+    words = " ".join((text or "").split())
+    return words if len(words) <= _LETTERS else f"{words[: _LETTERS - 1]}…"

@@ -1,0 +1,97 @@
+"""What a person must look at has the same words and counts on the page, in status and in doctor."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+
+from tests.conftest import Clipmart
+
+
+def page(world: Clipmart) -> str:
+    """The report page's words."""
+    assert world("report", "--html", "words.html").code == 0
+    body = (world.folder / "words.html").read_text().partition("</style>")[2]
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+def notes(world: Clipmart) -> str:
+    """What the page says in its box on top."""
+    return page(world).partition("To look at")[2].partition(" Shareability Moments ")[0].strip()
+
+
+def checks(world: Clipmart) -> dict[str, dict[str, Any]]:
+    return {check["name"]: check for check in world("status", "--json").json()["checks"]}
+
+
+def in_world(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("world", [name], indirect=True)
+
+
+@in_world("values_noted")
+def test_a_value_that_was_left_out_is_no_record_that_did_not_load(world: Clipmart) -> None:
+    """Both jobs landed: nothing needs attention, and the odd values of the audits are others."""
+    words = "2 undocumented values were left out"
+    assert notes(world) == "Nothing at the moment."
+    assert f"Rejected or noted: {words}." in page(world)
+    lines = checks(world)
+    assert (lines["rejected"]["level"], lines["rejected"]["told"]) == ("ok", words)
+    assert lines["odd values"]["told"] == "none"
+
+
+@in_world("records_rejected")
+def test_records_ids_and_values_are_counted_apart(world: Clipmart) -> None:
+    """One record could not be loaded; that two ids do not exist needs nobody's attention."""
+    words = "1 record could not be loaded, 2 ids were not found, 1 undocumented value was left out"
+    assert "1 record could not be loaded. Why: clipmart rejected" in notes(world)
+    assert f"Rejected or noted: {words}." in page(world)
+    lines = checks(world)
+    assert (lines["rejected"]["level"], lines["rejected"]["told"]) == ("warn", words)
+    assert words in " ".join(world("doctor").out.split())
+    last = "exit 1; 3 ids or records were rejected; `clipmart rejected` says why"
+    assert lines["last sync"]["told"] == last
+
+
+@in_world("not_found_only")
+def test_where_nothing_was_found_no_record_failed_to_land(world: Clipmart) -> None:
+    lines = checks(world)
+    assert lines["rejected"]["told"] == "3 ids were not found"
+    assert "3 ids or records were rejected" in lines["last sync"]["told"]
+    assert "So far 3 ids were not found." in page(world)
+
+
+@in_world("all_failed")
+def test_failures_are_named_with_their_reasons(world: Clipmart) -> None:
+    """Also where the last of them is weeks old: up to three, the latest first."""
+    box = notes(world)
+    assert "4 episodes failed." in box
+    assert "The Show : No speech found The Show : no reason given The Show : Timed out. " in box
+    assert "1 campaign failed." in box
+    lines = checks(world)
+    assert lines["failed jobs"]["level"] == lines["failed campaigns"]["level"] == "warn"
+    assert lines["failed jobs"]["told"].startswith(
+        "4 lately: job_0 (No speech found), job_1 (no reason given), job_2 (Timed out."
+    )
+    assert lines["failed jobs"]["told"].endswith("…) and 1 more")
+    assert lines["failed campaigns"]["items"] == ["c-1"]
+
+
+@in_world("an_old_failure")
+def test_a_failure_of_long_ago_is_only_counted(world: Clipmart) -> None:
+    assert notes(world) == "Nothing at the moment."
+    lines = checks(world)["failed jobs"]
+    assert (lines["level"], lines["told"]) == ("ok", "none lately, 1 in all")
+
+
+@in_world("no_created_at")
+def test_what_does_not_say_when_it_was_made_still_counts(world: Clipmart) -> None:
+    """Finished episodes are shown as finished, and a failed one is not forgotten."""
+    words = page(world)
+    assert "2 finished, 1 running, 1 failed" in words
+    assert "No episode is finished yet" not in words
+    assert "from 4 episodes and 1 campaign" in words
+    assert "1 episode failed." in notes(world)
+    assert "job_3 : No speech found" in notes(world)
