@@ -422,7 +422,7 @@ def query(sql: str, format_: str) -> None:
     from .warehouse import open_published
     from .warehouse import query as run
 
-    with open_published(load_settings(), locked_down=True) as con:
+    with open_published(load_settings()) as con:
         answer = fetch(run(con, sql))
     click.echo(render([answer], format_, raw=True, width=_width()), nl=False)
 
