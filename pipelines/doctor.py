@@ -60,7 +60,11 @@ def doctor(settings: Settings) -> list[Check]:
         if ledger is not None:
             ledger.close()
     free = shutil.disk_usage(_existing(settings.data_dir)).free
-    checks += [*stored, disk(free, _stored_bytes(settings), settings.data_dir)]
+    checks += [
+        *stored,
+        *lake_reader(settings),
+        disk(free, _stored_bytes(settings), settings.data_dir),
+    ]
     checks += [lock(settings), versions(PINS)]
     if found is not None:
         checks += [
@@ -110,6 +114,29 @@ def folders(settings: Settings) -> Iterator[Check]:
             )
         else:
             yield Check(title, "ok", str(path) if title == "data folder" else "its owner's alone")
+
+
+def lake_reader(settings: Settings) -> Iterator[Check]:
+    """Whether those who read a lake do so as a role that may not write it."""
+    lake = settings.lake
+    if lake is None:
+        return
+    remedy = "Set CLIPMART_LAKE_READER to a role that may only SELECT: docs/lake.md, Read it."
+    if lake.reader is None:
+        told = "CLIPMART_LAKE_READER is not set: readers connect as the user that writes"
+        yield Check("lake reader", "warn", told, remedy)
+        return
+    from .postgres import may_write
+
+    try:
+        if may_write(lake.reader):
+            told = "the role of CLIPMART_LAKE_READER may write"
+            yield Check("lake reader", "warn", told, remedy)
+        else:
+            yield Check("lake reader", "ok", "its role may only read")
+    except ClipmartError as error:
+        again = "Then run `clipmart doctor` again."
+        yield Check("lake reader", "fail", str(error), again, error.exit_code)
 
 
 def disk(free: int, stored: int, path: Path) -> Check:

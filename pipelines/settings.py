@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sources.shared.errors import FixConfiguration
 
@@ -33,6 +33,19 @@ class Address:
         port = f":{parts.port}" if parts.port else ""
         return f"postgresql://{parts.hostname or ''}{port}{parts.path}"
 
+    @property
+    def user(self) -> str | None:
+        return unquote(urlsplit(self.url).username or "") or self.options.get("user")
+
+    @property
+    def password(self) -> str | None:
+        return unquote(urlsplit(self.url).password or "") or self.options.get("password")
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What stands after the question mark, such as sslmode."""
+        return dict(parse_qsl(urlsplit(self.url).query))
+
 
 @dataclass(frozen=True)
 class Lake:
@@ -41,6 +54,8 @@ class Lake:
     catalog: Address
     files: str
     """An absolute folder, or s3://bucket/prefix."""
+    reader: Address | None = None
+    """The same catalog as a role that may only SELECT; None: readers use `catalog`."""
     s3_key_id: str | None = None
     s3_secret: str | None = field(default=None, repr=False)
     s3_session_token: str | None = field(default=None, repr=False)
@@ -239,7 +254,9 @@ def _lake(text: Callable[[str], str | None]) -> Lake | None:
         )
     if destination == "duckdb":
         return None
-    catalog = _database("CLIPMART_LAKE_CATALOG", text("CLIPMART_LAKE_CATALOG"))
+    reader = _database("CLIPMART_LAKE_READER", text("CLIPMART_LAKE_READER"))
+    # Where people only read, the reader's address is the only one.
+    catalog = _database("CLIPMART_LAKE_CATALOG", text("CLIPMART_LAKE_CATALOG")) or reader
     files = (text("CLIPMART_LAKE_FILES") or "").rstrip("/")
     on_s3 = files.startswith("s3://")
     keys = (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"))
@@ -259,6 +276,7 @@ def _lake(text: Callable[[str], str | None]) -> Lake | None:
     return Lake(
         catalog,
         files if on_s3 else str(Path(files).absolute()),
+        reader,
         *keys,
         text("AWS_SESSION_TOKEN"),
         text("AWS_REGION") or text("AWS_DEFAULT_REGION") or "us-east-1",
@@ -275,10 +293,13 @@ def _database(name: str, value: str | None) -> Address | None:
         usable = parts.scheme in ("postgresql", "postgres") and len(parts.path) > 1
     except ValueError:
         usable = False
+    # With a second @, or one after the host, part of the password would be taken for the host.
+    usable = usable and value.count("@") == parts.netloc.count("@") <= 1
     if not usable:
         raise FixConfiguration(
-            f"{name} should look like postgresql://user:password@host/database. Nothing was done. "
-            f"Mend {name}, or unset it."
+            f"{name} should look like postgresql://user:password@host/database; in a user or "
+            "password write @ as %40, / as %2F, : as %3A, # as %23 and ? as %3F. Nothing was done. "
+            f"Fix {name}, or unset it."
         )
     return Address("postgresql" + value[value.index(":") :], name)
 
