@@ -448,6 +448,18 @@ def redacted(lake: Lake, told: str) -> str:
     return told
 
 
+def redacted_answer(lake: Lake, told: str) -> str:
+    """Rows of an answer without addresses of the lake; a word that equals its password stays."""
+    for address in (lake.catalog, lake.reader):
+        for word in {urlsplit(address.url).password, address.password} if address else ():
+            if word:
+                for form in (f":{word}@", f"password={word}", f"password='{word}'"):
+                    told = told.replace(form, form.replace(word, "…"))
+    for secret in (lake.s3_secret, lake.s3_session_token):
+        told = told.replace(secret, "…") if secret else told
+    return told
+
+
 def _is_away(told: str) -> bool:
     return any(sign in told for sign in ("onnection refused", "timeout", "starting up", "closed"))
 

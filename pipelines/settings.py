@@ -81,6 +81,10 @@ class Settings:
     klipit_account_path: str = "/account"
     minute_seconds: float = 60.0
     pinned_now: datetime | None = None
+    query_seconds: float = 300.0
+    """How long a statement of `clipmart query` may run; 0: as long as it takes."""
+    query_memory_bytes: int = 2_000_000_000
+    """Memory that it may take; what it needs beyond that goes to disk, if it can."""
     ledger_database: Address | None = None
     """Where the ledger is shared by machines; None: it is the file `ledger`."""
     lake: Lake | None = None
@@ -158,6 +162,8 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         klipit_account_path="/" + (text("KLIPIT_ACCOUNT_PATH") or "/account").lstrip("/"),
         minute_seconds=_seconds("CLIPMART_MINUTE_SECONDS", text("CLIPMART_MINUTE_SECONDS")),
         pinned_now=_instant("CLIPMART_NOW", text("CLIPMART_NOW")),
+        query_seconds=_seconds("CLIPMART_QUERY_SECONDS", text("CLIPMART_QUERY_SECONDS"), 300.0),
+        query_memory_bytes=_bytes("CLIPMART_QUERY_MEMORY", text("CLIPMART_QUERY_MEMORY")),
         # A lake is shared, so its machines share a ledger too.
         ledger_database=_database("CLIPMART_LEDGER", text("CLIPMART_LEDGER"))
         or (lake.catalog if lake else None),
@@ -304,16 +310,26 @@ def _database(name: str, value: str | None) -> Address | None:
     return Address("postgresql" + value[value.index(":") :], name)
 
 
-def _seconds(name: str, value: str | None) -> float:
+def _seconds(name: str, value: str | None, default: float = 60.0) -> float:
     try:
-        seconds = 60.0 if value is None else float(value)
+        seconds = default if value is None else float(value)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= 86_400:
         raise FixConfiguration(
-            f"{name} should be a number of seconds, 0 to 86400. Unset it for 60."
+            f"{name} should be a number of seconds, 0 to 86400. Unset it for {default:g}."
         )
     return seconds
+
+
+def _bytes(name: str, value: str | None) -> int:
+    match = re.fullmatch(r"(\d{1,5}(?:\.\d+)?) ?([MG])B", value or "2 GB", re.I)
+    count = int(float(match[1]) * {"M": 10**6, "G": 10**9}[match[2].upper()]) if match else 0
+    if not 100 * 10**6 <= count <= 10**14:
+        raise FixConfiguration(
+            f"{name} should be 100 MB or more, such as 500 MB or 8 GB. Unset it for 2 GB."
+        )
+    return count
 
 
 def _instant(name: str, value: str | None) -> datetime | None:

@@ -7,6 +7,7 @@ although another has been published since.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -87,8 +88,13 @@ def report_name(con: duckdb.DuckDBPyConnection, name: str) -> str:
     return wanted
 
 
-def open_published(settings: Settings, *, locked_down: bool = True) -> duckdb.DuckDBPyConnection:
+def open_published(
+    settings: Settings, *, locked_down: bool = True, limits: Mapping[str, str] | None = None
+) -> duckdb.DuckDBPyConnection:
     """Open what is published; locked down, nothing outside it can be reached or changed.
+
+    Args:
+        limits: settings of DuckDB's to lock in, such as memory_limit.
 
     Raises:
         NotPublished: there is none.
@@ -98,21 +104,26 @@ def open_published(settings: Settings, *, locked_down: bool = True) -> duckdb.Du
     if settings.lake is not None:
         con = _open_lake(settings, settings.lake)
         if locked_down:
-            lock_down(con, settings.lake.files)
+            lock_down(con, settings.lake.files, limits=limits)
         return con
     if not settings.warehouse.exists():
         raise NotPublished(
             f"Nothing is published at {settings.warehouse}. Run `clipmart sync` first, or set "
             "CLIPMART_DATA_DIR to the folder that holds warehouse.duckdb."
         )
-    return attach(settings.warehouse, now=settings.pinned_now, locked_down=locked_down)
+    now = settings.pinned_now
+    return attach(settings.warehouse, now=now, locked_down=locked_down, limits=limits)
 
 
-def lock_down(con: duckdb.DuckDBPyConnection, *folders: str) -> None:
+def lock_down(
+    con: duckdb.DuckDBPyConnection, *folders: str, limits: Mapping[str, str] | None = None
+) -> None:
     """Close a connection to everything but what it has attached and the files in `folders`.
 
     Whoever sends a warehouse file can put a view over `read_text('/etc/passwd')` into it.
     """
+    for option, value in (limits or {}).items():
+        con.execute(f"SET {option} = {text(value)}")
     con.execute("SET python_enable_replacements = false")
     con.execute("SET autoload_known_extensions = false")
     con.execute("SET autoinstall_known_extensions = false")
@@ -142,12 +153,17 @@ def _open_lake(settings: Settings, lake: Lake) -> duckdb.DuckDBPyConnection:
 
 
 def attach(
-    warehouse: Path, now: datetime | None = None, *, locked_down: bool = True
+    warehouse: Path,
+    now: datetime | None = None,
+    *,
+    locked_down: bool = True,
+    limits: Mapping[str, str] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A private DuckDB with the file as its default database, whatever the file is called.
 
     Args:
         locked_down: as `lock_down`. Otherwise every view in the file is checked first.
+        limits: settings of DuckDB's to lock in.
 
     Raises:
         TryAgainLater: another program holds the file open to write.
@@ -164,7 +180,7 @@ def attach(
             # No bound parameter: the first one makes DuckDB import pandas.
             con.execute(f"SET VARIABLE clipmart_now = TIMESTAMPTZ '{now.isoformat()}'")
         if locked_down:
-            lock_down(con)
+            lock_down(con, limits=limits)
         else:
             _refuse_foreign_views(con, warehouse)
     except duckdb.Error as error:
@@ -201,6 +217,7 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection
     Raises:
         Unusable: not one statement, not one that reads the published tables alone, or one that
             DuckDB refuses.
+        duckdb.InterruptException, duckdb.OutOfMemoryException: it was stopped.
     """
     from .statement import only_reads, reads_elsewhere
 
@@ -218,6 +235,8 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection
                 f'{elsewhere}. Nothing was run. What there is: `clipmart query "SHOW ALL TABLES"`.'
             )
         return con.execute(sql)
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
     except duckdb.Error as error:
         raise Unusable(
             f"DuckDB refused the statement: {error}\nNothing was changed. What there is: "

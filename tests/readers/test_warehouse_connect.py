@@ -204,6 +204,12 @@ def test_query_reads(published: Settings, sql: str) -> None:
         "FROM 'secret.txt'",
         "SELECT * FROM glob('*')",
         "SELECT * FROM local_frame",
+        "FROM duckdb_databases()",
+        "PRAGMA database_list",
+        "FROM system.main.duckdb_settings",
+        "FROM query('SELECT 1')",
+        "FROM warehouse.main.duckdb_logs",
+        "SELECT json_serialize_plan('SELECT 1')",
     ],
 )
 def test_query_refuses_all_else(
