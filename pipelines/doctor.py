@@ -123,15 +123,15 @@ def lake_reader(settings: Settings) -> Iterator[Check]:
         return
     remedy = "Set CLIPMART_LAKE_READER to a role that may only SELECT: docs/lake.md, Read it."
     if lake.reader is None:
-        told = "CLIPMART_LAKE_READER is not set: readers connect as the user that writes"
-        yield Check("lake reader", "warn", told, remedy)
+        state = "CLIPMART_LAKE_READER is not set: readers connect as the user that writes"
+        yield Check("lake reader", "warn", state, remedy)
         return
     from .postgres import may_write
 
     try:
         if may_write(lake.reader):
-            told = "the role of CLIPMART_LAKE_READER may write"
-            yield Check("lake reader", "warn", told, remedy)
+            state = "the role of CLIPMART_LAKE_READER may write"
+            yield Check("lake reader", "warn", state, remedy)
         else:
             yield Check("lake reader", "ok", "its role may only read")
     except ClipmartError as error:

@@ -397,7 +397,7 @@ _IN_SECRET = {"host": "HOST", "port": "PORT", "dbname": "DATABASE", "user": "USE
 def _catalog_secret(address: Address) -> str:
     parts = urlsplit(address.url)
     host = parts.netloc.rpartition("@")[2].removesuffix(f":{parts.port}").strip("[]")
-    told = {
+    parameters = {
         "host": unquote(host),
         "port": str(parts.port or ""),
         "dbname": unquote(parts.path.lstrip("/")),
@@ -405,7 +405,7 @@ def _catalog_secret(address: Address) -> str:
         "password": address.password,
     } | {name: value for name, value in address.options.items() if name in _IN_SECRET}
     return ", ".join(
-        ["TYPE postgres", *(f"{_IN_SECRET[name]} {text(v)}" for name, v in told.items() if v)]
+        ["TYPE postgres", *(f"{_IN_SECRET[name]} {text(v)}" for name, v in parameters.items() if v)]
     )
 
 
@@ -436,28 +436,28 @@ def _secret(lake: Lake) -> str:
     return ", ".join(f"{option} {value}" for option, value in told.items())
 
 
-def redacted(lake: Lake, told: str) -> str:
+def redacted(lake: Lake, message: str) -> str:
     """What DuckDB or dlt said, without the passwords that they may repeat."""
     for address in (lake.catalog, lake.reader):
         if address is not None:
             raw = urlsplit(address.url).password
             for secret in (address.url, raw, address.password):
-                told = told.replace(secret, "…") if secret else told
+                message = message.replace(secret, "…") if secret else message
     for secret in (lake.s3_secret, lake.s3_session_token):
-        told = told.replace(secret, "…") if secret else told
-    return told
+        message = message.replace(secret, "…") if secret else message
+    return message
 
 
-def redacted_answer(lake: Lake, told: str) -> str:
+def redacted_answer(lake: Lake, rows: str) -> str:
     """Rows of an answer without addresses of the lake; a word that equals its password stays."""
     for address in (lake.catalog, lake.reader):
         for word in {urlsplit(address.url).password, address.password} if address else ():
             if word:
                 for form in (f":{word}@", f"password={word}", f"password='{word}'"):
-                    told = told.replace(form, form.replace(word, "…"))
+                    rows = rows.replace(form, form.replace(word, "…"))
     for secret in (lake.s3_secret, lake.s3_session_token):
-        told = told.replace(secret, "…") if secret else told
-    return told
+        rows = rows.replace(secret, "…") if secret else rows
+    return rows
 
 
 def _is_away(told: str) -> bool:

@@ -211,10 +211,10 @@ class PostgresStore:
 
 def _failure(address: Address, error: BaseException) -> FixConfiguration | StoreDown:
     cause = str(getattr(error, "orig", None) or error).strip().splitlines() or [""]
-    told = f"{address} cannot be used: {cause[0][:200]}. What was loaded before stays."
+    message = f"{address} cannot be used: {cause[0][:200]}. What was loaded before stays."
     if any(sign in " ".join(cause) for sign in _MISCONFIGURED):
-        return FixConfiguration(f"{told} Fix {address.variable} or the database's rights.")
-    return StoreDown(f"{told} Once the server answers, run the command again.")
+        return FixConfiguration(f"{message} Fix {address.variable} or the database's rights.")
+    return StoreDown(f"{message} Once the server answers, run the command again.")
 
 
 def may_write(address: Address) -> bool:

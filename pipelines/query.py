@@ -90,12 +90,12 @@ def _too_long(seconds: float) -> TooMuch:
     )
 
 
-def _without_secrets(settings: Settings, told: str, *, message: bool = False) -> str:
+def _without_secrets(settings: Settings, shown: str, *, message: bool = False) -> str:
     if settings.lake is None:
-        return told
+        return shown
     from .lake import redacted, redacted_answer
 
-    return redacted(settings.lake, told) if message else redacted_answer(settings.lake, told)
+    return redacted(settings.lake, shown) if message else redacted_answer(settings.lake, shown)
 
 
 @contextmanager

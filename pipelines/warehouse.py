@@ -120,7 +120,7 @@ def lock_down(
 ) -> None:
     """Close a connection to everything but what it has attached and the files in `folders`.
 
-    Whoever sends a warehouse file can put a view over `read_text('/etc/passwd')` into it.
+    A file that somebody sent may hold a view over `read_text('/etc/passwd')`.
     """
     for option, value in (limits or {}).items():
         con.execute(f"SET {option} = {text(value)}")

@@ -73,9 +73,9 @@ def test_a_question_is_answered_as_shown(
     """
     now = datetime.fromisoformat(NOW)
     with attach(demo_run.data_dir / "warehouse.duckdb", now=now) as con:
-        told = fetch(con.execute(sql) if page == "bi-tools" else query(con, sql))
-    assert told.rows
-    assert answer in (as_markdown(told), "")
+        table = fetch(con.execute(sql) if page == "bi-tools" else query(con, sql))
+    assert table.rows
+    assert answer in (as_markdown(table), "")
 
 
 def test_the_recipes_are_a_dozen() -> None:

@@ -159,6 +159,6 @@ def test_an_address_whose_password_is_not_encoded_is_refused(
     """A second @ makes part of the password the host: 3 with the variable, without the address."""
     environ = {"CLIPMART_DESTINATION": "ducklake", "CLIPMART_LAKE_FILES": "files"}
     environ["CLIPMART_LAKE_CATALOG"] = "postgresql://127.0.0.1:9/db"
-    told = Clipmart(tmp_path, environ | {variable: address})("report")
-    assert told.code == 3 and variable in told.err and "%40" in told.err
-    assert "hunter2" not in told.err + told.out
+    ended = Clipmart(tmp_path, environ | {variable: address})("report")
+    assert ended.code == 3 and variable in ended.err and "%40" in ended.err
+    assert "hunter2" not in ended.err + ended.out

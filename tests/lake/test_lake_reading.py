@@ -209,8 +209,8 @@ def test_doctor_warns_of_a_reader_that_may_write(machine: Clipmart) -> None:
     """Where the variable is not set, and where its role has more rights than it should."""
     assert "CLIPMART_LAKE_READER is not set" in machine("doctor").out
     writer = {"CLIPMART_LAKE_READER": machine.environ["CLIPMART_LAKE_CATALOG"]}
-    told = Clipmart(machine.folder, machine.environ | writer)("doctor").out
-    assert "CLIPMART_LAKE_READER may write" in told
+    shown = Clipmart(machine.folder, machine.environ | writer)("doctor").out
+    assert "CLIPMART_LAKE_READER may write" in shown
 
 
 def test_an_address_is_read_as_libpq_reads_it(shared: Shared) -> None:
