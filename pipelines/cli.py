@@ -464,13 +464,10 @@ def query(sql: str, format_: str) -> None:
     \b
     clipmart query "SELECT moment_type, count(*) FROM klipit.clips GROUP BY ALL"
     """
-    from .reports import fetch, render
-    from .warehouse import open_published
-    from .warehouse import query as run
+    from .query import answer
 
-    with open_published(load_settings(), locked_down=True) as con:
-        answer = fetch(run(con, sql))
-    click.echo(render([answer], format_, raw=True, width=_width()), nl=False)
+    for text in answer(load_settings(), sql, format_, _width()):
+        click.echo(text, nl=False)
 
 
 @main.command()

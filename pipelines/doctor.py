@@ -56,7 +56,7 @@ def doctor(settings: Settings) -> list[Check]:
     finally:
         if ledger is not None:
             ledger.close()
-    checks += [*stored, disk(disk_space(settings), settings.data_dir)]
+    checks += [*stored, *lake_reader(settings), disk(disk_space(settings), settings.data_dir)]
     checks += [lock(settings), versions(PINS)]
     if found is not None:
         checks += [
@@ -107,6 +107,29 @@ def folders(settings: Settings) -> Iterator[Check]:
             )
         else:
             yield Check(title, "ok", str(path) if title == "data folder" else "its owner's alone")
+
+
+def lake_reader(settings: Settings) -> Iterator[Check]:
+    """Whether those who read a lake do so as a role that may not write it."""
+    lake = settings.lake
+    if lake is None:
+        return
+    remedy = "Set CLIPMART_LAKE_READER to a role that may only SELECT: docs/lake.md, Read it."
+    if lake.reader is None:
+        state = "CLIPMART_LAKE_READER is not set: readers connect as the user that writes"
+        yield Check("lake reader", "warn", state, remedy)
+        return
+    from .postgres import may_write
+
+    try:
+        if may_write(lake.reader):
+            state = "the role of CLIPMART_LAKE_READER may write"
+            yield Check("lake reader", "warn", state, remedy)
+        else:
+            yield Check("lake reader", "ok", "its role may only read")
+    except ClipmartError as error:
+        again = "Then run `clipmart doctor` again."
+        yield Check("lake reader", "fail", str(error), again, error.exit_code)
 
 
 def lock(settings: Settings) -> Check:

@@ -40,11 +40,13 @@ from .build import (
 )
 from .models import BuildFailed, Relation, project
 from .only_copy import WouldLose
-from .settings import Lake, Settings
+from .settings import Address, Lake, Settings
 
 EXTENSIONS = ("postgres_scanner", "httpfs", "ducklake")
 CATALOGS = {"landing": "clipmart_landing", "lake": "clipmart_lake"}
 """Database name → schema of PostgreSQL that holds its catalog."""
+_CATALOG_KEY = "lake_catalog"
+"""The secret's name. DuckDB lists what it holds, except the password."""
 READERS_SCHEMAS = (*LANDING_SCHEMAS, "staging", "reports")
 KEEP_DAYS = 7
 """How long a reader may go on in a lake as it was; then files that nobody sees are removed."""
@@ -57,16 +59,17 @@ class NoLake(FixConfiguration):
 def open_lake(lake: Lake, *, landing: bool, now: datetime | None = None) -> Any:
     """A private DuckDB that stands in the landing lake to write, or in the readers' to read.
 
-    The readers' views look into the landing lake, so both are attached, read-only.
+    The readers' views look into the landing lake, so both are attached, read-only, and as the role
+    that may only read, where there is one.
 
     Raises:
         FixConfiguration: the catalog or the files cannot be used, or the extra is not installed.
         TryAgainLater: the catalog's server cannot be reached.
         NoLake: there is none yet (to readers only).
     """
-    con = new_connection()
+    address = lake.catalog if landing else lake.reader or lake.catalog
+    con = new_connection(lake, address)
     try:
-        tell_key(con, lake)
         if landing:
             attach(con, lake, "landing")
         else:
@@ -82,32 +85,63 @@ def open_lake(lake: Lake, *, landing: bool, now: datetime | None = None) -> Any:
     return con
 
 
-def new_connection() -> duckdb.DuckDBPyConnection:
-    """A private DuckDB that has the extensions, unchecked: see `lake_destination`."""
-    con = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+def new_connection(lake: Lake, address: Address | None = None) -> duckdb.DuckDBPyConnection:
+    """A private DuckDB that has the extensions, and the keys of catalog and files as secrets.
+
+    How a database is attached is listed by DuckDB, password and all; a secret's password is not.
+
+    Args:
+        address: the catalog's, if it is not the one to write.
+    """
+    con = duckdb.connect(config={"allow_unsigned_extensions": str(_checked_once()).lower()})
     for extension in extension_files():
         con.execute(f"LOAD {text(extension)}")
+    # For good: DuckDB lets nobody allow them again while the connection lives.
+    con.execute("SET allow_unsigned_extensions = false")
     con.execute("SET autoinstall_known_extensions = false")
+    con.execute(f"CREATE SECRET {_CATALOG_KEY} ({_catalog_secret(address or lake.catalog)})")
+    if lake.on_s3:
+        con.execute(f"CREATE SECRET lake_files ({_secret(lake)})")
     return con
 
 
-def tell_key(con: Any, lake: Lake) -> None:
-    """Tell the key of the files, where they are on S3."""
-    if lake.on_s3:
-        con.execute(f"CREATE OR REPLACE SECRET lake_files ({_secret(lake)})")
+@cache
+def _checked_once() -> bool:
+    """Have DuckDB check the extensions' signatures: a tenth of a second, paid once a process.
+
+    Raises:
+        FixConfiguration: a file is not as DuckDB signed it.
+    """
+    with duckdb.connect() as con:
+        for extension in extension_files():
+            try:
+                con.execute(f"LOAD {text(extension)}")
+            except duckdb.Error as error:
+                raise FixConfiguration(
+                    f"{extension} cannot be loaded: {str(error).splitlines()[0]}. Nothing was "
+                    "done. Install the extra again: `pip install --force-reinstall "
+                    "'clipmart[lake]'`."
+                ) from error
+    return True
 
 
 def attach(con: Any, lake: Lake, database: str, *, read_only: bool = False) -> None:
     """Attach one of the two lakes; to write, it is made where it is absent."""
-    options = [f"METADATA_SCHEMA '{CATALOGS[database]}'"]
-    options.append("READ_ONLY" if read_only else f"DATA_PATH {text(f'{lake.files}/{database}/')}")
-    address = text(f"ducklake:postgres:{lake.catalog.url}")
     try:
-        con.execute(f"ATTACH {address} AS {database} ({', '.join(options)})")
+        con.execute(attach_statement(lake, database, read_only=read_only))
     except duckdb.Error as error:
         if "creating a new DuckLake is explicitly disabled" in str(error):
             raise NoLake(f"There is no lake at {lake.catalog} yet. Run `clipmart sync`.") from error
         raise unusable(lake, error) from error
+
+
+def attach_statement(lake: Lake, database: str, *, read_only: bool = False) -> str:
+    """The ATTACH of a connection that has the secret; it names neither server nor user."""
+    options = [f"METADATA_SCHEMA '{CATALOGS[database]}'", f"META_SECRET '{_CATALOG_KEY}'"]
+    options.append("READ_ONLY" if read_only else f"DATA_PATH {text(f'{lake.files}/{database}/')}")
+    address = lake.reader if read_only and lake.reader else lake.catalog
+    place = text(f"ducklake:postgres:{_connection_options(address)}")
+    return f"ATTACH IF NOT EXISTS {place} AS {database} ({', '.join(options)})"
 
 
 @cache
@@ -155,9 +189,8 @@ def publish(
     """
     settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = project(settings.build_dir)
-    con = new_connection()
+    con = new_connection(lake)
     try:
-        tell_key(con, lake)
         attach(con, lake, "landing", read_only=True)
         attach(con, lake, "lake")
         con.execute("SET TimeZone = 'UTC'")
@@ -374,6 +407,36 @@ def _comment(cursor: Any, declared: dict[str, Relation]) -> None:
     cursor.execute(";".join(statements))
 
 
+_IN_SECRET = {"host": "HOST", "port": "PORT", "dbname": "DATABASE", "user": "USER"} | {
+    "password": "PASSWORD"
+}
+"""Of libpq's parameters, those that DuckDB's secret takes."""
+
+
+def _catalog_secret(address: Address) -> str:
+    parts = urlsplit(address.url)
+    host = parts.netloc.rpartition("@")[2].removesuffix(f":{parts.port}").strip("[]")
+    parameters = {
+        "host": unquote(host),
+        "port": str(parts.port or ""),
+        "dbname": unquote(parts.path.lstrip("/")),
+        "user": address.user,
+        "password": address.password,
+    } | {name: value for name, value in address.options.items() if name in _IN_SECRET}
+    return ", ".join(
+        ["TYPE postgres", *(f"{_IN_SECRET[name]} {text(v)}" for name, v in parameters.items() if v)]
+    )
+
+
+def _connection_options(address: Address) -> str:
+    """The rest of an address as libpq writes it, such as sslmode='require'."""
+    return " ".join(
+        f"{name}='{value.replace(chr(92), chr(92) * 2).replace(chr(39), chr(92) + chr(39))}'"
+        for name, value in address.options.items()
+        if name not in _IN_SECRET
+    )
+
+
 def _secret(lake: Lake) -> str:
     endpoint = urlsplit(lake.s3_endpoint or "")
     told = {
@@ -392,13 +455,28 @@ def _secret(lake: Lake) -> str:
     return ", ".join(f"{option} {value}" for option, value in told.items())
 
 
-def redacted(lake: Lake, told: str) -> str:
-    """What DuckDB or dlt said, without the password that they repeat."""
-    password = urlsplit(lake.catalog.url).password
-    for secret in (lake.catalog.url, password, unquote(password or ""), lake.s3_secret):
-        if secret:
-            told = told.replace(secret, "…")
-    return told
+def redacted(lake: Lake, message: str) -> str:
+    """What DuckDB or dlt said, without the passwords that they may repeat."""
+    for address in (lake.catalog, lake.reader):
+        if address is not None:
+            raw = urlsplit(address.url).password
+            for secret in (address.url, raw, address.password):
+                message = message.replace(secret, "…") if secret else message
+    for secret in (lake.s3_secret, lake.s3_session_token):
+        message = message.replace(secret, "…") if secret else message
+    return message
+
+
+def redacted_answer(lake: Lake, rows: str) -> str:
+    """Rows of an answer without addresses of the lake; a word that equals its password stays."""
+    for address in (lake.catalog, lake.reader):
+        for word in {urlsplit(address.url).password, address.password} if address else ():
+            if word:
+                for form in (f":{word}@", f"password={word}", f"password='{word}'"):
+                    rows = rows.replace(form, form.replace(word, "…"))
+    for secret in (lake.s3_secret, lake.s3_session_token):
+        rows = rows.replace(secret, "…") if secret else rows
+    return rows
 
 
 def _is_away(told: str) -> bool:

@@ -1,17 +1,18 @@
 """dlt's ducklake destination, over connections that find the extensions in their packages.
 
-dlt opens some twenty connections a load; DuckDB checks an extension's signature at each, a second
-in all. The packages were checked by hash when they were installed, so that is left out.
+dlt opens some twenty connections a load; DuckDB would check the extensions' signatures at each, two
+seconds in all, so they are checked once a process. Nothing that dlt attaches holds a password.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import duckdb
 from dlt.common.configuration import configspec
 from dlt.common.configuration.specs import AwsCredentialsWithoutDefaults
+from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.common.configuration.specs.connection_string_credentials import ConnectionStringCredentials
 from dlt.common.storages.configuration import FilesystemConfiguration
 from dlt.destinations import ducklake
@@ -23,14 +24,16 @@ from dlt.destinations.impl.ducklake.configuration import (
 from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient
 
 from .destination import AskedOnce, MergesByOneKeyAtATime
-from .lake import CATALOGS, new_connection
+from .lake import CATALOGS, attach_statement, new_connection
 from .settings import Lake
 
 
 class _Connections(DuckDbConnectionPool):
+    lake: Lake
+
     def borrow_conn(self, *_: Any, **__: Any) -> duckdb.DuckDBPyConnection:
         with self._conn_lock:
-            con = new_connection()
+            con = new_connection(self.lake)
             con.execute("SET TimeZone = 'UTC'")
             self._conn_borrows += 1
             return con
@@ -38,8 +41,11 @@ class _Connections(DuckDbConnectionPool):
 
 @configspec(init=False)
 class LakeCredentials(DuckLakeCredentials):
+    lake: Annotated[Any, NotResolved()] = None
+
     def on_resolved(self) -> None:
         self.conn_pool = _Connections(self, always_open_connection=True)
+        self.conn_pool.lake = self.lake
 
 
 @configspec
@@ -48,7 +54,10 @@ class LakeConfiguration(DuckLakeClientConfiguration):
 
 
 class LakeClient(MergesByOneKeyAtATime, DuckLakeClient):
-    pass
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        credentials: Any = self.config.credentials
+        self.sql_client._attach_statement = attach_statement(credentials.lake, "landing")
 
 
 class LakeDestination(AskedOnce, ducklake):
@@ -69,12 +78,11 @@ def destination(lake: Lake) -> LakeDestination:
         key.aws_session_token, key.region_name = lake.s3_session_token, lake.s3_region
         key.endpoint_url, key.s3_url_style = lake.s3_endpoint, "path"
         storage.credentials = key
-    return LakeDestination(
-        LakeCredentials(
-            "landing",
-            metadata_schema=CATALOGS["landing"],
-            catalog=ConnectionStringCredentials(lake.catalog.url),
-            storage=storage,
-        ),
-        destination_name="ducklake",
+    credentials = LakeCredentials(
+        "landing",
+        metadata_schema=CATALOGS["landing"],
+        catalog=ConnectionStringCredentials(lake.catalog.url),
+        storage=storage,
     )
+    credentials.lake = lake
+    return LakeDestination(credentials, destination_name="ducklake")

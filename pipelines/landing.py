@@ -35,6 +35,12 @@ def cannot_go_on(settings: Settings, error: Exception) -> ClipmartError:
         return unusable(settings.lake, error)
     if is_full(error, settings.data_dir):
         return disk_full(settings.landing)
+    if "disabled by configuration" in str(error):
+        return FixConfiguration(
+            f"{settings.warehouse} holds a view or macro that reads other files, which clipmart "
+            f"did not write ({str(error).partition(chr(10))[0]}). It was not run. Ask for the file "
+            "again where you got it; `clipmart publish` builds your own file again."
+        )
     return FixConfiguration(
         f"DuckDB cannot go on: {str(error).partition(chr(10))[0]}. What was loaded before stays. "
         f"Run `clipmart recover`: it checks {settings.landing} and repairs it. Then "

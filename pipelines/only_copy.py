@@ -121,10 +121,10 @@ def refuse_a_file_with_less(built: Path, published: Path) -> None:
     copy = built.with_name("published.duckdb")
     try:
         try:
-            con = attach(published)
+            con = attach(published, locked_down=False)
         except TryAgainLater:  # a program holds it open to write; a copy is free
             shutil.copyfile(published, copy)
-            con = attach(copy)
+            con = attach(copy, locked_down=False)
     except FixConfiguration:
         return
     finally:

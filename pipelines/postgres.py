@@ -42,6 +42,12 @@ _MISCONFIGURED = (
     *("authentication failed", "does not exist", "no pg_hba.conf", "permission denied"),
     *("Name or service not known", "failed to resolve host", "SSL", "certificate", "no password"),
 )
+_MAY_WRITE = """
+SELECT bool_or(has_table_privilege(pg_class.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
+FROM pg_class
+INNER JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema')
+"""
 
 
 class PostgresStore:
@@ -200,13 +206,31 @@ class PostgresStore:
             raise self._failure(error) from error
 
     def _failure(self, error: BaseException) -> FixConfiguration | StoreDown:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines() or [""]
-        told = f"{self.address} cannot be used: {cause[0][:200]}. What was loaded before stays."
-        if any(sign in " ".join(cause) for sign in _MISCONFIGURED):
-            return FixConfiguration(
-                f"{told} Mend {self.address.variable} or the database's rights."
-            )
-        return StoreDown(f"{told} Once the server answers, run the command again.")
+        return _failure(self.address, error)
+
+
+def _failure(address: Address, error: BaseException) -> FixConfiguration | StoreDown:
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines() or [""]
+    message = f"{address} cannot be used: {cause[0][:200]}. What was loaded before stays."
+    if any(sign in " ".join(cause) for sign in _MISCONFIGURED):
+        return FixConfiguration(f"{message} Fix {address.variable} or the database's rights.")
+    return StoreDown(f"{message} Once the server answers, run the command again.")
+
+
+def may_write(address: Address) -> bool:
+    """Whether the address's user may change any table of its database.
+
+    Raises:
+        FixConfiguration, StoreDown: as `PostgresStore`.
+    """
+    store = _engine(address, "public")
+    try:
+        with store.connect() as connection:
+            return bool(connection.exec_driver_sql(_MAY_WRITE).scalar())
+    except Exception as error:
+        raise _failure(address, error) from error
+    finally:
+        store.dispose()
 
 
 def _engine(address: Address, schema: str) -> Engine:

@@ -13,7 +13,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -84,6 +84,18 @@ def fetch(con: duckdb.DuckDBPyConnection, name: str = "rows") -> Table:
     )
 
 
+def batches(con: duckdb.DuckDBPyConnection, rows: int = 10_000) -> Iterator[Table]:
+    """The same, a few rows at a time: at least one table, which may have none."""
+    described = con.description or []
+    columns = tuple(column[0] for column in described)
+    types = tuple(str(column[1]) for column in described)
+    part = con.fetchmany(rows)
+    yield Table("rows", columns, types, part)
+    while len(part) == rows:
+        part = con.fetchmany(rows)
+        yield Table("rows", columns, types, part)
+
+
 def render(tables: Sequence[Table], format: str, *, raw: bool = False, width: int = 80) -> str:
     """The tables as text that ends in a line break.
 
@@ -119,9 +131,9 @@ def as_json(tables: Sequence[Table]) -> str:
     return re.sub(rf"(?!\n)(?:{_STEERING}|{_JOINERS})", _json_escape, text) + "\n"
 
 
-def as_csv(table: Table, *, raw: bool = False) -> str:
+def as_csv(table: Table, *, raw: bool = False, header: bool = True) -> str:
     """A header and a line a row; NULL is empty, lists and JSON columns are JSON."""
-    lines = [_csv_line(table.columns if raw else map(_defused, table.columns))]
+    lines = [_csv_line(table.columns if raw else map(_defused, table.columns))] if header else []
     for row in table.rows:
         cells = [
             str(value) if raw and isinstance(value, float) else _plain(value, kind)

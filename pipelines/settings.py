@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sources.shared.errors import FixConfiguration
 
@@ -34,6 +34,19 @@ class Address:
         port = f":{parts.port}" if parts.port else ""
         return f"postgresql://{parts.hostname or ''}{port}{parts.path}"
 
+    @property
+    def user(self) -> str | None:
+        return unquote(urlsplit(self.url).username or "") or self.options.get("user")
+
+    @property
+    def password(self) -> str | None:
+        return unquote(urlsplit(self.url).password or "") or self.options.get("password")
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What stands after the question mark, such as sslmode."""
+        return dict(parse_qsl(urlsplit(self.url).query))
+
 
 @dataclass(frozen=True)
 class Lake:
@@ -42,6 +55,8 @@ class Lake:
     catalog: Address
     files: str
     """An absolute folder, or s3://bucket/prefix."""
+    reader: Address | None = None
+    """The same catalog as a role that may only SELECT; None: readers use `catalog`."""
     s3_key_id: str | None = None
     s3_secret: str | None = field(default=None, repr=False)
     s3_session_token: str | None = field(default=None, repr=False)
@@ -67,6 +82,10 @@ class Settings:
     klipit_account_path: str = "/account"
     minute_seconds: float = 60.0
     pinned_now: datetime | None = None
+    query_seconds: float = 300.0
+    """How long a statement of `clipmart query` may run; 0: as long as it takes."""
+    query_memory_bytes: int = 2_000_000_000
+    """Memory that it may take; what it needs beyond that goes to disk, if it can."""
     ledger_database: Address | None = None
     """Where the ledger is shared by machines; None: it is the file `ledger`."""
     keep_published: int = 3
@@ -157,6 +176,8 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         minute_seconds=_seconds("CLIPMART_MINUTE_SECONDS", text("CLIPMART_MINUTE_SECONDS")),
         pinned_now=_instant("CLIPMART_NOW", text("CLIPMART_NOW")),
         keep_published=_count("CLIPMART_KEEP_PUBLISHED", text("CLIPMART_KEEP_PUBLISHED"), 3),
+        query_seconds=_seconds("CLIPMART_QUERY_SECONDS", text("CLIPMART_QUERY_SECONDS"), 300.0),
+        query_memory_bytes=_bytes("CLIPMART_QUERY_MEMORY", text("CLIPMART_QUERY_MEMORY")),
         # A lake is shared, so its machines share a ledger too.
         ledger_database=_database("CLIPMART_LEDGER", text("CLIPMART_LEDGER"))
         or (lake.catalog if lake else None),
@@ -253,7 +274,9 @@ def _lake(text: Callable[[str], str | None]) -> Lake | None:
         )
     if destination == "duckdb":
         return None
-    catalog = _database("CLIPMART_LAKE_CATALOG", text("CLIPMART_LAKE_CATALOG"))
+    reader = _database("CLIPMART_LAKE_READER", text("CLIPMART_LAKE_READER"))
+    # Where people only read, the reader's address is the only one.
+    catalog = _database("CLIPMART_LAKE_CATALOG", text("CLIPMART_LAKE_CATALOG")) or reader
     files = (text("CLIPMART_LAKE_FILES") or "").rstrip("/")
     on_s3 = files.startswith("s3://")
     keys = (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"))
@@ -273,6 +296,7 @@ def _lake(text: Callable[[str], str | None]) -> Lake | None:
     return Lake(
         catalog,
         files if on_s3 else str(Path(files).absolute()),
+        reader,
         *keys,
         text("AWS_SESSION_TOKEN"),
         text("AWS_REGION") or text("AWS_DEFAULT_REGION") or "us-east-1",
@@ -289,22 +313,25 @@ def _database(name: str, value: str | None) -> Address | None:
         usable = parts.scheme in ("postgresql", "postgres") and len(parts.path) > 1
     except ValueError:
         usable = False
+    # With a second @, or one after the host, part of the password would be taken for the host.
+    usable = usable and value.count("@") == parts.netloc.count("@") <= 1
     if not usable:
         raise FixConfiguration(
-            f"{name} should look like postgresql://user:password@host/database. Nothing was done. "
-            f"Mend {name}, or unset it."
+            f"{name} should look like postgresql://user:password@host/database; in a user or "
+            "password write @ as %40, / as %2F, : as %3A, # as %23 and ? as %3F. Nothing was done. "
+            f"Fix {name}, or unset it."
         )
     return Address("postgresql" + value[value.index(":") :], name)
 
 
-def _seconds(name: str, value: str | None) -> float:
+def _seconds(name: str, value: str | None, default: float = 60.0) -> float:
     try:
-        seconds = 60.0 if value is None else float(value)
+        seconds = default if value is None else float(value)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= 86_400:
         raise FixConfiguration(
-            f"{name} should be a number of seconds, 0 to 86400. Unset it for 60."
+            f"{name} should be a number of seconds, 0 to 86400. Unset it for {default:g}."
         )
     return seconds
 
@@ -317,6 +344,16 @@ def _count(name: str, value: str | None, default: int) -> int:
             f"{name} should be a whole number, 0 or more. Nothing was done. Unset it for {default}."
         )
     return int(value)
+
+
+def _bytes(name: str, value: str | None) -> int:
+    match = re.fullmatch(r"(\d{1,5}(?:\.\d+)?) ?([MG])B", value or "2 GB", re.I)
+    count = int(float(match[1]) * {"M": 10**6, "G": 10**9}[match[2].upper()]) if match else 0
+    if not 100 * 10**6 <= count <= 10**14:
+        raise FixConfiguration(
+            f"{name} should be 100 MB or more, such as 500 MB or 8 GB. Unset it for 2 GB."
+        )
+    return count
 
 
 def _instant(name: str, value: str | None) -> datetime | None:

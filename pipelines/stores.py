@@ -80,7 +80,7 @@ class Stores:
         for file in [settings.warehouse, *only_copy.saved(settings)]:
             if file.exists():
                 try:
-                    con = attach(file)
+                    con = attach(file, locked_down=False)
                 except FixConfiguration as error:
                     self.unopened.setdefault(PUBLISHED, str(error.__cause__ or error))
                 else:

@@ -159,3 +159,24 @@ def test_a_catalog_that_is_away_tells_no_password(tmp_path: Path) -> None:
         told = Clipmart(tmp_path, environ | {"KLIPIT_API_KEY": "k"})(command)
         assert told.code == 75 and "postgresql://127.0.0.1:9/clips" in told.err, told
         assert "hunter2" not in told.err + told.out
+
+
+@pytest.mark.parametrize("variable", ["CLIPMART_LEDGER", "CLIPMART_LAKE_CATALOG"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:hunter2@more@host/db",
+        "postgresql://me:1/hunter2@host/db",
+        "postgresql://me:word@host/db?options=hunter2@more",
+        "postgresql://me:hunter2@host/db#more@host",
+    ],
+)
+def test_an_address_whose_password_is_not_encoded_is_refused(
+    tmp_path: Path, variable: str, address: str
+) -> None:
+    """A second @ makes part of the password the host: 3 with the variable, without the address."""
+    environ = {"CLIPMART_DESTINATION": "ducklake", "CLIPMART_LAKE_FILES": "files"}
+    environ["CLIPMART_LAKE_CATALOG"] = "postgresql://127.0.0.1:9/db"
+    ended = Clipmart(tmp_path, environ | {variable: address})("report")
+    assert ended.code == 3 and variable in ended.err and "%40" in ended.err
+    assert "hunter2" not in ended.err + ended.out

@@ -18,7 +18,7 @@ from pipelines.warehouse import open_published, report_names
 
 @pytest.fixture
 def con(published: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    with open_published(published, locked_down=True) as connection:
+    with open_published(published) as connection:
         yield connection
 
 

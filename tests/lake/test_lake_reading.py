@@ -1,0 +1,233 @@
+"""Reading a lake: it shows the published tables and nothing else, and nobody writes by reading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from pipelines.lake import attach, new_connection, open_lake
+from pipelines.settings import Address, load_settings
+from pipelines.warehouse import connect, open_published, query
+from sources.shared.errors import Unusable
+from tests.conftest import NOW, Clipmart
+from tests.lake.conftest import Shared, shared_lake
+
+pytestmark = pytest.mark.xdist_group("lake")
+
+PASSWORD = "hunter2 of the lake"
+PAGE = (Path(__file__).parents[2] / "docs" / "lake.md").read_text()
+(GRANTS,) = re.findall(r"^```postgresql\n(.*?)^```", PAGE, flags=re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def shared(empty_lake: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    shared = shared_lake(empty_lake, str(tmp_path_factory.mktemp("lake") / "files"))
+    address = shared.environ["CLIPMART_LAKE_CATALOG"]
+    shared.environ["CLIPMART_LAKE_CATALOG"] = address.replace(
+        "clipmart@", f"clipmart:{PASSWORD.replace(' ', '%20')}@"
+    )
+    yield shared
+    with psycopg.connect(address, autocommit=True) as admin:
+        admin.execute("DROP OWNED BY clipmart_reader; DROP ROLE clipmart_reader")
+
+
+@pytest.fixture(scope="module")
+def machine(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Clipmart:
+    """One that published an empty lake, in which the page's lines created the readers' role, and
+    then a job that landed later."""
+    machine = Clipmart(tmp_path_factory.mktemp("machine"), shared.environ)
+    assert machine("publish").code == 0
+    with psycopg.connect(shared.environ["CLIPMART_LAKE_CATALOG"], autocommit=True) as admin:
+        admin.execute(GRANTS)
+    machine("track", "klipit", "job_1")
+    lake = load_settings(shared.environ).lake
+    assert lake is not None
+    with closing(open_lake(lake, landing=True)) as landing:
+        landing.execute(
+            f"""INSERT INTO klipit.jobs BY NAME
+                SELECT 'job_1' AS id, 'processing' AS status, TIMESTAMPTZ '{NOW}' AS observed_at,
+                  'landed' AS _dlt_load_id"""
+        )
+    published = machine("publish")
+    assert published.code == 0, published.err
+    return machine
+
+
+@pytest.fixture
+def reader(machine: Clipmart) -> Clipmart:
+    """The same, whose readers have the role."""
+    address = machine.environ["CLIPMART_LAKE_CATALOG"]
+    role = re.sub("//.*@", "//clipmart_reader:another%20password@", address)
+    return Clipmart(machine.folder, machine.environ | {"CLIPMART_LAKE_READER": role})
+
+
+HOSTILE = [
+    "SELECT * FROM postgres_execute('__ducklake_metadata_lake', "
+    "'COMMIT; DELETE FROM clipmart_ledger.events')",
+    "FROM postgres_query('__ducklake_metadata_lake', 'SELECT * FROM clipmart_ledger.events')",
+    "FROM postgres_scan('host=127.0.0.1 port=9', 'public', 'x')",
+    "FROM postgres_scan_pushdown('host=127.0.0.1 port=9', 'public', 'x')",
+    "FROM postgres_attach('host=127.0.0.1 port=9')",
+    "FROM read_postgres_binary('x')",
+    "FROM __ducklake_metadata_lake.clipmart_ledger.events",
+    "FROM __ducklake_metadata_lake.events",
+    "FROM clipmart_ledger.events",
+    'FROM "__DUCKLAKE_METADATA_LAKE".clipmart_lake.ducklake_metadata',
+    "FROM landing.klipit.jobs",
+    "FROM landing.klipit._dlt_loads",
+    "SHOW TABLES FROM __ducklake_metadata_lake.clipmart_ledger",
+    "DESCRIBE __ducklake_metadata_lake.clipmart_ledger.events",
+    "SUMMARIZE landing.klipit.jobs",
+    "FROM duckdb_databases()",
+    "FROM duckdb_databases",
+    "FROM main.duckdb_databases",
+    "FROM system.main.duckdb_databases",
+    "PRAGMA database_list",
+    "FROM pragma_database_list",
+    "WITH pragma_database_list AS (FROM pragma_database_list) FROM pragma_database_list",
+    "WITH RECURSIVE pragma_database_list AS (FROM pragma_database_list UNION ALL "
+    "FROM pragma_database_list WHERE false) FROM pragma_database_list",
+    "FROM duckdb_secrets()",
+    "FROM duckdb_secrets(redact = false)",
+    "FROM which_secret('s3://clips', 's3')",
+    "FROM duckdb_settings()",
+    "FROM duckdb_logs",
+    "FROM query('FROM duckdb_databases()')",
+    "FROM query_table('landing.klipit.jobs')",
+    "FROM histogram('landing.klipit.jobs', id)",
+    "SELECT json_serialize_plan('FROM postgres_scan(''host=127.0.0.1 port=9'', ''a'', ''b'')')",
+    "FROM json_execute_serialized_sql(json_serialize_sql('FROM duckdb_databases()'))",
+    "PRAGMA json_execute_serialized_sql('{}')",
+    "FROM ducklake_set_option('lake', 'parquet_compression', 'zstd')",
+    "CALL ducklake_expire_snapshots('lake', older_than => now())",
+    "FROM ducklake_cleanup_old_files('lake', cleanup_all => true)",
+    "FROM ducklake_delete_orphaned_files('lake', cleanup_all => true)",
+    "FROM ducklake_add_data_files('lake', 'jobs', 'x.parquet', schema => 'klipit')",
+    "FROM lake.snapshots()",
+    "FROM read_parquet('{files}/**/*.parquet')",
+    "FROM '{files}/landing/klipit/jobs/x.parquet'",
+    "FROM glob('{files}/**')",
+    "SELECT (SELECT max(content) FROM read_text('{files}/x'))",
+    "SELECT * FROM reports.freshness WHERE table_name IN (SELECT file FROM glob('*'))",
+    "EXPLAIN ANALYZE FROM postgres_execute('__ducklake_metadata_lake', 'DROP SCHEMA x')",
+    "EXPLAIN (FORMAT json) FROM duckdb_databases()",
+    "FROM seq_scan(1)",
+    "FROM arrow_scan(1, 2, 3)",
+    "FROM python_map_function(1)",
+    "FROM enable_logging()",
+    "FROM force_checkpoint()",
+    "FROM pg_clear_cache()",
+    "SELECT 1; FROM duckdb_databases()",
+    "CREATE SECRET (TYPE postgres, HOST 'x')",
+    "ATTACH 'postgres:' AS again (SECRET lake_catalog)",
+    "DELETE FROM reports.top_clips",
+    "SELECT " + "abs(" * 900 + "1" + ")" * 900,
+]
+
+
+def test_no_statement_reaches_past_the_published_tables(machine: Clipmart, shared: Shared) -> None:
+    """Each is refused, even to the user that may write; the ledger and both lakes are unchanged."""
+    files = shared.environ["CLIPMART_LAKE_FILES"]
+    before = state(shared)
+    with open_published(load_settings(machine.environ)) as con:
+        for sql in HOSTILE:
+            with pytest.raises(Unusable) as refused:
+                query(con, sql.replace("{files}", files))
+            assert "hunter2" not in str(refused.value), sql
+    ended = machine("query", HOSTILE[0])
+    assert (ended.code, ended.out) == (2, ""), ended
+    assert state(shared) == before
+
+
+def state(shared: Shared) -> list[Any]:
+    with psycopg.connect(shared.environ["CLIPMART_LAKE_CATALOG"]) as con:
+        return [
+            con.execute("SELECT * FROM clipmart_ledger.events ORDER BY seq").fetchall(),
+            con.execute("SELECT max(snapshot_id) FROM clipmart_lake.ducklake_snapshot").fetchall(),
+            con.execute(
+                "SELECT max(snapshot_id) FROM clipmart_landing.ducklake_snapshot"
+            ).fetchall(),
+        ]
+
+
+def test_the_published_tables_answer_as_in_a_file(reader: Clipmart) -> None:
+    """To a role that may only read, in every form that `query` takes."""
+    with open_published(load_settings(reader.environ)) as con:
+        for sql in (
+            "SELECT count(*) AS n FROM klipit.jobs",
+            "FROM lake.reports.job_turnaround",
+            "WITH a AS (FROM klipit.jobs), b AS (FROM a) FROM b, range(2), unnest([1])",
+            "SHOW ALL TABLES",
+            "SHOW TABLES FROM reports",
+            "SUMMARIZE reports.moment_types",
+            "SELECT column_name FROM duckdb_columns() WHERE table_name = 'top_clips'",
+            "SELECT table_name FROM information_schema.tables",
+            "EXPLAIN FROM reports.top_clips",
+        ):
+            assert query(con, sql).fetchall(), sql
+
+
+def test_no_list_of_duckdbs_shows_the_password(shared: Shared) -> None:
+    """Nor does what dlt attaches: a person with connect() may list everything."""
+    lake = load_settings(shared.environ).lake
+    assert lake is not None
+    with closing(open_lake(lake, landing=False)) as con:
+        for listed in ("duckdb_databases()", "duckdb_secrets()", "duckdb_settings()"):
+            assert "hunter2" not in str(con.execute(f"FROM {listed}").fetchall()), listed
+        assert con.execute("SELECT current_setting('allow_unsigned_extensions')").fetchall() == [
+            (False,)
+        ]
+
+
+def test_all_readers_use_the_role_and_see_the_next_publication(
+    reader: Clipmart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that came after the rights were given; and connect(), which checks no statement, stands
+    in as the role, and so cannot write."""
+    only = {k: v for k, v in reader.environ.items() if k != "CLIPMART_LAKE_CATALOG"}
+    shown = Clipmart(reader.folder, only)("query", "FROM klipit.jobs", "--format", "csv")
+    assert len(shown.out.splitlines()) == 2, shown
+    assert "may only read" in reader("doctor").out
+    for name, value in only.items():
+        monkeypatch.setenv(name, value)
+    con = connect()
+    assert con.execute("SELECT count(*) FROM reports.job_turnaround").fetchall() == [(1,)]
+    with pytest.raises(Exception, match=r"permission denied|read-only"):
+        con.execute(
+            "FROM postgres_execute('__ducklake_metadata_lake', "
+            "'COMMIT; DELETE FROM clipmart_ledger.events')"
+        ).fetchall()
+
+
+def test_doctor_warns_of_a_reader_that_may_write(machine: Clipmart) -> None:
+    """Where the variable is not set, and where its role has more rights than it should."""
+    assert "CLIPMART_LAKE_READER is not set" in machine("doctor").out
+    writer = {"CLIPMART_LAKE_READER": machine.environ["CLIPMART_LAKE_CATALOG"]}
+    shown = Clipmart(machine.folder, machine.environ | writer)("doctor").out
+    assert "CLIPMART_LAKE_READER may write" in shown
+
+
+def test_an_address_is_read_as_libpq_reads_it(shared: Shared) -> None:
+    """Options after the question mark count, a password among them, and go into no ATTACH."""
+    lake = load_settings(shared.environ).lake
+    assert lake is not None
+    base, _, name = lake.catalog.url.rpartition("/")
+    port = base.rpartition(":")[2]
+    url = (
+        f"postgresql:///{name}?host=127.0.0.1&port={port}&user=clipmart&password=hunter2"
+        "&sslmode=prefer&application_name=it%27s%20a%20reader"
+    )
+    address = Address(url, "CLIPMART_LAKE_CATALOG")
+    elsewhere = type(lake)(address, lake.files)
+    with closing(new_connection(elsewhere)) as con:
+        attach(con, elsewhere, "lake", read_only=True)
+        (path,) = con.execute(
+            "SELECT path FROM duckdb_databases() WHERE database_name = 'lake'"
+        ).fetchone() or ("",)
+    assert "sslmode='prefer'" in path and "hunter2" not in path
