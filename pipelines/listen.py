@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import logging
 import os
 import select
 import signal
@@ -39,6 +40,7 @@ from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.signatures import is_signed
 from sources.shared.tables import digest, instant
 
+from .http_bounds import BoundedProtocol, accepted_at_once, end_overdue
 from .inbox import refusal
 from .ledger import Event, Ledger, open_ledger
 from .settings import Settings
@@ -53,6 +55,8 @@ LEDGER_SECONDS = 1.5
 STOPPING_SECONDS = 8
 
 DUE_AGAIN_SECONDS = 60
+LIBRARY_LINES = 10  # in a minute
+WAITING_CONNECTIONS = 2048
 
 T = TypeVar("T")
 
@@ -73,7 +77,8 @@ def listen(settings: Settings, host: str, port: int) -> None:
     with _bound(host, port) as listening:
         inbox = _Inbox(settings)
         try:
-            _Server(application(settings, inbox)).run([listening])
+            with _libraries_logged():
+                _Server(application(settings, inbox)).run([listening])
         finally:
             inbox.close()
 
@@ -314,7 +319,8 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=BoundedProtocol,
+                backlog=accepted_at_once(),
                 ws="none",
                 loop="asyncio",
                 lifespan="off",
@@ -329,8 +335,16 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        host, port = (sockets or [])[0].getsockname()[:2]
+        (listening,) = sockets or []
+        listening.listen(WAITING_CONNECTIONS)  # the kernel may hold more than are accepted at once
+        host, port = listening.getsockname()[:2]
         click.echo(f"Listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second, by uvicorn."""
+        if counter % 10 == 0:
+            end_overdue(self.server_state.connections, time.monotonic())
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -443,9 +457,44 @@ def _unavailable() -> HTTPException:
     return HTTPException(503, "The event could not be kept. Send it again later.")
 
 
+class _LibraryLog(logging.Handler):
+    """What asyncio and uvicorn report: the first lines of each minute, in the receiver's log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._minute, self._lines = 0, 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        minute = int(time.monotonic() / 60)
+        self._lines = self._lines + 1 if minute == self._minute else 1
+        self._minute = minute
+        if self._lines > LIBRARY_LINES:
+            return
+        line = record.getMessage().partition("\n")[0]
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, OSError):
+            line += f" ({error.strerror or type(error).__name__})"
+        elif error is not None:
+            line = self.format(record)  # a defect: its traceback says where
+        more = " More of this minute is left out." if self._lines == LIBRARY_LINES else ""
+        _log(f"{record.name}: {line}{more}")
+
+
+@contextmanager
+def _libraries_logged() -> Iterator[None]:
+    """Else they write to stderr themselves, as much as they like, and wait for its reader."""
+    handler, root = _LibraryLog(), logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
 def _log(line: str) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     with suppress(OSError, ValueError):
-        # Whoever reads the log and stands still must not hold up events: the line is left out.
+        # A reader of the log that stands still must not hold up events: the line is left out. So
+        # many bytes never wait where select says that there is room.
         if select.select([], [2], [], 0)[1]:
-            os.write(2, f"{now} {line}\n".encode())
+            os.write(2, f"{now} {line}".encode()[: select.PIPE_BUF - 1] + b"\n")
