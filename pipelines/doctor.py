@@ -33,7 +33,7 @@ from .health import (
 from .keys import key_checks
 from .ledger import open_ledger
 from .lock import holder
-from .settings import Settings
+from .settings import SECRET_CHARACTERS, Settings
 from .status import status
 
 VERSIONS = ("dlt", "duckdb", "httpx", "pandas", "sqlmesh")
@@ -176,6 +176,10 @@ def webhooks(settings: Settings, found: Mapping[str, Any]) -> Check:
     if events and not secrets:
         remedy = "Set KLIPIT_WEBHOOK_SECRET, or `clipmart listen` refuses Klipit's events."
         return Check("webhooks", "warn", f"{told}, but {events:,} events have come", remedy)
+    if settings.short_webhook_secret:
+        told = f"KLIPIT_WEBHOOK_SECRET has a secret of fewer than {SECRET_CHARACTERS} characters"
+        remedy = "Set the whole secret, or `clipmart listen` does not start."
+        return Check("webhooks", "warn", told, remedy)
     return Check("webhooks", "ok", told)
 
 

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -43,7 +43,7 @@ from sources.shared.tables import digest, instant
 from .http_bounds import BoundedProtocol, accepted_at_once, end_overdue
 from .inbox import refusal
 from .ledger import Event, Ledger, open_ledger
-from .settings import Settings
+from .settings import SECRET_CHARACTERS, Settings
 
 PATHS = ("/webhooks/klipit", "/webhooks/clipus", "/healthz")
 BODY_BYTES = 64 * 1024
@@ -53,6 +53,10 @@ BODY_BYTES = 64 * 1024
 BODY_SECONDS = 4.0
 LEDGER_SECONDS = 1.5
 STOPPING_SECONDS = 8
+
+# Of what is stored, also where the sender has the secret.
+EVENT_CHARACTERS, ERROR_CHARACTERS = 100, 2000
+CLOCKS_DIFFER = timedelta(minutes=5)
 
 DUE_AGAIN_SECONDS = 60
 LIBRARY_LINES = 10  # in a minute
@@ -73,6 +77,12 @@ def listen(settings: Settings, host: str, port: int) -> None:
             "KLIPIT_WEBHOOK_SECRET is not set, so forged events could not be told from real ones. "
             "Nothing was started. Set it to the signing secret of Klipit's developer settings; to "
             "receive Clipus calls alone, set CLIPUS_WEBHOOK_TOKEN."
+        )
+    if settings.short_webhook_secret:
+        raise FixConfiguration(
+            f"KLIPIT_WEBHOOK_SECRET has a secret below {SECRET_CHARACTERS} characters, which "
+            "could be guessed from one signed event. Nothing was started. Set it to the whole "
+            "signing secret of Klipit's developer settings; several are separated by commas."
         )
     with _bound(host, port) as listening:
         inbox = _Inbox(settings)
@@ -129,6 +139,9 @@ def _klipit_event(body: bytes, now: datetime) -> Event:
     """The event that a signed body tells of."""
     told = _json_object(body)
     name, job_id = _text(told.get("event")), _text(told.get("job_id"))
+    event_at = _instant(told.get("timestamp"))
+    if event_at is not None and event_at > now + CLOCKS_DIFFER:
+        event_at = now  # ahead of the clock, it would make the job due again and again until then
     if name is None or job_id is None:
         raise HTTPException(400, "The body lacks `event` or `job_id` as text.")
     # The id becomes part of a path when the job is asked for.
@@ -136,11 +149,11 @@ def _klipit_event(body: bytes, now: datetime) -> Event:
         raise HTTPException(400, "`job_id` is not one that a job can have.")
     error = told.get("error")
     fields = {
-        "event": name,
+        "event": name[:EVENT_CHARACTERS],
         "job_id": job_id,
         "clip_count": _whole(told.get("clip_count")),
-        "error": error.encode("utf-8", "replace").decode() if isinstance(error, str) else None,
-        "event_at": _instant(told.get("timestamp")),
+        "error": _cut(error, ERROR_CHARACTERS) if isinstance(error, str) else None,
+        "event_at": event_at and event_at.isoformat(),
     }
     return Event("klipit", "webhook", hashlib.sha256(body).hexdigest(), job_id, now, fields)
 
@@ -447,9 +460,14 @@ def _whole(value: Any) -> int | None:
     return None
 
 
-def _instant(value: Any) -> str | None:
+def _cut(text: str, characters: int) -> str:
+    """So much of a text, as a table can hold it."""
+    return text[:characters].encode("utf-8", "replace").decode()
+
+
+def _instant(value: Any) -> datetime | None:
     with suppress(ValueError):
-        return instant(value).isoformat() if isinstance(value, str) else None
+        return instant(value) if isinstance(value, str) else None
     return None
 
 

@@ -18,6 +18,8 @@ from sources.shared.errors import FixConfiguration
 
 KLIPIT_BASE_URL = "https://api.tryklipit.com/api/v1"
 CLIPUS_BASE_URL = "https://www.clipus.io"
+SECRET_CHARACTERS = 16
+"""A shorter webhook secret could be guessed from one signed event."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class Settings:
     def now(self) -> datetime:
         """The instant that decides what is due and stamps what is recorded (UTC)."""
         return self.pinned_now or datetime.now(UTC)
+
+    @property
+    def short_webhook_secret(self) -> bool:
+        return any(len(secret) < SECRET_CHARACTERS for secret in self.klipit_webhook_secrets)
 
     def api_key(self, service: str) -> str | None:
         return {"klipit": self.klipit_api_key, "clipus": self.clipus_api_key}[service]
