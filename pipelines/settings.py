@@ -5,6 +5,7 @@ Paths of everything clipmart writes are derived here and nowhere else.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -154,6 +155,17 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         or (lake.catalog if lake else None),
         lake=lake,
     )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address names this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def parse_instant(value: str) -> datetime:
