@@ -22,7 +22,7 @@ import click
 
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
-from .settings import Settings, load_settings, parse_instant
+from .settings import Settings, load_settings, notify_address, parse_instant
 from .terminal import TaskGroup, complete_report
 
 SERVICE = click.Choice(["klipit", "clipus"])
@@ -313,7 +313,12 @@ def export(
 )
 @click.option("--refresh", multiple=True, metavar="ID", help="Ask for this id again, due or not.")
 @click.option("--dry-run", is_flag=True, help="Say what is due; ask for nothing.")
-@click.option("--notify", metavar="URL", help="Post a failure or a lost threshold here, once.")
+@click.option(
+    "--notify",
+    metavar="URL",
+    help="Post a failure or a lost threshold here, once; better CLIPMART_NOTIFY, which no other "
+    "user of the machine sees.",
+)
 @click.option(
     "--notify-days",
     type=click.FloatRange(min=0),
@@ -349,10 +354,12 @@ def sync(
 
             post_news(settings, notify, notify_days, outcome, say)
 
+    given_by = "--notify" if notify else "CLIPMART_NOTIFY"
+    notify = notify or notify_address()
     if notify:
         from .notify import check_url
 
-        check_url(notify)
+        check_url(notify, given_by)
     try:
         settings = load_settings()
         result = run(settings, service, max_minutes=max_minutes, refresh=refresh, dry_run=dry_run)

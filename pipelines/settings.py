@@ -179,6 +179,12 @@ def parse_instant(value: str) -> datetime:
 
 
 def _dotenv(path: Path) -> dict[str, str]:
+def notify_address() -> str | None:
+    """CLIPMART_NOTIFY, which works also if another setting cannot be used."""
+    filed = {} if "CLIPMART_NOTIFY" in os.environ else _dotenv(Path.cwd() / ".env")
+    return {**filed, **os.environ}.get("CLIPMART_NOTIFY", "").strip() or None
+
+
     """`NAME=value` lines, `export` and matching quotes allowed, `#` starts a comment."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
