@@ -362,6 +362,10 @@ def sync(
         check_url(notify, given_by)
     try:
         settings = load_settings()
+        for name in [service] if service else ["klipit", "clipus"]:
+            host = settings.foreign_host(name)
+            if host and settings.api_key(name) and not dry_run:
+                say(f"{name}: requests go to {host} ({name.upper()}_BASE_URL), not the vendor's.")
         result = run(settings, service, max_minutes=max_minutes, refresh=refresh, dry_run=dry_run)
     except Exception as error:
         tell(error)

@@ -60,7 +60,11 @@ def doctor(settings: Settings) -> list[Check]:
         if ledger is not None:
             ledger.close()
     free = shutil.disk_usage(_existing(settings.data_dir)).free
-    checks += [*stored, disk(free, _stored_bytes(settings), settings.data_dir)]
+    checks += [
+        *stored,
+        *secret_files(Path.cwd()),
+        disk(free, _stored_bytes(settings), settings.data_dir),
+    ]
     checks += [lock(settings), versions(PINS)]
     if found is not None:
         checks += [
@@ -110,6 +114,15 @@ def folders(settings: Settings) -> Iterator[Check]:
             )
         else:
             yield Check(title, "ok", str(path) if title == "data folder" else "its owner's alone")
+
+
+def secret_files(folder: Path) -> Iterator[Check]:
+    """Whether the files with keys can be read by others."""
+    for name in (".env", ".dlt/secrets.toml"):
+        with suppress(OSError):
+            if (mode := (folder / name).stat().st_mode & 0o777) & 0o044:
+                remedy = f"`chmod 600 {folder / name}`"
+                yield Check(name, "warn", f"others can read it (mode {mode:o})", remedy)
 
 
 def disk(free: int, stored: int, path: Path) -> Check:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sources.shared.clients import http_client
-from sources.shared.errors import ClipmartError, TryAgainLater, Unusable
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater, Unusable
 from sources.shared.refusals import without_secrets
 from sources.shared.slots import fingerprint
 
@@ -56,7 +56,7 @@ def check_url(url: str, given_by: str = "--notify") -> None:
         given_by: the option or variable that it was read from.
 
     Raises:
-        Unusable: without the address, which may hold a secret.
+        Unusable, FixConfiguration: without the address, which may hold a secret.
     """
     try:
         parts = urlsplit(url)
