@@ -24,7 +24,7 @@ import click
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
 from . import stop
-from .settings import Settings, load_settings, parse_instant
+from .settings import Settings, load_settings, notify_address, parse_instant
 from .terminal import TaskGroup, complete_report
 
 SERVICE = click.Choice(["klipit", "clipus"])
@@ -357,7 +357,12 @@ def export(
 )
 @click.option("--refresh", multiple=True, metavar="ID", help="Ask for this id again, due or not.")
 @click.option("--dry-run", is_flag=True, help="Say what is due; ask for nothing.")
-@click.option("--notify", metavar="URL", help="Post a failure or a lost threshold here, once.")
+@click.option(
+    "--notify",
+    metavar="URL",
+    help="Post a failure or a lost threshold here, once; better CLIPMART_NOTIFY, which no other "
+    "user of the machine sees.",
+)
 @click.option(
     "--notify-days",
     type=click.FloatRange(min=0),
@@ -393,12 +398,18 @@ def sync(
 
             post_news(settings, notify, notify_days, outcome, say)
 
+    given_by = "--notify" if notify else "CLIPMART_NOTIFY"
+    notify = notify or notify_address()
     if notify:
         from .notify import check_url
 
-        check_url(notify)
+        check_url(notify, given_by)
     try:
         settings = load_settings()
+        for name in [service] if service else ["klipit", "clipus"]:
+            host = settings.foreign_host(name)
+            if host and settings.api_key(name) and not dry_run:
+                say(f"{name}: requests go to {host} ({name.upper()}_BASE_URL), not the vendor's.")
         result = run(settings, service, max_minutes=max_minutes, refresh=refresh, dry_run=dry_run)
     except Exception as error:
         tell(error)

@@ -30,7 +30,7 @@ from .health import (
 from .keys import key_checks
 from .ledger import open_ledger
 from .lock import holder
-from .settings import Settings
+from .settings import SECRET_CHARACTERS, Settings
 from .status import disk_space, existing, status
 
 VERSIONS = ("dlt", "duckdb", "httpx", "pandas", "sqlmesh")
@@ -56,7 +56,12 @@ def doctor(settings: Settings) -> list[Check]:
     finally:
         if ledger is not None:
             ledger.close()
-    checks += [*stored, *lake_reader(settings), disk(disk_space(settings), settings.data_dir)]
+    checks += [
+        *stored,
+        *secret_files(Path.cwd()),
+        *lake_reader(settings),
+        disk(disk_space(settings), settings.data_dir),
+    ]
     checks += [lock(settings), versions(PINS)]
     if found is not None:
         checks += [
@@ -132,6 +137,15 @@ def lake_reader(settings: Settings) -> Iterator[Check]:
         yield Check("lake reader", "fail", str(error), again, error.exit_code)
 
 
+def secret_files(folder: Path) -> Iterator[Check]:
+    """Whether the files with keys can be read by others."""
+    for name in (".env", ".dlt/secrets.toml"):
+        with suppress(OSError):
+            if (mode := (folder / name).stat().st_mode & 0o777) & 0o044:
+                remedy = f"`chmod 600 {folder / name}`"
+                yield Check(name, "warn", f"others can read it (mode {mode:o})", remedy)
+
+
 def lock(settings: Settings) -> Check:
     """Who holds the sync's lock."""
     held = holder(settings.lock)
@@ -186,4 +200,8 @@ def webhooks(settings: Settings, found: Mapping[str, Any]) -> Check:
     if events and not secrets:
         remedy = "Set KLIPIT_WEBHOOK_SECRET, or `clipmart listen` refuses Klipit's events."
         return Check("webhooks", "warn", f"{told}, but {events:,} events have come", remedy)
+    if settings.short_webhook_secret:
+        told = f"KLIPIT_WEBHOOK_SECRET has a secret of fewer than {SECRET_CHARACTERS} characters"
+        remedy = "Set the whole secret, or `clipmart listen` does not start."
+        return Check("webhooks", "warn", told, remedy)
     return Check("webhooks", "ok", told)

@@ -12,19 +12,13 @@ Source: Klipit API reference, "Export": a download URL when ready, and when it e
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import sqlite3
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 from sources.klipit.client import KlipitClient
 from sources.shared.clients import http_client
@@ -33,13 +27,11 @@ from sources.shared.http import OutcomeUnknown
 from sources.shared.tables import digest
 
 from . import stop
+from .download import fetch
 from .inbox import refusal
 from .ledger import Event, Ledger, open_ledger, unusable
 from .post import Say, api_of, cancelled_by_signals, without_our_secrets
-from .settings import Settings
-
-STALLED_SECONDS = 60.0
-PIECE_BYTES = 1 << 20
+from .settings import Settings, is_loopback
 
 
 @dataclass
@@ -119,7 +111,8 @@ def export(
         ledger.close()
     if link is not None and download is not None:
         try:
-            done.path = fetch(link, download / file_name(job_id, platform, format_))
+            path = download / file_name(job_id, platform, format_)
+            done.path = fetch(link, path, from_this_machine=is_loopback(settings.klipit_base_url))
         except ClipmartError as error:
             done.error = error
     return done
@@ -199,72 +192,6 @@ def file_name(job_id: str, platform: str | None, format_: str) -> str:
     """A name without a path in it, whatever the id looks like."""
     stem = f"{job_id}-{platform}" if platform else job_id
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', stem).lstrip('.-') or 'export'}.{format_}"
-
-
-def fetch(link: str, path: Path) -> Path:
-    """Stream a link into a file, which is there whole or not at all.
-
-    With the standard library, which logs nothing: httpx logs the address of each request.
-
-    Raises:
-        TryAgainLater: the link has ended, is refused, or the connection failed.
-        OSError: the file can't be written.
-    """
-    host = _host(link)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    again = "Nothing was written; the same command asks for a new link."
-    try:
-        try:
-            with urlopen(Request(link), timeout=STALLED_SECONDS) as answer:  # noqa: S310 - http(s)
-                _save(answer, part)
-        except HTTPError as error:
-            error.close()
-            why = "has expired or is not valid" if error.code in (401, 403, 404, 410) else "fails"
-            raise TryAgainLater(f"The link at {host} {why} ({error.code}). {again}") from None
-        except _Unwritable as error:
-            raise error.cause from None
-        except (OSError, HTTPException, ValueError) as error:
-            raise TryAgainLater(
-                f"The download from {host} broke off ({type(error).__name__}). {again}"
-            ) from None
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
-
-
-def _host(link: str) -> str:
-    with suppress(ValueError):
-        parts = urlsplit(link)
-        if parts.scheme in ("http", "https") and parts.hostname:
-            return parts.hostname
-    raise TryAgainLater(
-        "Klipit's link is no web address. Nothing was written; the same command asks for a new one."
-    )
-
-
-def _save(answer: HTTPResponse, part: Path) -> None:
-    promised = answer.headers.get("Content-Length", "")
-    written = 0
-    try:
-        file = part.open("wb")
-    except OSError as error:
-        raise _Unwritable(error) from error
-    with file:
-        while piece := answer.read(PIECE_BYTES):
-            try:
-                written += file.write(piece)
-            except OSError as error:
-                raise _Unwritable(error) from error
-    if promised.isdigit() and written != int(promised):
-        raise ValueError("shorter than promised")
-
-
-class _Unwritable(Exception):
-    """Our own disk's failure, to be told from the connection's, which is an OSError too."""
-
-    def __init__(self, cause: OSError) -> None:
-        self.cause = cause
 
 
 def _z(instant: datetime) -> str:

@@ -30,7 +30,7 @@ from sources.shared.tables import Row
 
 from .health import CLOCK_SECONDS, Check, Level, level_above
 from .ledger import Ledger
-from .settings import Settings
+from .settings import Settings, is_loopback
 
 NO_JOB = "job_clipmart_doctor"  # the reference's ids have no letters i, l, o and u
 NO_CAMPAIGN = "00000000-0000-0000-0000-000000000000"
@@ -149,10 +149,13 @@ def _refused(asked: _Asked) -> list[Check]:
         return [asked.check("key", "fail", "is refused (401)", f"Set {variable} to a valid key.")]
     if asked.name == "klipit":
         remedy = f"Give the key in {variable} that scope in Klipit's page, or set another."
-        return [_accepted(asked), asked.check("scopes", "fail", "jobs:read is missing", remedy)]
+        return [
+            accepted(asked.name, asked.settings),
+            asked.check("scopes", "fail", "jobs:read is missing", remedy),
+        ]
     told = f"{_plan(asked).get('plan') or 'this plan'}: it has no API access (403)"
     remedy = f"Change to the plan Growth or above, or set {variable} to another account's key."
-    return [_accepted(asked), asked.check("plan", "fail", told, remedy)]
+    return [accepted(asked.name, asked.settings), asked.check("plan", "fail", told, remedy)]
 
 
 async def _klipit(asked: _Asked) -> list[Check]:
@@ -162,7 +165,7 @@ async def _klipit(asked: _Asked) -> list[Check]:
     with suppress(RequestFailed):
         told = await client.balance(path)
         account = f"answers {asked.status}"
-    checks = [_accepted(asked)]
+    checks = [accepted(asked.name, asked.settings)]
     if told is not None:
         scopes = "account:read; jobs:read and clips:read show when a sync asks"
         checks.append(asked.check("balance", "ok", f"{told[0]:g} credits"))
@@ -214,7 +217,7 @@ async def _clipus(asked: _Asked) -> list[Check]:
         told = f"{asked.host} answers {asked.status}, but not as Clipus does: it is not its API"
         remedy = "Set CLIPUS_BASE_URL to the API's address, or unset it."
         return [asked.check("key", "fail", told, remedy)]
-    checks = [_accepted(asked)]
+    checks = [accepted(asked.name, asked.settings)]
     if not plan:
         told = "shows, with its scopes, when a sync reads a campaign"
         return [*checks, asked.check("plan", "ok", told)]
@@ -239,8 +242,17 @@ def _plan(asked: _Asked) -> Row:
     return plan_headers(asked.answers[-1].headers) or {}
 
 
-def _accepted(asked: _Asked) -> Check:
-    return asked.check("key", "ok", f"is accepted (fingerprint {fingerprint(asked.key)[:6]})")
+def accepted(name: str, settings: Settings) -> Check:
+    """The line of a key that works, with the host that gets it if it is not the vendor's."""
+    key = fingerprint(settings.api_key(name) or "")[:6]
+    told, host = f"is accepted (fingerprint {key})", settings.foreign_host(name)
+    if host is None:
+        return Check(f"{name} key", "ok", told)
+    variable = f"{name.upper()}_BASE_URL"
+    told = f"{told} by {host}, not the vendor's own host ({variable})"
+    if is_loopback(f"//{host}"):
+        return Check(f"{name} key", "ok", told)
+    return Check(f"{name} key", "warn", told, f"If you do not trust it, unset {variable}.")
 
 
 def _clock(settings: Settings, skews: list[float]) -> list[Check]:

@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import logging
 import os
 import select
 import signal
@@ -22,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -39,10 +40,11 @@ from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.signatures import is_signed
 from sources.shared.tables import digest, instant
 
+from .http_bounds import BoundedProtocol, accepted_at_once, end_overdue
 from .inbox import refusal
 from .ledger import Event, Ledger, open_ledger
 from .lock import receiving
-from .settings import Settings
+from .settings import SECRET_CHARACTERS, Settings
 
 PATHS = ("/webhooks/klipit", "/webhooks/clipus", "/healthz")
 BODY_BYTES = 64 * 1024
@@ -53,7 +55,13 @@ BODY_SECONDS = 4.0
 LEDGER_SECONDS = 1.5
 STOPPING_SECONDS = 8
 
+# Of what is stored, also where the sender has the secret.
+EVENT_CHARACTERS, ERROR_CHARACTERS = 100, 2000
+CLOCKS_DIFFER = timedelta(minutes=5)
+
 DUE_AGAIN_SECONDS = 60
+LIBRARY_LINES = 10  # in a minute
+WAITING_CONNECTIONS = 2048
 
 T = TypeVar("T")
 
@@ -71,10 +79,19 @@ def listen(settings: Settings, host: str, port: int) -> None:
             "Nothing was started. Set it to the signing secret of Klipit's developer settings; to "
             "receive Clipus calls alone, set CLIPUS_WEBHOOK_TOKEN."
         )
+    if settings.short_webhook_secret:
+        raise FixConfiguration(
+            f"KLIPIT_WEBHOOK_SECRET has a secret below {SECRET_CHARACTERS} characters, which "
+            "could be guessed from one signed event. Nothing was started. Set it to the whole "
+            "signing secret of Klipit's developer settings; several are separated by commas."
+        )
     with _bound(host, port) as listening:
         inbox = _Inbox(settings)
         try:
-            with receiving(settings.receiver, listening.getsockname()[:2], settings.now()):
+            with (
+                receiving(settings.receiver, listening.getsockname()[:2], settings.now()),
+                _libraries_logged(),
+            ):
                 _Server(application(settings, inbox)).run([listening])
         finally:
             inbox.close()
@@ -126,6 +143,9 @@ def _klipit_event(body: bytes, now: datetime) -> Event:
     """The event that a signed body tells of."""
     told = _json_object(body)
     name, job_id = _text(told.get("event")), _text(told.get("job_id"))
+    event_at = _instant(told.get("timestamp"))
+    if event_at is not None and event_at > now + CLOCKS_DIFFER:
+        event_at = now  # ahead of the clock, it would make the job due again and again until then
     if name is None or job_id is None:
         raise HTTPException(400, "The body lacks `event` or `job_id` as text.")
     # The id becomes part of a path when the job is asked for.
@@ -133,11 +153,11 @@ def _klipit_event(body: bytes, now: datetime) -> Event:
         raise HTTPException(400, "`job_id` is not one that a job can have.")
     error = told.get("error")
     fields = {
-        "event": name,
+        "event": name[:EVENT_CHARACTERS],
         "job_id": job_id,
         "clip_count": _whole(told.get("clip_count")),
-        "error": error.encode("utf-8", "replace").decode() if isinstance(error, str) else None,
-        "event_at": _instant(told.get("timestamp")),
+        "error": _cut(error, ERROR_CHARACTERS) if isinstance(error, str) else None,
+        "event_at": event_at and event_at.isoformat(),
     }
     return Event("klipit", "webhook", hashlib.sha256(body).hexdigest(), job_id, now, fields)
 
@@ -331,7 +351,8 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=BoundedProtocol,
+                backlog=accepted_at_once(),
                 ws="none",
                 loop="asyncio",
                 lifespan="off",
@@ -346,8 +367,16 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        host, port = (sockets or [])[0].getsockname()[:2]
+        (listening,) = sockets or []
+        listening.listen(WAITING_CONNECTIONS)  # the kernel may hold more than are accepted at once
+        host, port = listening.getsockname()[:2]
         click.echo(f"Listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second, by uvicorn."""
+        if counter % 10 == 0:
+            end_overdue(self.server_state.connections, time.monotonic())
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -450,9 +479,14 @@ def _whole(value: Any) -> int | None:
     return None
 
 
-def _instant(value: Any) -> str | None:
+def _cut(text: str, characters: int) -> str:
+    """So much of a text, as a table can hold it."""
+    return text[:characters].encode("utf-8", "replace").decode()
+
+
+def _instant(value: Any) -> datetime | None:
     with suppress(ValueError):
-        return instant(value).isoformat() if isinstance(value, str) else None
+        return instant(value) if isinstance(value, str) else None
     return None
 
 
@@ -460,9 +494,44 @@ def _unavailable() -> HTTPException:
     return HTTPException(503, "The event could not be kept. Send it again later.")
 
 
+class _LibraryLog(logging.Handler):
+    """What asyncio and uvicorn report: the first lines of each minute, in the receiver's log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._minute, self._lines = 0, 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        minute = int(time.monotonic() / 60)
+        self._lines = self._lines + 1 if minute == self._minute else 1
+        self._minute = minute
+        if self._lines > LIBRARY_LINES:
+            return
+        line = record.getMessage().partition("\n")[0]
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, OSError):
+            line += f" ({error.strerror or type(error).__name__})"
+        elif error is not None:
+            line = self.format(record)  # a defect: its traceback says where
+        more = " More of this minute is left out." if self._lines == LIBRARY_LINES else ""
+        _log(f"{record.name}: {line}{more}")
+
+
+@contextmanager
+def _libraries_logged() -> Iterator[None]:
+    """Else they write to stderr themselves, as much as they like, and wait for its reader."""
+    handler, root = _LibraryLog(), logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
 def _log(line: str) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     with suppress(OSError, ValueError):
-        # Whoever reads the log and stands still must not hold up events: the line is left out.
+        # A reader of the log that stands still must not hold up events: the line is left out. So
+        # many bytes never wait where select says that there is room.
         if select.select([], [2], [], 0)[1]:
-            os.write(2, f"{now} {line}\n".encode())
+            os.write(2, f"{now} {line}".encode()[: select.PIPE_BUF - 1] + b"\n")

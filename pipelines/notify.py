@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sources.shared.clients import http_client
-from sources.shared.errors import ClipmartError, TryAgainLater, Unusable
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater, Unusable
 from sources.shared.refusals import without_secrets
 from sources.shared.slots import fingerprint
 
@@ -51,11 +51,14 @@ class Told:
         return no_worse and self.items.issuperset(check.items)
 
 
-def check_url(url: str) -> None:
-    """Refuse an address that nothing could be posted to, before anything is asked.
+def check_url(url: str, given_by: str = "--notify") -> None:
+    """Refuse an address that nothing could be posted to, before anything is requested.
+
+    Args:
+        given_by: the option or variable that it was read from.
 
     Raises:
-        Unusable: without the address, which may hold a secret.
+        Unusable, FixConfiguration: without the address, which may hold a secret.
     """
     try:
         parts = urlsplit(url)
@@ -64,7 +67,8 @@ def check_url(url: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        raise Unusable("--notify takes an address like https://ntfy.sh/TOPIC. Nothing was done.")
+        refused = Unusable if given_by.startswith("--") else FixConfiguration
+        raise refused(f"{given_by} takes an address like https://ntfy.sh/TOPIC. Nothing was done.")
 
 
 def notify(

@@ -16,11 +16,13 @@ import duckdb
 
 from pipelines import disk, only_copy
 from pipelines.build import build, contents, refuse_other_contents, remove_database
+from pipelines.files import replacing, sync_folder
 from pipelines.settings import Lake, Settings
 from pipelines.warehouse import attach, open_published
 from sources.shared.errors import ClipmartError, FixConfiguration
 
 TIDIED = "lake tidied at"
+COPIED_BYTES = 1 << 20
 
 
 def publish(settings: Settings) -> None:
@@ -81,18 +83,18 @@ def export_copy(settings: Settings, file: Path) -> None:
         publish(settings)
     file = file.absolute()
     with _writing(file):
-        copy = file.with_name(f".{file.name}.part")
         source = settings.warehouse
         try:
             if settings.lake is not None:
                 source = _build_from_lake(settings, settings.lake)
             with attach(source) as con:
                 held = contents(con)
-            shutil.copyfile(source, copy)
-            refuse_other_contents(copy, held)
-            _put(copy, file)
+            with source.open("rb") as published, replacing(file) as copy:
+                shutil.copyfileobj(published, copy, COPIED_BYTES)
+                copy.flush()
+                refuse_other_contents(Path(copy.name), held)
+                _remove_log(file)
         finally:
-            remove_database(copy)
             if settings.lake is not None:
                 remove_database(source)
 
@@ -125,14 +127,17 @@ def _put(built: Path, place: Path) -> None:
     """Put a finished file in its place for good: both it and its name survive a power cut."""
     with built.open("rb") as file:
         os.fsync(file.fileno())
-    # A log left by whoever opened the old file for writing and died would replay into this one.
-    place.with_name(place.name + ".wal").unlink(missing_ok=True)
+    _remove_log(place)
     built.replace(place)
-    folder = os.open(place.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(place.parent)
+
+
+def _remove_log(place: Path) -> None:
+    """Remove the log of a program that opened the old file for writing and died.
+
+    It would be replayed into the new file.
+    """
+    place.with_name(place.name + ".wal").unlink(missing_ok=True)
 
 
 @contextmanager

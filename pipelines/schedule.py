@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sources.shared.errors import FixConfiguration, Unusable
 
+from .files import write_whole
 from .program import program_path
 from .settings import Settings, load_settings
 
@@ -173,7 +174,7 @@ def write_units(units: dict[str, str], folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, unit in units.items():
-            (folder / name).write_text(unit)
+            write_whole(folder / name, unit)
     except OSError as error:
         raise Unusable(
             f"{folder} cannot be written ({error.strerror}). Units may be missing there. Write "

@@ -5,6 +5,7 @@ Paths of everything clipmart writes are derived here and nowhere else.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -19,6 +20,8 @@ from sources.shared.errors import FixConfiguration
 
 KLIPIT_BASE_URL = "https://api.tryklipit.com/api/v1"
 CLIPUS_BASE_URL = "https://www.clipus.io"
+SECRET_CHARACTERS = 16
+"""A shorter webhook secret could be guessed from one signed event."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,19 @@ class Settings:
         """The instant that decides what is due and stamps what is recorded (UTC)."""
         return self.pinned_now or datetime.now(UTC)
 
+    @property
+    def short_webhook_secret(self) -> bool:
+        return any(len(secret) < SECRET_CHARACTERS for secret in self.klipit_webhook_secrets)
+
+    def foreign_host(self, service: str) -> str | None:
+        """The host that gets a service's key, if it is not the vendor's own."""
+        used, own = {
+            "klipit": (self.klipit_base_url, KLIPIT_BASE_URL),
+            "clipus": (self.clipus_base_url, CLIPUS_BASE_URL),
+        }[service]
+        host = urlsplit(used).netloc
+        return host if host != urlsplit(own).netloc else None
+
     def api_key(self, service: str) -> str | None:
         return {"klipit": self.klipit_api_key, "clipus": self.clipus_api_key}[service]
 
@@ -153,8 +169,10 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         FixConfiguration: a value that cannot be used; the message names the variable.
     """
     folder = folder or Path.cwd()
-    values = {**_secrets_toml(folder / ".dlt" / "secrets.toml"), **_dotenv(folder / ".env")}
-    values.update(os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    filed = {**_secrets_toml(folder / ".dlt" / "secrets.toml"), **_dotenv(folder / ".env")}
+    _refuse_foreign_addresses(filed, environ)
+    values = {**filed, **environ}
 
     def text(name: str) -> str | None:
         return values.get(name, "").strip() or None
@@ -183,6 +201,23 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         or (lake.catalog if lake else None),
         lake=lake,
     )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address names this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def notify_address() -> str | None:
+    """CLIPMART_NOTIFY, which works also if another setting cannot be used."""
+    filed = {} if "CLIPMART_NOTIFY" in os.environ else _dotenv(Path.cwd() / ".env")
+    return {**filed, **os.environ}.get("CLIPMART_NOTIFY", "").strip() or None
 
 
 def parse_instant(value: str) -> datetime:
@@ -218,6 +253,21 @@ def _dotenv(path: Path) -> dict[str, str]:
         if binding.key and binding.value is not None:
             values[binding.key] = binding.value
     return values
+
+
+def _refuse_foreign_addresses(filed: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    """Refuse to send a key of the environment to an address that a folder's file names.
+
+    The folder may be somebody else's, unpacked or shared.
+    """
+    for service in ("KLIPIT", "CLIPUS"):
+        url, key = f"{service}_BASE_URL", f"{service}_API_KEY"
+        if filed.get(url, "").strip() and url not in environ and environ.get(key, "").strip():
+            raise FixConfiguration(
+                f"{url} is set by .env in this folder and {key} by the environment, so the key "
+                f"was not sent there. Nothing was done. If you trust that address, set {url} in "
+                f"the environment too, or write {key} into .env and unset it in the environment."
+            )
 
 
 def _secrets_toml(path: Path) -> dict[str, str]:
@@ -260,6 +310,11 @@ def _url(name: str, value: str) -> str:
         raise FixConfiguration(
             f"{name} is not an address that can be used; it should look like https://host/path. "
             f"Nothing was sent. Mend or unset {name}."
+        )
+    if parts.scheme == "http" and not is_loopback(value):
+        raise FixConfiguration(
+            f"{name} is plain http to another machine, so the key could be read on its way. "
+            f"Nothing was sent. Give an https address, or unset {name}."
         )
     return value.rstrip("/")
 

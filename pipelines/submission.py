@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from sources.klipit.settings import FAILED
 from sources.shared.errors import Unusable
@@ -20,6 +21,11 @@ from .track import known_submissions, published_submissions
 THING = {"klipit": "job", "clipus": "campaign"}
 URL_NAME = {"klipit": "source_url", "clipus": "url"}
 _LOCAL_NAMES = ("localhost", "local", "internal")
+_CREDENTIAL = re.compile(
+    r"(^|[-_.])(token|auth|authorization|(api|access)[-_]?key|secret|sig|signature|password|passwd"
+    r"|pwd|credentials?)$|AccessKeyId$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,9 @@ def klipit_request(
         show_name=show, guest_name=guest, description=description, platforms=list(platforms)
     )
     if file is None:
-        fields = {"source_url": _web_address("--source-url", source_url), **about}
-        return Request("klipit", fields, fields)
+        url = _web_address("--source-url", source_url)
+        fields = {"source_url": without_credentials(url), **about}
+        return Request("klipit", fields, {**fields, "source_url": url})
     if not file.is_file() or file.stat().st_size == 0:
         raise Unusable(f"{file} is no file with content. Nothing was sent. Check --file.")
     return Request("klipit", {**_filled_in(file_name=file.name), **about}, about, file)
@@ -82,18 +89,21 @@ def clipus_request(
         Unusable: no web address, no UTF-8, or a webhook that Clipus does not call: it must be a
             public https address. Source: clipus.io/developers.
     """
-    fields = _filled_in(url=_web_address("--url", url), languages=list(languages), title=title)
+    page = _web_address("--url", url)
+    fields = _filled_in(url=without_credentials(page), languages=list(languages), title=title)
+    sent = {**fields, "url": page}
     if webhook_url is None:
-        return Request("clipus", fields, fields)
+        return Request("clipus", fields, sent)
     called = _web_address("--webhook-url", webhook_url)
-    if not _is_public(called) and not _is_loopback(urlsplit(api).hostname or ""):
+    if not _is_public(called) and not is_loopback(api):
         raise Unusable(
             f"--webhook-url should be a public https address, which Clipus can call; "
             f"{plain_url(called)} is not one. Nothing was sent. docs/webhooks.md shows a proxy for "
             "`clipmart listen`; without --webhook-url, `clipmart sync` polls the campaign."
         )
-    sent = {**fields, "webhook_url": with_token(called, token) if token else called}
-    return Request("clipus", {**fields, "webhook_url": with_token(called, None)}, sent)
+    fields["webhook_url"] = without_credentials(called)
+    sent["webhook_url"] = with_token(called, token) if token else called
+    return Request("clipus", fields, sent)
 
 
 class DoubleCheck:
@@ -141,13 +151,22 @@ class DoubleCheck:
                 )
 
 
-def with_token(url: str, token: str | None) -> str:
-    """A webhook's URL with this token and no other; None only takes it away."""
+def with_token(url: str, token: str) -> str:
+    """A webhook's URL with this token and no other."""
     parts = urlsplit(url)
     query = [part for part in parts.query.split("&") if part and part.split("=")[0] != "token"]
-    if token is not None:
-        query.append(f"token={quote(token, safe='')}")
+    query.append(f"token={quote(token, safe='')}")
     return urlunsplit(parts._replace(query="&".join(query)))
+
+
+def without_credentials(url: str) -> str:
+    """A URL to record: without the parameters whose names say that they hold a secret."""
+    parts = urlsplit(url)
+    query = parts.query.split("&")
+    harmless = [each for each in query if not _CREDENTIAL.search(unquote(each.split("=")[0]))]
+    if harmless == query:
+        return url
+    return urlunsplit(parts._replace(query="&".join(harmless)))
 
 
 def plain_url(url: str) -> str:
@@ -157,13 +176,13 @@ def plain_url(url: str) -> str:
 
 
 def same_url(one: str, other: str) -> bool:
-    """Whether two URLs name the same page: case of scheme and host and a last slash aside."""
+    """Whether two URLs name the same page: case of host, a last slash and credentials aside."""
     return _normal(one) == _normal(other)
 
 
 def _normal(url: str) -> tuple[str, ...]:
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(without_credentials(url.strip()))
     except ValueError:
         return (url.strip(),)
     return (parts.scheme, parts.netloc.lower(), parts.path.rstrip("/"), parts.query)
@@ -181,6 +200,11 @@ def _web_address(option: str, url: str | None) -> str:
         raise Unusable(
             f"{option} should be a web address such as https://example.com/page. Nothing was sent."
         )
+    if "@" in parts.netloc:
+        raise Unusable(
+            f"{option} has a user name or password before its host, which the vendor would get and "
+            "keep. Nothing was sent or recorded. Give an address that needs neither."
+        )
     return text
 
 
@@ -196,13 +220,6 @@ def _is_public(url: str) -> bool:
         domain, dot, top = host.rpartition(".")
         # A name that ends in a number is a short form of an address, such as 127.1.
         return bool(domain and dot) and top not in _LOCAL_NAMES and not top[:1].isdigit()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _filled_in(**fields: str | list[str] | None) -> dict[str, Any]:

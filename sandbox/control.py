@@ -3,7 +3,8 @@
 POST /_sandbox/call takes a list of [name, positional, named] and calls these methods of
 `Sandbox` in turn, or reads these attributes. GET /_sandbox/klipit.csv and clipus.csv give
 every id with its submission, as `clipmart track --from` reads it. Only this machine is
-answered.
+answered, and no web page that a browser here shows: its Origin, or the name by which it reached
+this address, gives it away.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import asdict, is_dataclass
 from operator import attrgetter
 from typing import Any
@@ -29,6 +31,11 @@ async def answer(sandbox: Sandbox, request: Request) -> Response:
     """A request below /_sandbox/."""
     if request.client is None or request.client.host not in ("127.0.0.1", "::1"):
         return json_answer({"error": "Only answered on the sandbox's own machine."}, 403)
+    host = request.headers.get("host", "")
+    if not re.fullmatch(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", host, re.IGNORECASE):
+        return json_answer({"error": "Only answered under the sandbox's own address."}, 403)
+    if request.headers.get("origin", f"http://{host}") != f"http://{host}":
+        return json_answer({"error": "Not answered to a page of another site."}, 403)
     match request.method, request.url.path.removeprefix("/_sandbox/"):
         case "POST", "call":
             try:

@@ -22,7 +22,7 @@ from sandbox.limits import Limits
 from sandbox.records import Fields, Record
 from sandbox.webhooks import Webhooks
 
-WEBHOOK_SIGNING = "whsec_sandbox"
+WEBHOOK_SIGNING = "whsec_sandbox_only"
 
 
 @dataclass(slots=True)

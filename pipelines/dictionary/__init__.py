@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from pipelines.dictionary.lineage import draw
 from pipelines.dictionary.models import Relation, relations
+from pipelines.files import write_whole
 from pipelines.reports import printable
 from pipelines.settings import Settings
 
@@ -69,12 +69,7 @@ def write(settings: Settings, file: Path) -> Path:
     file = file.absolute()
     text = dictionary(settings)
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(file, text)
     return file
 
 

@@ -6,13 +6,13 @@ direction becomes visible, and only http(s) addresses become links.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pipelines.files import write_whole
 from pipelines.settings import Settings
 from pipelines.warehouse import open_published
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
@@ -64,14 +64,8 @@ def _latest_runs(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _write(target: Path, text: str) -> None:
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(target)
-        finally:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
+        write_whole(target, text)
     except OSError as error:
         folder = target.parent
         remedy = (

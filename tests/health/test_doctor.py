@@ -359,9 +359,12 @@ def test_webhooks_that_came_want_a_secret(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     assert doctor.webhooks(settings, {"freshness": []}).level == "ok"
     assert doctor.webhooks(settings, rows).level == "warn"
-    secret = replace(settings, klipit_webhook_secrets=("whsec_canary",))
+    secret = replace(settings, klipit_webhook_secrets=("whsec_canary_of_today",))
     check: Check = doctor.webhooks(secret, rows)
     assert check.level == "ok" and "canary" not in check.told
+    short = replace(settings, klipit_webhook_secrets=("canary_of_today", "whsec_canary_of_today"))
+    check = doctor.webhooks(short, rows)
+    assert check.level == "warn" and "canary" not in check.told
 
 
 def test_what_lies_in_the_store_is_judged_too(sandbox: Sandbox, troubled: Clipmart) -> None:

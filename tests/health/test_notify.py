@@ -208,3 +208,18 @@ def test_where_nothing_can_be_remembered_it_is_told_each_time(
     clipmart.environ["KLIPIT_BASE_URL"] = "no address"
     assert clipmart("sync", "--notify", receiver.url).code == 3
     assert [post["problems"] for post in receiver.posts] == [["sync"]] * 3
+
+
+def test_the_address_can_be_a_variable_which_no_process_list_shows(
+    clipmart: Clipmart, receiver: Receiver
+) -> None:
+    """From the environment or .env, also where another setting is wrong; --notify comes first."""
+    clipmart.environ["KLIPIT_BASE_URL"] = "no address"
+    (clipmart.folder / ".env").write_text(f"CLIPMART_NOTIFY={receiver.url}")
+    assert clipmart("sync").code == 3
+    assert len(receiver.take()) == 1
+    clipmart.environ["CLIPMART_NOTIFY"] = "s3cret"
+    done = clipmart("sync")
+    assert done.code == 3 and "CLIPMART_NOTIFY" in done.err and "s3cret" not in done.err
+    assert clipmart("sync", "--notify", receiver.url).code == 3
+    assert len(receiver.take()) == 1

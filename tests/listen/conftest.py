@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
@@ -19,14 +19,19 @@ from listen_client import SECRET, Listener
 Start = Callable[..., Listener]
 
 
-def start_listener(folder: Path, environ: dict[str, str], **popen: Any) -> Listener:
+def start_listener(
+    folder: Path,
+    environ: dict[str, str],
+    program: Sequence[str] = (sys.executable, "-m", "pipelines"),
+    **popen: Any,
+) -> Listener:
     clean = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("CLIPMART_", "KLIPIT_", "CLIPUS_"))
     }
     process = Popen(
-        [sys.executable, "-m", "pipelines", "listen", "--port", "0"],
+        [*program, "listen", "--port", "0"],
         cwd=folder,
         env={**clean, "KLIPIT_WEBHOOK_SECRET": SECRET, **environ},
         stdout=PIPE,

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-SECRET = "whsec_of_today"
+SECRET = "whsec_of_today_4f1c"
 
 
 @dataclass

@@ -170,6 +170,8 @@ def test_a_signed_event_of_an_impossible_id_is_refused(shared_listener, job_id):
         ({"timestamp": "0001-01-01T00:00:00+14:00"}, {"event_at": None}),
         ({"event": "job.rescored"}, {"event": "job.rescored"}),
         ({"event": ""}, {"event": ""}),
+        ({"event": "e" * 101}, {"event": "e" * 100}),
+        ({"error": "x" * 2001}, {"error": "x" * 2000}),
     ],
 )
 def test_an_odd_field_does_not_lose_the_event(shared_listener, fields, kept):

@@ -1,6 +1,7 @@
 """The process: how it starts, what it tells, how it ends, and a ledger that cannot be used."""
 
 import fcntl
+import json
 import resource
 import signal
 import socket
@@ -32,6 +33,15 @@ def test_it_refuses_to_start_without_a_secret(clipmart):
     assert "KLIPIT_WEBHOOK_SECRET" in done.err
     assert done.err.count("\n") == 1
     assert not clipmart.data_dir.exists()
+
+
+def test_a_secret_that_can_be_guessed_is_refused(clipmart):
+    """Fewer than 16 characters, in any part of the list: exit 3, without the secret itself."""
+    clipmart.environ["KLIPIT_WEBHOOK_SECRET"] = f"{SECRET}, fifteen_letters"
+    done = clipmart("listen")
+    assert (done.code, done.err.count("\n")) == (3, 1)
+    assert "KLIPIT_WEBHOOK_SECRET" in done.err and "16 characters" in done.err
+    assert "fifteen_letters" not in done.err and not clipmart.data_dir.exists()
 
 
 def test_a_port_in_use_is_one_line(clipmart):
@@ -187,9 +197,11 @@ def test_a_ledger_that_was_replaced_is_followed(listener, replacement):
 
 
 def test_received_at_follows_the_given_instant(start):
+    """An event that claims to be of a later instant counts as received now."""
     listener = start(CLIPMART_NOW="2026-04-08T12:00:00Z")
-    assert listener.klipit(event("job_1")) == 200
-    assert listener.kept("recorded_at") == [("2026-04-08T12:00:00+00:00",)]
+    assert listener.klipit(event("job_1", timestamp="2036-01-01T00:00:00Z")) == 200
+    ((recorded_at, fields),) = listener.kept("recorded_at, body")
+    assert recorded_at == json.loads(fields)["event_at"] == "2026-04-08T12:00:00+00:00"
 
 
 def test_the_secret_is_read_from_dotenv(start, tmp_path):

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from listen_client import event, sign
+from listen_client import SECRET, event, sign
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def listening(start, sandbox, clipmart):
     """A receiver that the sandbox calls, as Klipit would."""
     listener = start(CLIPMART_NOW=clipmart.environ["CLIPMART_NOW"])
     sandbox.webhooks.url = listener.url + "/webhooks/klipit"
-    sandbox.webhooks.secret = "whsec_of_today"
+    sandbox.webhooks.secret = SECRET
     return listener
 
 
@@ -42,7 +42,7 @@ def test_a_job_known_by_its_events_is_polled_once_complete(start, sandbox, clipm
     assert clipmart.rows("SELECT count(*) FROM klipit.clips") == [(clip_count,)]
     events = clipmart.rows(
         "SELECT event, job_id, clip_count, error, received_at FROM klipit.webhook_events "
-        "ORDER BY event_at"
+        "ORDER BY event DESC"
     )
     received_at = datetime(2026, 4, 8, 12, tzinfo=UTC)
     assert events == [

@@ -67,6 +67,29 @@ def test_the_clock_defaults_to_the_machine_or_to_clipmart_now(monkeypatch):
     assert abs(sandbox.clock.now().timestamp() - time.time()) < 5
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"host": "localhost:1"}, 200),
+        ({"host": "rebound.example"}, 403),
+        ({"host": "127.0.0.1.rebound.example"}, 403),
+        ({"host": "[broken"}, 403),
+        ({"origin": "https://page.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://127.0.0.1:1"}, 403),
+    ],
+)
+def test_no_web_page_reaches_the_control_path(sandbox, headers, status):
+    """Neither across origins nor by a name of its own that leads to this machine."""
+    before = sandbox.balance
+    body = [["top_up", [1], {}]]
+    answer = httpx.post(f"{sandbox.url}/_sandbox/call", json=body, headers=headers)
+    assert answer.status_code == status
+    assert sandbox.balance == before + (status == 200)
+    assert httpx.get(f"{sandbox.url}/_sandbox/klipit.csv", headers=headers).status_code == status
+
+
 def test_the_log_names_keys_and_never_shows_them(sandbox, klipit):
     """Every arrival is there with its status; an unknown key is a fingerprint."""
     klipit.get("/account")
@@ -114,7 +137,7 @@ def test_klipits_events_are_signed_and_sent_when_the_clock_passes(sandbox, inbox
     assert events[1].keys() == {"event", "job_id", "clip_count", "timestamp"}
     assert events[1]["job_id"] == job_id
     for headers, body in came:
-        wanted = hmac.new(b"whsec_sandbox", body, hashlib.sha256).hexdigest()
+        wanted = hmac.new(b"whsec_sandbox_only", body, hashlib.sha256).hexdigest()
         assert headers["x-klipit-signature"] == wanted
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from pipelines.download import fetch
 from pipelines.export import file_name
 from sandbox import Fault, Sandbox
+from sources.shared.errors import TryAgainLater
 from tests.conftest import Clipmart
 
 
@@ -25,6 +31,7 @@ class Host:
     size: int = 1000
     promised: int | None = None
     location: str | None = None
+    piece_seconds: float = 0.0
 
 
 @pytest.fixture
@@ -42,8 +49,10 @@ def host() -> Iterator[Host]:
                 return
             self.send_header("Content-Length", str(state.promised or state.size))
             self.end_headers()
-            for _ in range(0, state.size, 1000):
-                self.wfile.write(b"x" * 1000)
+            with suppress(OSError):  # the reader may have had enough
+                for _ in range(0, state.size, 1000):
+                    self.wfile.write(b"x" * 1000)
+                    time.sleep(state.piece_seconds)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -122,16 +131,96 @@ def test_a_link_that_is_refused_says_what_to_do(linked: Clipmart, host: Host, st
     assert folder(linked) == []
 
 
-def test_a_download_that_breaks_off_leaves_what_was_there(linked: Clipmart, host: Host) -> None:
-    """Shorter than promised is no file; an earlier one stays."""
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        pytest.param({"promised": 1001}, "broke off", id="shorter than promised"),
+        pytest.param({"status": 206}, "206", id="a part"),
+        pytest.param({"size": 0}, "empty", id="empty"),
+        pytest.param({"status": 204, "size": 0}, "204", id="no content"),
+        pytest.param({"size": 400_000}, "larger", id="too large"),
+        pytest.param({"size": 50_000, "piece_seconds": 0.1}, "longer", id="too slow"),
+    ],
+)
+def test_what_is_not_the_whole_file_leaves_what_was_there(
+    linked: Clipmart,
+    host: Host,
+    answer: dict[str, float],
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """75; the earlier file stays, and nothing beside it."""
+    monkeypatch.setattr("pipelines.download.MOST_BYTES", 300_000)
+    monkeypatch.setattr("pipelines.download.MOST_SECONDS", 1.0)
     (linked.folder / "out").mkdir()
     (linked.folder / "out/job_1.mp4").write_text("earlier")
-    host.promised = host.size + 1
+    for name, value in answer.items():
+        setattr(host, name, value)
     done = linked("export", "job_1", "--download", "out")
     assert done.code == 75
-    assert "broke off" in done.err
+    assert why in done.err and "canary" not in done.err
     assert (linked.folder / "out/job_1.mp4").read_text() == "earlier"
     assert folder(linked) == ["job_1.mp4"]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "ftp://127.0.0.1/x",
+        "file:///etc/passwd",
+        "http://10.0.0.1/x",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[fe80::1]/x",
+        "http://[::ffff:192.168.1.1]/x",
+        "http://0.0.0.0/x",
+        "http://224.0.0.1/x",
+        "https://[broken",
+        "",
+    ],
+)
+def test_a_redirect_to_where_only_this_machine_gets_is_not_followed(
+    linked: Clipmart, host: Host, location: str
+) -> None:
+    """Nor to another scheme than https or the link's own."""
+    host.location = location
+    host.status = 500  # an empty Location leads back here
+    done = linked("export", "job_1", "--download", "out")
+    assert (done.code, folder(linked)) == (75, [])
+    assert "canary" not in done.err
+
+
+@pytest.mark.parametrize("link", ["http://127.0.0.1:{port}/x", "http://localhost:{port}/x"])
+def test_a_link_to_this_machine_is_not_opened(tmp_path: Path, host: Host, link: str) -> None:
+    """Unless the API itself is on this machine; a name is judged by what it resolves to."""
+    port = urlsplit(host.url).port
+    with pytest.raises(TryAgainLater, match="private network"):
+        fetch(link.format(port=port), tmp_path / "file")
+    assert host.headers == [] and list(tmp_path.iterdir()) == []
+    assert fetch(link.format(port=port), tmp_path / "file", from_this_machine=True).exists()
+    assert host.headers[0]["host"] == link.format(port=port).split("/")[2]
+
+
+def test_an_endless_redirect_ends(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    """Five are followed."""
+    link = f"{sandbox.url}/files/job_1/all.mp4"
+    sandbox.faults.plan(
+        [
+            Fault("answer", method="POST", body={"export_url": link}),
+            Fault("answer", "/job_1/*", status=302, times=None, headers={"location": link}),
+        ]
+    )
+    done = clipmart("export", "job_1", "--download", "out")
+    assert done.code == 75 and "5 times" in done.err
+
+
+def test_a_file_that_leads_elsewhere_is_replaced_itself(linked: Clipmart) -> None:
+    """What a link in the folder leads to stays as it is."""
+    (linked.folder / "out").mkdir()
+    (linked.folder / "other").write_text("other")
+    (linked.folder / "out/job_1.mp4").symlink_to(linked.folder / "other")
+    assert linked("export", "job_1", "--download", "out").code == 0
+    assert (linked.folder / "other").read_text() == "other"
+    assert (linked.folder / "out/job_1.mp4").read_bytes() == b"x" * 1000
 
 
 @pytest.mark.parametrize("link", ["file:///etc/passwd", "https://[broken", "/relative", "x"])

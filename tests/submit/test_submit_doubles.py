@@ -116,6 +116,7 @@ def test_what_is_published_counts_even_without_the_ledger(
         ("HTTPS://A.example/x/", "https://a.example/x", True),
         ("https://a.example/x", "https://a.example/X", False),
         ("https://a.example/?v=1", "https://a.example/?v=2", False),
+        ("https://a.example/?v=1&sig=x", "https://a.example/?v=1", True),
         ("https://a.example/", "http://a.example/", False),
         ("https://[broken", "https://[broken", True),
     ],

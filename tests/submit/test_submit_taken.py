@@ -143,6 +143,36 @@ def test_without_a_token_a_webhook_is_sent_as_given(sandbox: Sandbox, clipmart: 
     assert only(clipmart, "clipus")["webhook_url"] == "https://me.example/h?a=1"
 
 
+SIGNED = "X-Amz-Signature=canary1&X-Amz-Credential=canary2&api_key=canary3&sig=canary4"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("klipit", "--source-url", f"https://a.example/1.mp3?v=1&{SIGNED}"),
+        ("clipus", "--url", f"https://a.example/?v=1&{SIGNED}"),
+        (
+            *("clipus", "--url", "https://a.example/?v=1"),
+            "--webhook-url",
+            f"https://b.example/?{SIGNED}",
+        ),
+    ],
+)
+def test_signatures_in_an_address_are_sent_and_not_recorded(
+    sandbox: Sandbox, clipmart: Clipmart, arguments: tuple[str, ...]
+) -> None:
+    """The vendor needs them; the record and the output do without, and a repetition is known."""
+    done = clipmart("submit", *arguments)
+    assert done.code == 0, done.err
+    (record,) = [*sandbox.jobs.values(), *sandbox.campaigns.values()]
+    assert str(record.submission).count("canary") == 4
+    repeated = clipmart("submit", *(each.replace("canary", "renewed") for each in arguments))
+    assert repeated.code == 2 and "submitted already" in repeated.err
+    assert b"canary" not in everything_on_disk(clipmart) + (done.out + done.err).encode()
+    row = only(clipmart, arguments[0])
+    assert (row.get("source_url") or row["url"]).endswith("?v=1")
+
+
 @pytest.mark.parametrize(
     "webhook_url",
     [
@@ -193,6 +223,9 @@ def test_a_webhook_may_be_local_where_the_api_is(sandbox: Sandbox, clipmart: Cli
         ("clipus", "--url", "good.example"),
         ("clipus", "--url", "https://[broken/"),
         ("clipus", "--url", "https://a.example/", "--webhook-url", "not-a-url"),
+        ("klipit", "--source-url", "https://me:canary@a.example/1.mp3"),
+        ("clipus", "--url", "https://me@a.example/"),
+        ("clipus", "--url", "https://a.example/", "--webhook-url", "https://me:pw@a.example/"),
     ],
 )
 def test_what_cannot_be_sent_is_a_usage_error(

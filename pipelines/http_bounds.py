@@ -1,0 +1,164 @@
+"""The receiver's HTTP protocol: what one sender, or many, can take of memory, time and descriptors.
+
+uvicorn's own has no bound before a request's body, and reads pipelined requests faster than it
+answers them. Here a connection holds at most one request being read, one being answered and what
+one read gave beyond them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Iterable
+from typing import Any
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+OVERHEAD_BYTES = 32 * 1024
+"""Of a request line, headers, trailers and the framing of chunks, together."""
+HEADERS = 100
+READ_BYTES = 32 * 1024
+PIECE_BYTES = 512
+"""What the parser gets at once: it cannot be stopped between the requests in it."""
+REQUEST_SECONDS = 10.0
+"""For the head, counted from the connection or the last answer; then again for the answer."""
+CONNECTIONS = 512
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.max_size = READ_BYTES  # type: ignore[attr-defined] # asyncio's own is 256 KiB
+        self.flow: _Flow = _Flow(transport)
+        self._unread = b""
+        self._overhead = 0
+        self._in_head = True
+        self._renew()
+        if len(self.connections) > most_connections():
+            self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        self._unread = self._unread + data if self._unread else data
+        self._read()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer holds nothing that is used here
+        if len(self.headers) == HEADERS:
+            raise ValueError("too many headers")  # ends the parsing, in `send_400_response`
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._renew()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._overhead -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_head, self._overhead = True, 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._renew()
+        super().on_response_complete()
+        if self._unread:
+            self._read()
+
+    def send_400_response(self, msg: str) -> None:
+        if len(self.headers or ()) == HEADERS:
+            self._refuse(431, f"A request has at most {HEADERS} headers.")
+        else:
+            self._refuse(400, msg)
+
+    def end_if_overdue(self, now: float) -> None:
+        """End the connection if its request, or its reading of the answer, takes too long."""
+        if now < self.due:
+            return
+        if self._in_head and self._overhead and not self.transport.is_closing():
+            self._refuse(408, f"A request's headers took longer than {REQUEST_SECONDS:g} s.")
+        else:
+            self.transport.abort()
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _renew(self) -> None:
+        self.due = self.loop.time() + REQUEST_SECONDS
+
+    def _read(self) -> None:
+        """Parse until a request waits for its answer, and read no more before it has it."""
+        while self._unread and not self.transport.is_closing():
+            if self._in_head and self._answering:
+                break
+            piece, self._unread = self._unread[:PIECE_BYTES], self._unread[PIECE_BYTES:]
+            self._overhead += len(piece)
+            super().data_received(piece)
+            if self._overhead > OVERHEAD_BYTES:
+                self._refuse(431, f"Headers and trailers are at most {OVERHEAD_BYTES} bytes.")
+        if self._unread or self.flow.holds:
+            self.flow.hold(bool(self._unread))
+
+    def _refuse(self, status: int, why: str) -> None:
+        if self._in_head and self._answering:
+            self.cycle.keep_alive = False  # the request before gets its answer, then it ends
+            return
+        if self._in_head or not self.cycle.response_started:
+            self.transport.write(
+                STATUS_LINE[status]
+                + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+                + f"content-length: {len(why)}\r\n\r\n{why}".encode()
+            )
+        self.transport.close()
+
+    def _make_room(self) -> None:
+        """End the connection that has waited longest without a request; else this new one."""
+        waiting = [
+            other
+            for other in self.connections
+            if isinstance(other, BoundedProtocol)
+            and other._in_head
+            and not other._answering
+            and not other.transport.is_closing()
+        ]
+        min(waiting, key=lambda other: other.due, default=self).transport.abort()
+
+
+def end_overdue(connections: Iterable[Any], now: float) -> None:
+    """End what takes too long; to be called every second or so."""
+    for connection in list(connections):
+        connection.end_if_overdue(now)
+
+
+def most_connections() -> int:
+    """Below the limit of descriptors, which asyncio overshoots while it accepts a batch."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(CONNECTIONS, descriptors // 2)
+
+
+def accepted_at_once() -> int:
+    """Connections in such a batch."""
+    return max(1, min(128, most_connections() // 4))
+
+
+class _Flow(FlowControl):
+    """Reading stays paused while data is held, whoever asks to resume it."""
+
+    holds = False
+
+    def hold(self, holds: bool) -> None:
+        held, self.holds = self.holds, holds
+        if holds:
+            self.pause_reading()
+        elif held:
+            self.resume_reading()
+
+    def resume_reading(self) -> None:
+        if not self.holds:
+            super().resume_reading()

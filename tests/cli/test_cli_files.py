@@ -1,0 +1,28 @@
+"""Files that commands write where others can write too, such as /tmp."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from tests.conftest import Clipmart
+
+
+@pytest.mark.parametrize("command", [("report", "--html"), ("docs",), ("publish",)])
+def test_a_link_planted_beside_a_file_is_not_written_through(
+    synced: Clipmart, command: tuple[str, ...]
+) -> None:
+    """Drafts have names that nobody can foresee; the file has the umask's rights."""
+    victim = synced.folder / "victim"
+    victim.write_text("precious")
+    for draft in (f".file.{os.getpid()}", ".file.part", f".file.{os.getpid()}.part"):
+        (synced.folder / draft).symlink_to(victim)
+    before = set(synced.folder.iterdir())
+    done = synced(*command, "file")
+    assert done.code == 0, done.err
+    assert victim.read_text() == "precious"
+    written = synced.folder / "file"
+    assert {*synced.folder.iterdir()} - before == {written} and written.stat().st_size > 1000
+    assert stat.S_IMODE(written.stat().st_mode) == 0o644
