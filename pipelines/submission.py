@@ -15,7 +15,7 @@ from sources.shared.errors import Unusable
 
 from .inbox import ID_NAME
 from .ledger import Ledger
-from .settings import CLIPUS_BASE_URL, Settings
+from .settings import CLIPUS_BASE_URL, Settings, is_loopback
 from .track import known_submissions, published_submissions
 
 THING = {"klipit": "job", "clipus": "campaign"}
