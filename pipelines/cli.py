@@ -751,10 +751,10 @@ def rejected(replay: bool, as_json: bool) -> None:
 @main.command()
 @click.option("--force", is_flag=True, help="Rebuild the landing store even if it seems sound.")
 def recover(force: bool) -> None:
-    """Check the stored data, and rebuild what is damaged from all that can be read.
+    """Check the stored data, and rebuild what is damaged.
 
-    Reads every block of the landing store and every row of the ledger. A damaged file is moved
-    aside, never deleted.
+    Reads every block of the landing store and every row of the ledger, and saves all that can be
+    read. A damaged file is moved aside, never deleted.
 
     \b
     clipmart recover

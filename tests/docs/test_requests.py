@@ -33,8 +33,8 @@ TIMES = [
 @pytest.fixture
 def webhook_job(sandbox: Sandbox, landing_only: Clipmart) -> Iterator[str]:
     """A job that the sandbox makes at 12:00 and tells a running receiver of."""
-    # Its clock is the machine's: it runs through all instants of the test.
-    environ = {k: v for k, v in landing_only.environ.items() if k != "CLIPMART_NOW"}
+    # Its clock stands where both events have come: an event dated ahead counts as of its arrival.
+    environ = {**landing_only.environ, "CLIPMART_NOW": "2026-04-08T12:05:00Z"}
     listener = start_listener(landing_only.folder, environ)
     sandbox.webhooks.url = listener.url + "/webhooks/klipit"
     sandbox.webhooks.secret = SECRET

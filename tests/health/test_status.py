@@ -282,7 +282,7 @@ def test_a_receiver_that_ended_by_itself_fails_until_it_runs_again(
     prepared: Clipmart, request: pytest.FixtureRequest
 ) -> None:
     """Killed: --check ends with 1. Alive: ok. Stopped by SIGTERM: not listed."""
-    prepared.environ["KLIPIT_WEBHOOK_SECRET"] = "whsec"
+    prepared.environ["KLIPIT_WEBHOOK_SECRET"] = "whsec_of_today_4f1c"
 
     def started() -> subprocess.Popen[str]:
         process = prepared.start("listen", "--port", "0")

@@ -53,6 +53,7 @@ def rows() -> Rows:
     for n, campaign in enumerate(tables["clipus.campaigns"][:8]):
         campaign |= {"title": TEXTS[n % 7], "url": BAD_LINKS[0], "status": "<b>odd</b>"}
         campaign["created_at"] = NOW - timedelta(days=2, minutes=n)  # the latest that are stuck
+        campaign["observed_at"] = NOW
     tables["clipus.videos"][0]["platform"] = SCRIPT
     tables["clipmart.rejected_records"] = [
         {
