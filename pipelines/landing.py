@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
-from sources.shared.tables import PRIVATE, Drift, Row, Table, data_type
+from sources.shared.tables import MAX_UNDOCUMENTED, PRIVATE, Drift, Row, Table, data_type
 
 from .disk import disk_full, is_full
 from .inbox import ID_NAME, SEQ, SUBMISSIONS
@@ -56,7 +56,9 @@ class Landing:
         FixConfiguration: it is damaged or of a newer DuckDB.
     """
 
-    def __init__(self, place: Path | Lake) -> None:
+    def __init__(self, place: Path | Lake, max_columns: int = MAX_UNDOCUMENTED) -> None:
+        self.max_columns = max_columns
+        """Most undocumented columns of a table."""
         self.shared = isinstance(place, Lake)
         """Whether other machines write it too."""
         self._place = place
@@ -106,7 +108,7 @@ class Landing:
     def drift(self, schema: str, tables: Iterable[Table]) -> Drift:
         """The undocumented columns landed so far, with their types."""
         documented = {table.name: table for table in tables}
-        drift = Drift()
+        drift = Drift(max_columns=self.max_columns)
         columns = bound(
             """SELECT table_name, column_name, data_type FROM duckdb_columns()
                WHERE schema_name = $schema""",

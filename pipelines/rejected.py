@@ -59,7 +59,7 @@ def replay(settings: Settings) -> Replayed:
     with sync_lock(settings.lock, settings.now()), closing(open_ledger(settings)) as ledger:
         if not settings.landing.exists():
             recover_locked(settings)
-        landing = Landing(place)
+        landing = Landing(place, settings.max_columns)
         try:
             loader = Loader(place, settings.dlt_dir, ledger.alone)
             loader.drain()

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sources.shared.errors import FixConfiguration
+from sources.shared.tables import MAX_UNDOCUMENTED
 
 KLIPIT_BASE_URL = "https://api.tryklipit.com/api/v1"
 CLIPUS_BASE_URL = "https://www.clipus.io"
@@ -91,6 +92,8 @@ class Settings:
     """Memory that it may take; what it needs beyond that goes to disk, if it can."""
     ledger_database: Address | None = None
     """Where the ledger is shared by machines; None: it is the file `ledger`."""
+    max_columns: int = MAX_UNDOCUMENTED
+    """Most undocumented columns of a landing table; further fields land in one of JSON."""
     keep_published: int = 3
     """How many earlier published files are saved."""
     lake: Lake | None = None
@@ -193,6 +196,7 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         klipit_account_path="/" + (text("KLIPIT_ACCOUNT_PATH") or "/account").lstrip("/"),
         minute_seconds=_seconds("CLIPMART_MINUTE_SECONDS", text("CLIPMART_MINUTE_SECONDS")),
         pinned_now=_instant("CLIPMART_NOW", text("CLIPMART_NOW")),
+        max_columns=_count("CLIPMART_MAX_COLUMNS", text("CLIPMART_MAX_COLUMNS"), MAX_UNDOCUMENTED),
         keep_published=_count("CLIPMART_KEEP_PUBLISHED", text("CLIPMART_KEEP_PUBLISHED"), 3),
         query_seconds=_seconds("CLIPMART_QUERY_SECONDS", text("CLIPMART_QUERY_SECONDS"), 300.0),
         query_memory_bytes=_bytes("CLIPMART_QUERY_MEMORY", text("CLIPMART_QUERY_MEMORY")),

@@ -89,7 +89,8 @@ class _Sync:
         wanted, without_key = self._services(service)
         stop.check()
         with self.ledger.alone("landing"):  # who makes a lake, makes it alone
-            landing = Landing(self.settings.lake or self.settings.landing)
+            place = self.settings.lake or self.settings.landing
+            landing = Landing(place, self.settings.max_columns)
         try:
             if not dry_run:
                 self.ledger.start_run(result.run_id, result.started_at)

@@ -39,6 +39,19 @@ def _dated(instant: str) -> str:
 
 _ASKED_AT = f"greatest({_dated('observed_at')}, {_dated('refused_at')}, {_dated('gone_at')})"
 
+
+def _plausible(row: str, instant: str) -> str:
+    """An instant of the API's; NULL before 2000 and over a day ahead, as in staging.
+
+    Go's zero time, 0001-01-01, means none: an id of that age would never be due again.
+    """
+    return (
+        f"CASE WHEN {row}.{instant} >= TIMESTAMPTZ '2000-01-01 00:00:00+00' "
+        f"AND COALESCE({row}.{instant} <= {row}.observed_at + INTERVAL 1 DAY, true) "
+        f"THEN {row}.{instant} END"
+    )
+
+
 # Rejections of an id as a whole: the last one, and whether it says that the id does not exist.
 _REFUSED = """
     SELECT
@@ -103,7 +116,7 @@ WITH
       g.observed_at AS gone_at,
       x.seen_at AS refused_at,
       COALESCE(x.not_found, false) AS not_found,
-      $now - COALESCE(j.created_at, k.known_at) AS age
+      $now - COALESCE({_plausible("j", "created_at")}, k.known_at) AS age
     FROM known AS k
     LEFT JOIN events AS e USING (id)
     LEFT JOIN jobs AS j USING (id)
@@ -152,9 +165,9 @@ WITH
     SEMI JOIN clipus._dlt_loads AS l ON l.load_id = c._dlt_load_id AND l.status = 0
   ),
   open_videos AS (
-    SELECT campaign_id, count(*) AS videos FROM clipus.videos
+    SELECT campaign_id, count(*) AS videos FROM clipus.videos AS v
     WHERE
-      published_at IS NULL
+      {_plausible("v", "published_at")} IS NULL
       AND COALESCE(lower(status) NOT IN (SELECT unnest($failed)), true)
     GROUP BY campaign_id
   ),
@@ -179,7 +192,7 @@ WITH
       g.observed_at AS gone_at,
       x.seen_at AS refused_at,
       COALESCE(x.not_found, false) AS not_found,
-      $now - COALESCE(c.created_at, k.known_at) AS age
+      $now - COALESCE({_plausible("c", "created_at")}, k.known_at) AS age
     FROM known AS k
     LEFT JOIN hints AS h USING (id)
     LEFT JOIN campaigns AS c ON c.campaign_id = k.id

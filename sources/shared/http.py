@@ -34,6 +34,11 @@ from .slots import (
 
 ATTEMPT_SECONDS = 30.0
 MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_OBJECTS = 200_000
+"""Most lists and objects of an answer: an empty one takes 2 bytes there, and 64 in memory."""
+LARGE_BODY_BYTES = 1024 * 1024
+LARGE_AT_ONCE = 4
+"""So many answers that large are read at once, however many requests are in flight."""
 ATTEMPTS = 6
 BACKOFF_SECONDS = 0.25
 MAX_BACKOFF_SECONDS = 20.0
@@ -84,12 +89,15 @@ class Answer:
     observed_at: datetime | None
     """The Date header; None where it is absent or unreadable."""
     oversized: bool = False
-    """Whether the body was larger than `MAX_BODY_BYTES` and was not read to its end."""
+    """Whether the body exceeded `MAX_BODY_BYTES` or `MAX_OBJECTS`, and was not decoded."""
 
     def wrong_shape(self, expected: str) -> str:
         """The reason to reject the whole answer."""
         if self.oversized:
-            return f"size: the answer is larger than {MAX_BODY_BYTES >> 20} MiB"
+            return (
+                f"size: the answer has more than {MAX_BODY_BYTES >> 20} MiB, or more than "
+                f"{MAX_OBJECTS} lists and objects"
+            )
         return f"shape: the answer {expected}"
 
 
@@ -143,11 +151,13 @@ class Api:
     tally: Tally = field(default_factory=Tally)
     ramp: Ramp = field(init=False)
     _repeats: asyncio.Semaphore = field(init=False)
+    _large: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         self.ramp = Ramp(self.slots.minute_seconds)
         # While an API is down, the other requests wait for what becomes of the first few.
         self._repeats = asyncio.Semaphore(FIRST)
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     def observed_at(self, answer: Answer, now: datetime) -> datetime:
         """When an answer was given: its Date, at most 5 min after `now`, else `now`."""
@@ -338,12 +348,13 @@ class Api:
     ) -> tuple[Answer, float | None]:
         response = await self.client.send(request, stream=True, follow_redirects=False)
         try:
-            body = await _bounded(response)
+            body = await self._body(response)
         finally:
             await response.aclose()
         status = response.status_code
         headers = response.headers
-        oversized = len(body) > MAX_BODY_BYTES
+        objects = body.count(b"{") + body.count(b"[")
+        oversized = len(body) > MAX_BODY_BYTES or objects > MAX_OBJECTS
         demanded = demand_json and status < 300
         decoded = None if oversized else _decoded(body, demanded=demanded)
         answer = Answer(status, headers, decoded, _date(headers.get("date")), oversized)
@@ -351,6 +362,23 @@ class Api:
         self.tally.refused += status == 429
         self.tally.answered += status < 500 and status != 429
         return answer, retry_after_seconds(headers.get("retry-after"), answer.observed_at)
+
+    async def _body(self, response: httpx.Response) -> bytearray:
+        """The raw body, or a little more than may be read of it.
+
+        An encoded one is refused: none was requested, and a small one may be huge.
+        """
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise BrokenBody("answered an encoding nobody asked for")
+        body = bytearray()
+        async with AsyncExitStack() as large:
+            async for part in response.aiter_raw():
+                if len(body) <= LARGE_BODY_BYTES < len(body) + len(part):
+                    await large.enter_async_context(self._large)
+                body += part
+                if len(body) > MAX_BODY_BYTES:
+                    break
+        return body
 
     async def _wait_for_next(
         self, answer: Answer | None, asked: float | None, attempt: int, bucket: Bucket | None
@@ -433,22 +461,7 @@ def _date(value: str | None) -> datetime | None:
         return None
 
 
-async def _bounded(response: httpx.Response) -> bytes:
-    """The raw body, or a little more than may be read of it.
-
-    An encoded one is refused: none was requested, and a small one may be huge.
-    """
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise BrokenBody("answered an encoding nobody asked for")
-    body = bytearray()
-    async for part in response.aiter_raw():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            break
-    return bytes(body)
-
-
-def _decoded(body: bytes, *, demanded: bool) -> Any:
+def _decoded(body: bytearray, *, demanded: bool) -> Any:
     try:
         return _JSON.decode(body.decode("utf-8-sig", "surrogatepass"))
     except (ValueError, RecursionError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,31 @@ def try_examples(served: Sandbox, store: Clipmart, examples: int) -> None:
         check(served, store, odd)
 
     holds()
+
+
+@pytest.mark.soak
+def test_answers_as_large_as_may_be_take_bounded_memory(
+    sandbox: Sandbox, prepared: Clipmart
+) -> None:
+    """Twenty answers of 8 MiB of empty records, and twenty beyond it: below 500 MiB in all."""
+    jobs = [f"job_{number:02}" for number in range(40)]
+    empty = b'{"clips": [' + b"{}," * (8 * 2**20 // 3 - 8) + b"{}]}"
+    for number, job in enumerate(jobs):
+        sandbox.add_job(job, clips=1)
+        body = empty if number % 2 else empty + b" " * 2**20
+        sandbox.faults.plan([Fault("answer", f"/jobs/{job}/clips", times=None, body=body)])
+    prepared("track", "klipit", *jobs)
+
+    process = prepared.start("sync", "--json")
+    out, err = process.stdout, process.stderr
+    assert out is not None and err is not None
+    out.read(), err.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+
+    assert process.returncode == 1
+    assert used.ru_maxrss < 500 * 1024  # KiB
+    out.close(), err.close()
 
 
 @pytest.fixture(autouse=True)

@@ -177,6 +177,19 @@ def klipit_cases(store: Store) -> None:
     )
 
 
+def cases_of_odd_dates(store: Store) -> None:
+    """Such a job's age counts from when it was first known: now."""
+    for name, created_at in (
+        ("zero time", datetime(1, 1, 1, tzinfo=UTC)),
+        ("1999", datetime(1999, 12, 31, tzinfo=UTC)),
+        ("year 9999", datetime(9999, 12, 31, tzinfo=UTC)),
+    ):
+        for seen, due in ((ago(seconds=15), True), (ago(seconds=14), False)):
+            id_ = f"created in {name}, seen {(NOW - seen).seconds} s ago"
+            DUE[id_] = due
+            store.job(id_, "transcribing", created_at, seen)
+
+
 def cases_of_a_clock_that_was_a_year_ahead(store: Store) -> None:
     """What it stamped neither holds an id back nor wakes what is settled."""
     ahead = NOW + timedelta(days=365)
@@ -230,6 +243,10 @@ def clipus_cases(store: Store) -> None:
     store.campaign(
         case("rendering, seen lately", False), "rendering", ago(hours=2), ago(minutes=29)
     )
+    zero = datetime(1, 1, 1, tzinfo=UTC)
+    unpublished = {"status": "ready", "published_at": zero}
+    store.campaign(case("created at Go's zero time", True), "rendering", zero, ago(minutes=30))
+    store.campaign(case("published at Go's zero time", True), "done", ago(days=3), day, unpublished)
     store.campaign(case("campaign failed", False), "canceled", ago(days=3), ago(days=2))
     store.campaign(case("all published", False), "completed", ago(days=3), ago(days=2), published)
     failed = {"status": "error"}
@@ -261,6 +278,7 @@ def clipus_cases(store: Store) -> None:
 HINTS = {"hinted": ago(hours=1), "hinted before": ago(days=3)}
 STORE = Store()
 klipit_cases(STORE)
+cases_of_odd_dates(STORE)
 cases_of_a_clock_that_was_a_year_ahead(STORE)
 clipus_cases(STORE)
 
