@@ -56,8 +56,8 @@ class Landing:
         FixConfiguration: it is damaged or of a newer DuckDB.
     """
 
-    def __init__(self, place: Path | Lake, max_columns: int = MAX_UNDOCUMENTED) -> None:
-        self.max_columns = max_columns
+    def __init__(self, place: Path | Lake, max_columns: int | None = None) -> None:
+        self.max_columns = MAX_UNDOCUMENTED if max_columns is None else max_columns
         """Most undocumented columns of a table."""
         self.shared = isinstance(place, Lake)
         """Whether other machines write it too."""

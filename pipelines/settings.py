@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
+from typing import overload
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sources.shared.errors import FixConfiguration
-from sources.shared.tables import MAX_UNDOCUMENTED
 
 KLIPIT_BASE_URL = "https://api.tryklipit.com/api/v1"
 CLIPUS_BASE_URL = "https://www.clipus.io"
@@ -92,8 +92,8 @@ class Settings:
     """Memory that it may take; what it needs beyond that goes to disk, if it can."""
     ledger_database: Address | None = None
     """Where the ledger is shared by machines; None: it is the file `ledger`."""
-    max_columns: int = MAX_UNDOCUMENTED
-    """Most undocumented columns of a landing table; further fields land in one of JSON."""
+    max_columns: int | None = None
+    """Most undocumented columns of a landing table, if not the sources' own limit."""
     keep_published: int = 3
     """How many earlier published files are saved."""
     lake: Lake | None = None
@@ -196,8 +196,8 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         klipit_account_path="/" + (text("KLIPIT_ACCOUNT_PATH") or "/account").lstrip("/"),
         minute_seconds=_seconds("CLIPMART_MINUTE_SECONDS", text("CLIPMART_MINUTE_SECONDS")),
         pinned_now=_instant("CLIPMART_NOW", text("CLIPMART_NOW")),
-        max_columns=_count("CLIPMART_MAX_COLUMNS", text("CLIPMART_MAX_COLUMNS"), MAX_UNDOCUMENTED),
-        keep_published=_count("CLIPMART_KEEP_PUBLISHED", text("CLIPMART_KEEP_PUBLISHED"), 3),
+        max_columns=_count("CLIPMART_MAX_COLUMNS", text("CLIPMART_MAX_COLUMNS")),
+        keep_published=_count("CLIPMART_KEEP_PUBLISHED", text("CLIPMART_KEEP_PUBLISHED") or "3"),
         query_seconds=_seconds("CLIPMART_QUERY_SECONDS", text("CLIPMART_QUERY_SECONDS"), 300.0),
         query_memory_bytes=_bytes("CLIPMART_QUERY_MEMORY", text("CLIPMART_QUERY_MEMORY")),
         # A lake is shared, so its machines share a ledger too.
@@ -395,14 +395,20 @@ def _seconds(name: str, value: str | None, default: float = 60.0) -> float:
     return seconds
 
 
-def _count(name: str, value: str | None, default: int) -> int:
-    if value is None:
-        return default
-    if not re.fullmatch(r"[0-9]{1,4}", value):
+@overload
+def _count(name: str, value: str) -> int: ...
+
+
+@overload
+def _count(name: str, value: str | None) -> int | None: ...
+
+
+def _count(name: str, value: str | None) -> int | None:
+    if value is not None and not re.fullmatch(r"[0-9]{1,4}", value):
         raise FixConfiguration(
-            f"{name} should be a whole number, 0 or more. Nothing was done. Unset it for {default}."
+            f"{name} should be a whole number, 0 to 9999. Nothing was done. Correct or unset it."
         )
-    return int(value)
+    return None if value is None else int(value)
 
 
 def _bytes(name: str, value: str | None) -> int:
