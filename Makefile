@@ -30,7 +30,7 @@ test: lint
 
 # Keeps what SQLMesh makes of the models in sql/compiled.json, after a change of them.
 models: install
-	$(BIN)/python -m pipelines.compiler
+	$(BIN)/python -m pipelines.warehouse.compiler
 
 lint: install
 	$(BIN)/ruff check .

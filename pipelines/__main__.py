@@ -1,11 +1,11 @@
 """The process `clipmart`, or `python -m pipelines`: obeys signals before it imports the rest."""
 
-from . import stop
+from pipelines import stop
 
 
 def run() -> None:
     stop.install()
-    from .cli import run as run_command
+    from pipelines.cli import run as run_command
 
     run_command()
 

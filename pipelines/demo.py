@@ -19,22 +19,21 @@ from pathlib import Path
 
 import click
 
+from pipelines.ids.credits import balance_event
+from pipelines.ledger.ledger import open_ledger
+from pipelines.ledger.lock import sync_lock
+from pipelines.program import command_line, from_here
+from pipelines.reports.page import write_page
+from pipelines.reports.render import MAIN, read_report, render
+from pipelines.settings import Settings
+from pipelines.submissions.request import Request, clipus_request, klipit_request
+from pipelines.submissions.submit import submit
+from pipelines.sync.result import SyncResult
+from pipelines.sync.run import sync
+from pipelines.warehouse.read import open_published
 from sandbox import Sandbox, believable, running
 from sandbox.accounts import CLIPUS_KEY, KLIPIT_KEY
 from sources.shared.errors import ClipmartError, FixConfiguration
-
-from .credits import balance_event
-from .ledger import open_ledger
-from .lock import sync_lock
-from .page import write_page
-from .program import command_line, from_here
-from .reports import MAIN, read_report, render
-from .result import SyncResult
-from .settings import Settings
-from .submission import Request, clipus_request, klipit_request
-from .submit import submit
-from .sync import sync
-from .warehouse import open_published
 
 SEED = 1
 MARKER = ".clipmart-demo"

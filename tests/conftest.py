@@ -165,8 +165,8 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def prepared_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state folder whose tables are made: seconds, paid once."""
-    from pipelines.landing import Landing
-    from pipelines.load import Loader, tables_of
+    from pipelines.landing.loader import Loader, tables_of
+    from pipelines.landing.store import Landing
 
     state = tmp_path_factory.mktemp("prepared") / "state"
     state.mkdir(mode=0o700)
@@ -194,7 +194,7 @@ def prepared(clipmart: Clipmart, prepared_state: Path) -> Clipmart:
 @pytest.fixture
 def landing_only(prepared: Clipmart, monkeypatch: pytest.MonkeyPatch) -> Clipmart:
     """The same without building and publishing, which take seconds; `rows` reads what landed."""
-    monkeypatch.setattr("pipelines.publish.publish", lambda *_: None)
+    monkeypatch.setattr("pipelines.warehouse.publish.publish", lambda *_: None)
     prepared.publishing = False
     return prepared
 

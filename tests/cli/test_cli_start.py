@@ -37,7 +37,10 @@ def test_reading_imports_no_loader(synced: Clipmart, arguments: list[str]) -> No
 
 def test_what_talks_to_the_apis_without_loading_imports_no_dlt() -> None:
     """`submit` and `export` ask httpx alone; dlt would cost them most of a second."""
-    code = "import sys, pipelines.submit, pipelines.export; assert 'dlt' not in sys.modules"
+    code = (
+        "import sys, pipelines.submissions.submit, pipelines.submissions.export;"
+        "assert 'dlt' not in sys.modules"
+    )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 

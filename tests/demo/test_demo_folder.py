@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.demo import MARKER
-from pipelines.lock import sync_lock
+from pipelines.ledger.lock import sync_lock
 from tests.conftest import Clipmart
 from tests.demo.demo_run import DemoRun, clean_environment, run_demo
 

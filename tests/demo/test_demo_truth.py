@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from pipelines.demo import SEED
-from pipelines.warehouse import attach, report_names
+from pipelines.warehouse.read import attach, report_names
 from sandbox import Sandbox, believable
 from tests.demo.demo_run import NOW, DemoRun
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.warehouse import attach
+from pipelines.warehouse.read import attach
 from tests.conftest import Clipmart
 
 SQL = Path(__file__).parents[2] / "sql"

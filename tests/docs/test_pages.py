@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.reports import as_markdown, fetch
-from pipelines.warehouse import attach, query
+from pipelines.reports.render import as_markdown, fetch
+from pipelines.warehouse.read import attach, query
 from tests.demo.demo_run import NOW, DemoRun, clean_environment
 
 pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it

@@ -15,7 +15,7 @@ import click
 import pytest
 
 from pipelines.cli import main
-from pipelines.warehouse import attach, report_names
+from pipelines.warehouse.read import attach, report_names
 from sandbox import Sandbox
 from tests.demo.demo_run import DemoRun, clean_environment
 

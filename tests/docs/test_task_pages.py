@@ -144,7 +144,7 @@ def test_a_sync_talks_to_the_api_alone(sandbox: Sandbox, prepared: Clipmart) -> 
 
 def test_compiling_the_models_talks_to_nobody(tmp_path: Path) -> None:
     """Though SQLMesh is told by the environment that it may."""
-    code = "from pipelines.compiler import compile_project; compile_project()"
+    code = "from pipelines.warehouse.compiler import compile_project; compile_project()"
     seen = watched(
         tmp_path,
         *(sys.executable, "-c", code),

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from pipelines.disk import is_full
-from pipelines.ledger import unusable
+from pipelines.ledger.ledger import unusable
 from sandbox import Sandbox
 from tests.conftest import Clipmart
 

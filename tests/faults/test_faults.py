@@ -111,7 +111,7 @@ def test_somebody_else_in_the_landing_store_is_waited_for_then_told(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout is not None and holder.stdout.readline() == "open\n"
-    monkeypatch.setattr("pipelines.landing.WAIT_SECONDS", 0.3)
+    monkeypatch.setattr("pipelines.landing.store.WAIT_SECONDS", 0.3)
     try:
         done = prepared("sync")
     finally:

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sql"))
 
 from landing_data import a_month_of_use, write_landing
 
-from pipelines.publish import publish
 from pipelines.settings import Settings
+from pipelines.warehouse.publish import publish
 from sandbox import Sandbox
 from tests.conftest import Clipmart, not_run
 

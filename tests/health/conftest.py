@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.credits import balance_event
-from pipelines.ledger import Ledger
+from pipelines.ids.credits import balance_event
+from pipelines.ledger.ledger import Ledger
 from sandbox import Fault, Sandbox, running
 from tests.conftest import NOW, Clipmart
 
@@ -66,7 +66,7 @@ def troubled(
     clipmart: Clipmart, sandbox: Sandbox, troubled_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Clipmart:
     """A copy of it; a sync of it does not publish, which takes seconds."""
-    monkeypatch.setattr("pipelines.publish.publish", lambda *_: None)
+    monkeypatch.setattr("pipelines.warehouse.publish.publish", lambda *_: None)
     fill(sandbox)
     shutil.copytree(troubled_data, clipmart.data_dir)
     return clipmart

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import doctor
-from pipelines.health import Check
-from pipelines.ledger import Ledger
-from pipelines.lock import sync_lock
+from pipelines.health import doctor
+from pipelines.health.checks import Check
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.lock import sync_lock
 from pipelines.settings import Settings, parse_instant
 from sandbox import Fault, Sandbox
 from sources.clipus.settings import requests_bucket
@@ -228,7 +228,7 @@ def test_an_api_that_is_down_is_75(sandbox: Sandbox, clipmart: Clipmart, kind: s
 def test_a_server_that_never_ends_its_answer_is_given_up(
     sandbox: Sandbox, clipmart: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.keys.ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("pipelines.health.api_keys.ANSWER_SECONDS", 0.5)
     sandbox.faults.plan([Fault("trickle", "/api/v1/*", seconds=2.0, times=None)])
     told = examine(clipmart)
     assert (told["clipus key"], told.code) == ("fail", 75)

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from pipelines.lock import sync_lock
+from pipelines.ledger.lock import sync_lock
 from pipelines.settings import parse_instant
 from sandbox import Fault, Sandbox
 from tests.conftest import NOW, Clipmart
@@ -142,7 +142,7 @@ def test_what_cannot_be_posted_is_one_line_and_tried_again(
     landing_only: Clipmart, receiver: Receiver, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sync's exit code stands, the host alone is named, no redirect is followed."""
-    monkeypatch.setattr("pipelines.notify.POST_SECONDS", 0.5)
+    monkeypatch.setattr("pipelines.health.notify.POST_SECONDS", 0.5)
     landing_only.environ["KLIPIT_API_KEY"] = "klipit_sk_wrong"
     url = receiver.url
     with unhelpful(receiver, fault) as other:

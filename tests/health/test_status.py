@@ -15,9 +15,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines import health
-from pipelines.ledger import Ledger, unusable
-from pipelines.lock import sync_lock
+from pipelines.health import checks as health
+from pipelines.ledger.ledger import Ledger, unusable
+from pipelines.ledger.lock import sync_lock
 from pipelines.settings import parse_instant
 from sandbox import Fault, Sandbox
 from tests.conftest import NOW, Clipmart

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from pipelines.ledger import Event, Ledger
+from pipelines.ledger.ledger import Event, Ledger
 from sandbox import Sandbox
 from tests.conftest import Clipmart
 

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from pipelines.settings import load_settings
-from pipelines.warehouse import open_published
+from pipelines.warehouse.read import open_published
 from sandbox import Sandbox
 from tests.conftest import NOW, Clipmart, Outcome, needs
 from tests.demo.demo_run import DemoRun, clean_environment, shared_run
@@ -108,8 +108,8 @@ def s3() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def empty_lake(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database with a landing lake of empty tables, which have no files: made once, copied."""
-    from pipelines.landing import Landing
-    from pipelines.load import Loader, tables_of
+    from pipelines.landing.loader import Loader, tables_of
+    from pipelines.landing.store import Landing
     from pipelines.settings import Address, Lake
 
     database = new_database(postgres)

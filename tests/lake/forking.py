@@ -19,7 +19,7 @@ from pipelines.cli import main
 
 
 def serve() -> None:
-    import pipelines.lake_destination  # noqa: F401
+    import pipelines.landing.lake_destination  # noqa: F401
 
     for line in sys.stdin:
         told = json.loads(line)

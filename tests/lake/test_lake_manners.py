@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.lake import open_lake
 from pipelines.settings import load_settings
+from pipelines.warehouse.lake import open_lake
 from sandbox import Sandbox, running
 from tests.conftest import NOW, Clipmart
 from tests.lake.conftest import Shared, shared_lake
@@ -93,7 +93,7 @@ def test_a_landing_lake_with_fewer_loads_than_were_published_replaces_nothing(
 CUT_OFF = """
 import sys
 import psycopg
-from pipelines import lake
+from pipelines.warehouse import lake
 from pipelines.cli import main
 make = lake.make
 def cut_off(con, models):

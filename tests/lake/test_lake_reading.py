@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipelines.lake import attach, new_connection, open_lake
 from pipelines.settings import Address, load_settings
-from pipelines.warehouse import connect, open_published, query
+from pipelines.warehouse.lake import attach, new_connection, open_lake
+from pipelines.warehouse.read import connect, open_published, query
 from sources.shared.errors import Unusable
 from tests.conftest import NOW, Clipmart
 from tests.lake.conftest import Shared, shared_lake

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.ledger import Event, Ledger
+from pipelines.ledger.ledger import Event, Ledger
 from pipelines.settings import Address
 from sources.shared.errors import FixConfiguration
 from sources.shared.slots import Bucket, StoreDown

@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.lake import open_lake, tidy
 from pipelines.settings import load_settings
-from pipelines.warehouse import connect, report
+from pipelines.warehouse.lake import open_lake, tidy
+from pipelines.warehouse.read import connect, report
 from tests.conftest import Clipmart
 from tests.demo.demo_run import NOW as DEMO_NOW
 from tests.demo.demo_run import DemoRun
@@ -142,7 +142,7 @@ def test_housekeeping_removes_files_and_no_row(
     lake = load_settings(shared.environ).lake
     assert lake is not None
     files = set(Path(lake.files).rglob("*.parquet"))
-    monkeypatch.setattr("pipelines.lake.KEEP_DAYS", 0)
+    monkeypatch.setattr("pipelines.warehouse.lake.KEEP_DAYS", 0)
     tidy(lake)
     assert files - set(Path(lake.files).rglob("*.parquet"))
     for name, rows in before.items():

@@ -23,7 +23,7 @@ from tests.listen.conftest import Start, ended, start_listener
 MIB = 1 << 20
 HEAD = b"POST /webhooks/klipit HTTP/1.1\r\nhost: x\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n0\r\n"
-SOON = "import pipelines.http_bounds as bounds; bounds.REQUEST_SECONDS = 1.0;"
+SOON = "import pipelines.webhooks.http_bounds as bounds; bounds.REQUEST_SECONDS = 1.0;"
 COMMAND = "from pipelines.cli import main; main(prog_name='clipmart')"
 
 
@@ -211,7 +211,7 @@ def test_no_descriptor_left_is_a_few_lines(start: Start, tmp_path: Path) -> None
 def test_an_unread_log_does_not_hold_up_the_end(start: Start) -> None:
     """Nobody reads stderr while libraries and requests fill it; SIGTERM ends it all the same."""
     noisy = (
-        "import asyncio, logging, pipelines.listen as listen\n"
+        "import asyncio, logging, pipelines.webhooks.receiver as listen\n"
         "async def complain():\n"
         "    while True:\n"
         "        logging.getLogger('asyncio').error('x' * 5000)\n"

@@ -6,7 +6,7 @@ import time
 import pytest
 from listen_client import event, sign
 
-from pipelines.ledger import Event, Ledger
+from pipelines.ledger.ledger import Event, Ledger
 from pipelines.settings import parse_instant
 
 TOKEN = "tok+en/é"

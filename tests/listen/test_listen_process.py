@@ -19,7 +19,7 @@ from listen_client import SECRET, event, request
 def test_it_needs_neither_dlt_nor_duckdb(clipmart):
     """A receiver starts soon and stays small."""
     code = (
-        "import sys, pipelines.cli, pipelines.listen;"
+        "import sys, pipelines.cli.commands, pipelines.webhooks.receiver;"
         "print([m for m in ('dlt', 'duckdb', 'pandas', 'pyarrow', 'sqlmesh') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -69,7 +69,7 @@ def test_it_tells_where_it_listens_and_keeps_state_private(listener):
 
 def test_a_commit_is_synchronised(listener):
     """WAL with full synchronisation: an event that was answered for survives a power cut."""
-    from pipelines.ledger import Ledger
+    from pipelines.ledger.ledger import Ledger
 
     ledger = Ledger(listener.ledger)
     pragmas = [

@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.publish import publish
 from pipelines.settings import Settings
+from pipelines.warehouse.publish import publish
 from tests.conftest import Clipmart
 from tests.page.page_data import NOW, Rows, rows
 

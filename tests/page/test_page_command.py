@@ -14,7 +14,7 @@ import click
 import pytest
 
 from pipelines.cli import main
-from pipelines.ledger import Ledger
+from pipelines.ledger.ledger import Ledger
 from pipelines.settings import Settings
 from tests.conftest import Clipmart
 from tests.page.page_data import NOW, STEERING
@@ -228,6 +228,7 @@ def test_the_wheel_holds_the_template(tmp_path: Path) -> None:
     subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=60)
     (wheel,) = tmp_path.iterdir()
     packed = set(zipfile.ZipFile(wheel).namelist())
-    files = {f"pipelines/page/{p.name}" for p in (root / "pipelines/page").iterdir() if p.suffix}
+    pages = root / "pipelines/reports/page"
+    files = {f"pipelines/reports/page/{p.name}" for p in pages.iterdir() if p.suffix}
     assert {Path(name).suffix for name in files} == {".py", ".j2", ".css"}
     assert files <= packed

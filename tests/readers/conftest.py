@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sql"))
 from landing_data import write_landing
 from reader_rows import rows
 
-from pipelines.publish import publish
 from pipelines.settings import Settings
+from pipelines.warehouse.publish import publish
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from pipelines.settings import Settings
-from pipelines.warehouse import connect
+from pipelines.warehouse.read import connect
 from sources.shared.errors import FixConfiguration
 from tests.conftest import Clipmart
 

@@ -11,11 +11,11 @@ import pytest
 from landing_data import write_landing
 from reader_rows import rows
 
-from pipelines import publish as publishing
-from pipelines.build import AuditFailed, landing_fingerprint
-from pipelines.publish import export_copy, publish, published_fingerprint
 from pipelines.settings import Settings
-from pipelines.warehouse import attach
+from pipelines.warehouse import publish as publishing
+from pipelines.warehouse.build import AuditFailed, landing_fingerprint
+from pipelines.warehouse.publish import export_copy, publish, published_fingerprint
+from pipelines.warehouse.read import attach
 from sources.shared.errors import FixConfiguration
 
 

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from pipelines.lake import redacted_answer
 from pipelines.settings import Address, Lake, Settings
+from pipelines.warehouse.lake import redacted_answer
 from tests.conftest import Clipmart
 
 SORT = (

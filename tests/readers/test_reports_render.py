@@ -11,9 +11,9 @@ import duckdb
 import pytest
 from reader_rows import HOOK
 
-from pipelines.reports import FORMATS, LINKS, MAIN, Table, fetch, read_report, render
+from pipelines.reports.render import FORMATS, LINKS, MAIN, Table, fetch, read_report, render
 from pipelines.settings import Settings
-from pipelines.warehouse import open_published, report_names
+from pipelines.warehouse.read import open_published, report_names
 
 
 @pytest.fixture

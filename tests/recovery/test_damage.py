@@ -15,9 +15,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.ledger import Event, Ledger
+from pipelines.ledger.ledger import Event, Ledger
+from pipelines.repair.stores import Stores
 from pipelines.settings import Settings
-from pipelines.stores import Stores
 from sandbox import Sandbox
 from tests.conftest import Clipmart
 
@@ -184,7 +184,7 @@ def test_what_landed_after_the_last_publication_is_taken_from_the_old_store(
     sandbox.add_job("job_4", clips=3)
     synced("track", "klipit", "job_4")
     with monkeypatch.context() as unpublished:
-        unpublished.setattr("pipelines.publish.publish", lambda *_: None)
+        unpublished.setattr("pipelines.warehouse.publish.publish", lambda *_: None)
         assert synced("sync").code == 0
     altered("DROP TABLE klipit._dlt_pipeline_state")(landing_of(synced.data_dir))
     sandbox.requests.clear()
@@ -424,7 +424,7 @@ def leave_a_package(data_dir: Path, job_id: str, *, normalized: bool) -> None:
     """What a sync that was killed before its load leaves in dlt's folder."""
     import dlt
 
-    from pipelines.destination import destination
+    from pipelines.landing.destination import destination
     from sources.klipit.settings import JOBS
     from sources.shared.tables import Drift, arrow_item, resource
 

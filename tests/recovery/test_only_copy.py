@@ -16,8 +16,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines import only_copy
-from pipelines.models import project
+from pipelines.warehouse import only_copy
+from pipelines.warehouse.models import project
 from sandbox import Sandbox, running
 from tests.conftest import NOW, Clipmart, add_three_jobs, environment
 
@@ -240,7 +240,7 @@ def test_killed_between_saving_and_replacing_the_file_is_whole(both: Clipmart, a
     module, _, step = at.partition(".")
     before = content(both)
     killed = both.start_python(
-        f"import os, signal, pipelines.{module} as module\n"
+        f"import os, signal, pipelines.warehouse.{module} as module\n"
         f"step = module.{step}\n"
         "def killed(*given):\n"
         "    step(*given)\n"
@@ -313,7 +313,7 @@ def test_a_recovery_that_is_killed_begins_again(both: Clipmart) -> None:
     before = content(both)
     shutil.rmtree(state(both))
     killed = both.start_python(
-        "import os, signal, pipelines.load as load\n"
+        "import os, signal, pipelines.landing.loader as load\n"
         "step = load.Loader.load_arrow\n"
         "def killed(self, schema, items):\n"
         "    step(self, schema, items)\n"

@@ -52,7 +52,7 @@ def test_a_landing_store_that_is_gone_is_rebuilt_the_same_way(
     sandbox: Sandbox, synced: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where it takes several batches: one that split a job's clips would lose some."""
-    monkeypatch.setattr("pipelines.recover.BATCH_ROWS", 1)
+    monkeypatch.setattr("pipelines.repair.recover.BATCH_ROWS", 1)
     before = content(synced)
     (synced.data_dir / "state" / "landing.duckdb").unlink()
     synced("recover")

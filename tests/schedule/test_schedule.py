@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.schedule import Place, crontab, systemd_units
+from pipelines.schedule.units import Place, crontab, systemd_units
 from sandbox import Sandbox
 from tests.conftest import Clipmart, needs
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import doctor, keys
+from pipelines.health import api_keys as keys
+from pipelines.health import doctor
 from pipelines.settings import Settings, load_settings
 from sandbox import Sandbox
 from sources.shared.errors import FixConfiguration

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 from landing_data import NOW, Rows, a_month_of_use, write_landing
 
-from pipelines.build import build
-from pipelines.warehouse import attach
+from pipelines.warehouse.build import build
+from pipelines.warehouse.read import attach
 
 
 @pytest.fixture(scope="session")

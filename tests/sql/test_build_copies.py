@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from landing_data import at, write_landing
 
-from pipelines.build import UNDOCUMENTED_COLUMN, build
-from pipelines.warehouse import attach
+from pipelines.warehouse.build import UNDOCUMENTED_COLUMN, build
+from pipelines.warehouse.read import attach
 
 MADE = at("2026-04-08 12:00")
 

@@ -11,8 +11,8 @@ import duckdb
 import pytest
 from landing_data import NOW, Rows, at, write_landing
 
-from pipelines.build import build
-from pipelines.warehouse import attach
+from pipelines.warehouse.build import build
+from pipelines.warehouse.read import attach
 
 DAY = timedelta(days=1)
 

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from landing_data import DECLARED
 
-from pipelines.warehouse import attach
+from pipelines.warehouse.read import attach
 
 REPORT_COLUMNS = {
     "moment_types": "moment_type clips share_of_clips jobs mean_score median_score p90_score "

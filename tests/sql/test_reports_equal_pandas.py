@@ -13,8 +13,8 @@ import pytest
 from expected_reports import expected_reports
 from landing_data import NOW, Rows, a_month_of_use, write_landing
 
-from pipelines.build import build
-from pipelines.warehouse import attach
+from pipelines.warehouse.build import build
+from pipelines.warehouse.read import attach
 
 REPORTS = [
     "credit_usage",
@@ -110,7 +110,8 @@ def test_days_do_not_follow_the_machines_zone(warehouse: Path, tmp_path: Path) -
         [
             sys.executable,
             "-c",
-            "import sys, time; from pathlib import Path; from pipelines.build import build;"
+            "import sys, time; from pathlib import Path;"
+            "from pipelines.warehouse.build import build;"
             "assert time.tzname[0] == 'PST';"
             "build(*map(Path, sys.argv[1:]))",
             str(warehouse.with_name("landing.duckdb")),

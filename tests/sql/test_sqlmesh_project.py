@@ -16,8 +16,8 @@ import yaml
 from landing_data import DECLARED, NOW, ROOT
 from pandas.testing import assert_frame_equal
 
-from pipelines import compiler, models
-from pipelines.models import BuildFailed
+from pipelines.warehouse import compiler, models
+from pipelines.warehouse.models import BuildFailed
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ import time
 
 import duckdb  # noqa: F401 - paid before the fork
 
-import pipelines.submission
-import pipelines.submit
+import pipelines.submissions.request
+import pipelines.submissions.submit
 import pipelines.warehouse  # noqa: F401
 from pipelines.cli import main
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.inbox import SEQ
-from pipelines.ledger import Ledger
-from pipelines.track import known_submissions
+from pipelines.ids.track import known_submissions
+from pipelines.landing.inbox import SEQ
+from pipelines.ledger.ledger import Ledger
 from tests.conftest import Clipmart
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import sources.klipit.settings
-from pipelines.inbox import export_rows
-from pipelines.ledger import Ledger
+from pipelines.landing.inbox import export_rows
+from pipelines.ledger.ledger import Ledger
 from sandbox import Fault, Sandbox
 from sandbox.accounts import KLIPIT_SCOPES
 from sources.shared.tables import REMOVED

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pipelines.download import fetch
-from pipelines.export import file_name
+from pipelines.submissions.download import fetch
+from pipelines.submissions.export import file_name
 from sandbox import Fault, Sandbox
 from sources.shared.errors import TryAgainLater
 from tests.conftest import Clipmart
@@ -150,8 +150,8 @@ def test_what_is_not_the_whole_file_leaves_what_was_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """75; the earlier file stays, and nothing beside it."""
-    monkeypatch.setattr("pipelines.download.MOST_BYTES", 300_000)
-    monkeypatch.setattr("pipelines.download.MOST_SECONDS", 1.0)
+    monkeypatch.setattr("pipelines.submissions.download.MOST_BYTES", 300_000)
+    monkeypatch.setattr("pipelines.submissions.download.MOST_SECONDS", 1.0)
     (linked.folder / "out").mkdir()
     (linked.folder / "out/job_1.mp4").write_text("earlier")
     for name, value in answer.items():

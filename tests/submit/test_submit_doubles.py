@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.ledger import Event, Ledger
-from pipelines.submission import plain_url, same_url
+from pipelines.ledger.ledger import Event, Ledger
+from pipelines.submissions.request import plain_url, same_url
 from sandbox import Sandbox
 from sources.shared.slots import RateSlots
 from tests.conftest import Clipmart

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipelines.ledger import Event, Ledger
-from pipelines.ties import Unclaimed, Unknown, by_time, by_url
+from pipelines.ledger.ledger import Event, Ledger
+from pipelines.submissions.reconcile import Unclaimed, Unknown, by_time, by_url
 from sandbox import Fault, Sandbox
 from tests.conftest import Clipmart
 from tests.submit.ledger_view import only, submissions

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 import sources.clipus.settings
-from pipelines.ledger import Event, Ledger
+from pipelines.ledger.ledger import Event, Ledger
 from sandbox import Fault, Sandbox
 from sources.shared.slots import RateSlots
 from tests.conftest import Clipmart

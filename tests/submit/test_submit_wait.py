@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from pipelines.settings import Settings, load_settings
-from pipelines.submission import clipus_request, klipit_request
-from pipelines.submit import submit
+from pipelines.submissions.request import clipus_request, klipit_request
+from pipelines.submissions.submit import submit
 from sandbox import Fault, Sandbox
 from tests.conftest import Clipmart
 from tests.submit.ledger_view import only

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.ledger import Ledger
-from pipelines.publish import publish
-from pipelines.result import ServiceResult
+from pipelines.ledger.ledger import Ledger
 from pipelines.settings import Settings
+from pipelines.sync.result import ServiceResult
+from pipelines.warehouse.publish import publish
 from tests.conftest import Clipmart
 from tests.sql.landing_data import Rows, write_landing
 

@@ -10,7 +10,7 @@ import pytest
 from dlt.common.normalizers.naming.direct import NamingConvention
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 
-from pipelines.destination import Merge, destination
+from pipelines.landing.destination import Merge, destination
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.eta import Need, needs, seconds_needed
-from pipelines.progress import in_words
-from pipelines.worklist import Due
+from pipelines.sync.eta import Need, needs, seconds_needed
+from pipelines.sync.progress import in_words
+from pipelines.sync.worklist import Due
 from sources.shared.slots import Bucket, RateSlots
 
 POLLS = Bucket("klipit", "polls", "k", per_minute=60)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.fetch import Fetch
-from pipelines.worklist import Due
+from pipelines.sync.fetch import Fetch
+from pipelines.sync.worklist import Due
 from sources.klipit.client import KlipitClient
 from sources.shared.http import Api
 from sources.shared.ramp import MOST

@@ -52,7 +52,7 @@ def test_a_store_that_refuses_everything_stops_its_service_and_not_the_other(
     sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond twenty (here two) ids the records are not to blame: the rest stays due."""
-    monkeypatch.setattr("pipelines.writer.MOST_QUARANTINED", 2)
+    monkeypatch.setattr("pipelines.sync.writer.MOST_QUARANTINED", 2)
     refuse_equal(landing_only, "klipit.jobs", "status")
     for number in range(6):
         sandbox.add_job(f"job_{number}", clips=1)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from pipelines.ledger import Event, Ledger
+from pipelines.ledger.ledger import Event, Ledger
 from sandbox import Fault, Sandbox
 from tests.conftest import NOW, Clipmart
 
@@ -177,8 +177,8 @@ def test_a_campaign_named_in_a_call_is_due_once_a_minute_under_numbers_ahead(
 ) -> None:
     """The ledger goes on numbering a year ahead: the first call counts, at once a second does not,
     and a minute later one does."""
-    from pipelines.listen import _Campaigns
     from pipelines.settings import load_settings
+    from pipelines.webhooks.receiver import _Campaigns
 
     ledger = Ledger(prepared.data_dir / "state/ledger.sqlite")
     try:

@@ -21,10 +21,10 @@ JOBS, CAMPAIGNS = 90, 15
 
 # Clipus is done long before Klipit, and its rows are published while Klipit's are fetched.
 SMALL_CHUNKS = f"""
-import pipelines.services
-import pipelines.writer
-pipelines.writer.CHUNK_IDS = {CHUNK}
-pipelines.services.PUBLISH_AFTER_SECONDS = 0.0
+import pipelines.sync.services
+import pipelines.sync.writer
+pipelines.sync.writer.CHUNK_IDS = {CHUNK}
+pipelines.sync.services.PUBLISH_AFTER_SECONDS = 0.0
 from pipelines.cli import main
 main(["sync"], prog_name="clipmart")
 """

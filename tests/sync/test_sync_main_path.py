@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from pipelines.load import Loader
+from pipelines.landing.loader import Loader
 from sandbox import Sandbox
 from sources.shared.tables import Chunk
 from tests.conftest import Clipmart
@@ -134,7 +134,7 @@ def test_the_plan_lands_with_the_first_campaign_whose_answer_told_it(
     for campaign in ("c-1", "c-2"):
         sandbox.add_campaign(campaign, status="completed", videos=[{"id": "v1", "status": "ready"}])
     landing_only("track", "clipus", "c-1", "c-2")
-    monkeypatch.setattr("pipelines.writer.CHUNK_IDS", 1)
+    monkeypatch.setattr("pipelines.sync.writer.CHUNK_IDS", 1)
     load, loaded = Loader.load_chunk, []
 
     def dies_at_the_second(self: Loader, schema: str, made: Chunk) -> dict[str, int]:

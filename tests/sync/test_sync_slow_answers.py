@@ -58,8 +58,8 @@ def test_both_services_slow_end_well(
 
 
 IMPATIENT = """
-import pipelines.services
-pipelines.services.PUBLISH_AFTER_SECONDS = 0.2
+import pipelines.sync.services
+pipelines.sync.services.PUBLISH_AFTER_SECONDS = 0.2
 from pipelines import stop
 stop.install()
 from pipelines.cli import main
@@ -101,7 +101,7 @@ def test_a_slow_balance_holds_up_no_poll(
     sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its path is undocumented: if it hangs there, jobs are polled meanwhile, and it lands too."""
-    monkeypatch.setattr("pipelines.services.BALANCE_FIRST_SECONDS", 0.1)
+    monkeypatch.setattr("pipelines.sync.services.BALANCE_FIRST_SECONDS", 0.1)
     sandbox.add_job("job_1", clips=1)
     landing_only("track", "klipit", "job_1")
     sandbox.faults.plan([Fault("trickle", "/account", seconds=0.1)])  # in sixteen pieces

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipelines.cli import main
-from pipelines.terminal import TASKS
+from pipelines.cli.help import TASKS
 
 PROGRAMS = Path(sys.executable).parent
 

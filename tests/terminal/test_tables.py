@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from pipelines.reports import Table, render
+from pipelines.reports.render import Table, render
 from tests.conftest import Clipmart
 from tests.demo.demo_run import NOW, DemoRun, clean_environment, shared_run
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.inbox import SUBMISSIONS, WEBHOOK_EVENTS
-from pipelines.landing import Landing
-from pipelines.load import Loader, tables_of
-from pipelines.worklist import Due, worklist
+from pipelines.landing.inbox import SUBMISSIONS, WEBHOOK_EVENTS
+from pipelines.landing.loader import Loader, tables_of
+from pipelines.landing.store import Landing
+from pipelines.sync.worklist import Due, worklist
 from sources.clipus.settings import CAMPAIGN_OBSERVATIONS, CAMPAIGNS, VIDEOS
 from sources.klipit.settings import CLIP_READS, JOB_OBSERVATIONS, JOBS
 from sources.shared.tables import REJECTED_RECORDS, Row, Table

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from pipelines.reports import FORMATS, as_json, fetch, render
+from pipelines.reports.render import FORMATS, as_json, fetch, render
 from pipelines.settings import Settings
-from pipelines.warehouse import open_published, report_names
+from pipelines.warehouse.read import open_published, report_names
 from sandbox import Sandbox, running
 from tests.conftest import Clipmart
 from tests.support.worlds import NOW, worlds

@@ -1,0 +1,198 @@
+"""Doctor: looks at everything a sync needs, and says what to do about what is not well.
+
+It spends nothing, loads nothing, prints no key and never needs the sync's lock.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pipelines.ledger.ledger import open_ledger
+from pipelines.ledger.lock import holder
+from pipelines.settings import SECRET_CHARACTERS, Settings
+from sources.shared.errors import ClipmartError
+
+from .api_keys import key_checks
+from .checks import RUNNING_HOURS, Check, disk, freshness, level_above, receiver, rejected, unknown
+from .status import disk_space, existing, status
+
+VERSIONS = ("dlt", "duckdb", "httpx", "pandas", "sqlmesh")
+PINS = Path(__file__).parents[2] / "requirements.txt"
+
+
+def doctor(settings: Settings) -> list[Check]:
+    """Every check, the keys first."""
+    # Before anything opens the ledger, which makes the folder and closes it to others.
+    stored = list(folders(settings))
+    found: dict[str, Any] | None = None
+    ledger = None
+    try:
+        if all(check.level != "fail" for check in stored):
+            found = status(settings)
+            if settings.klipit_api_key or settings.clipus_api_key:
+                ledger = open_ledger(settings)
+    except ClipmartError as error:
+        again = "Then look again: `clipmart doctor`."
+        stored.append(Check("stored data", "fail", str(error), again, error.exit_code))
+    try:
+        checks = [*missing_keys(settings, found), *key_checks(settings, ledger)]
+    finally:
+        if ledger is not None:
+            ledger.close()
+    checks += [
+        *stored,
+        *secret_files(Path.cwd()),
+        *lake_reader(settings),
+        disk(disk_space(settings), settings.data_dir),
+    ]
+    checks += [lock(settings), versions(PINS)]
+    if found is not None:
+        checks += [
+            webhooks(settings, found),
+            *receiver(found),
+            *freshness(found, with_errors=True),
+            unknown(found),
+            rejected(found),
+        ]
+    return checks
+
+
+def missing_keys(settings: Settings, found: Mapping[str, Any] | None) -> Iterator[Check]:
+    """A service without a key is left out, unless it has ids or it is the only one."""
+    lacking = [name for name in ("klipit", "clipus") if not settings.api_key(name)]
+    services = found["services"] if found else {}
+    if len(lacking) == 2 and not services:
+        told = "Neither KLIPIT_API_KEY nor CLIPUS_API_KEY is set."
+        remedy = "Set one in the environment or in .env; `clipmart demo` needs none."
+        yield Check("keys", "fail", told, remedy, 3)
+        return
+    for name in lacking:
+        variable = f"{name.upper()}_API_KEY"
+        if name in services:
+            told = f"{variable} is not set, but {services[name]['known']:,} ids are known"
+            remedy = f"Set {variable} in the environment or in .env."
+            yield Check(f"{name} key", "fail", told, remedy, 3)
+        else:
+            yield Check(f"{name} key", "ok", f"{variable} is not set: left out")
+
+
+def folders(settings: Settings) -> Iterator[Check]:
+    """Whether the data folder can be written, and the state in it is its owner's alone."""
+    for title, path in (("data folder", settings.data_dir), ("state folder", settings.state_dir)):
+        try:
+            with tempfile.TemporaryFile(dir=existing(path)):
+                pass
+        except OSError as error:
+            told = f"{path} cannot be written ({error.strerror})"
+            remedy = "Make it writable for this user, or set CLIPMART_DATA_DIR to another folder."
+            yield Check(title, "fail", told, remedy, 3)
+            return
+        if not path.exists():
+            yield Check(title, "ok", f"{path} is not there yet; it is made when it is needed")
+        elif title == "state folder" and (mode := path.stat().st_mode & 0o777) & 0o077:
+            yield Check(
+                title, "warn", f"others can enter it (mode {mode:o})", f"`chmod 700 {path}`"
+            )
+        else:
+            yield Check(title, "ok", str(path) if title == "data folder" else "its owner's alone")
+
+
+def lake_reader(settings: Settings) -> Iterator[Check]:
+    """Whether those who read a lake do so as a role that may not write it."""
+    lake = settings.lake
+    if lake is None:
+        return
+    remedy = "Set CLIPMART_LAKE_READER to a role that may only SELECT: docs/lake.md, Read it."
+    if lake.reader is None:
+        state = "CLIPMART_LAKE_READER is not set: readers connect as the user that writes"
+        yield Check("lake reader", "warn", state, remedy)
+        return
+    from pipelines.ledger.postgres import may_write
+
+    try:
+        if may_write(lake.reader):
+            state = "the role of CLIPMART_LAKE_READER may write"
+            yield Check("lake reader", "warn", state, remedy)
+        else:
+            yield Check("lake reader", "ok", "its role may only read")
+    except ClipmartError as error:
+        again = "Then run `clipmart doctor` again."
+        yield Check("lake reader", "fail", str(error), again, error.exit_code)
+
+
+def secret_files(folder: Path) -> Iterator[Check]:
+    """Whether the files with keys can be read by others."""
+    for name in (".env", ".dlt/secrets.toml"):
+        with suppress(OSError):
+            if (mode := (folder / name).stat().st_mode & 0o777) & 0o044:
+                remedy = f"`chmod 600 {folder / name}`"
+                yield Check(name, "warn", f"others can read it (mode {mode:o})", remedy)
+
+
+def lock(settings: Settings) -> Check:
+    """Who holds the sync's lock."""
+    held = holder(settings.lock)
+    if held is None:
+        return Check("lock", "ok", "free: no sync runs")
+    pid, since = held
+    if not pid:
+        return Check("lock", "ok", "a sync runs")  # it took the lock a moment ago
+    told = f"a sync runs: process {pid}, since {since[:19]}Z"
+    hours = 0.0
+    with suppress(ValueError):
+        hours = (settings.now() - datetime.fromisoformat(since)).total_seconds() / 3600
+    if level_above(hours, RUNNING_HOURS) == "ok":
+        return Check("lock", "ok", told)
+    remedy = f"`clipmart status` shows whether it gets on; if not, `kill {pid}` loses nothing."
+    return Check("lock", "warn", f"{told}, for {hours:.0f} h", remedy)
+
+
+def versions(pins: Path) -> Check:
+    """What is installed against what the checkout pins; without its list nothing is judged."""
+    pinned: dict[str, set[str]] = {}
+    with suppress(OSError):
+        for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", pins.read_text(), re.M):
+            pinned.setdefault(name.lower(), set()).add(version)
+    told, others, absent = [f"Python {platform.python_version()}"], [], []
+    for name in VERSIONS:
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            absent.append(name)
+            continue
+        told.append(f"{name} {version}")
+        if version not in pinned.get(name, {version}):
+            others.append(f"{name} {version} (pinned: {', '.join(sorted(pinned[name]))})")
+    remedy = "In the checkout: `make clean install`."
+    if absent:
+        return Check("versions", "fail", f"not installed: {', '.join(absent)}", remedy, 3)
+    if others:
+        return Check("versions", "warn", f"not as tested: {', '.join(others)}", remedy)
+    return Check("versions", "ok", ", ".join(told))
+
+
+def webhooks(settings: Settings, found: Mapping[str, Any]) -> Check:
+    """Whether events would be accepted. They are a help, never a need."""
+    rows = {table["table_name"]: table["row_count"] for table in found["freshness"]}
+    events = rows.get("klipit.webhook_events", 0)
+    secrets = len(settings.klipit_webhook_secrets)
+    told = f"KLIPIT_WEBHOOK_SECRET is {'set' if secrets else 'not set'}"
+    if secrets > 1:
+        told += f" ({secrets}, for a rotation)"
+    told += f", CLIPUS_WEBHOOK_TOKEN is {'set' if settings.clipus_webhook_token else 'not set'}"
+    if events and not secrets:
+        remedy = "Set KLIPIT_WEBHOOK_SECRET, or `clipmart listen` refuses Klipit's events."
+        return Check("webhooks", "warn", f"{told}, but {events:,} events have come", remedy)
+    if settings.short_webhook_secret:
+        told = f"KLIPIT_WEBHOOK_SECRET has a secret of fewer than {SECRET_CHARACTERS} characters"
+        remedy = "Set the whole secret, or `clipmart listen` does not start."
+        return Check("webhooks", "warn", told, remedy)
+    return Check("webhooks", "ok", told)

@@ -1,0 +1,223 @@
+"""`sync --notify`: what changed since it was last told, posted once as a small JSON.
+
+`text` is what Slack's incoming webhooks, and those like them, demand and show; ntfy shows it where
+the topic's address asks for it (docs/health.md). What was told is kept in the ledger, an event a
+change; where that cannot be read, everything is told each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipelines.ledger.ledger import Event, Ledger, open_ledger
+from pipelines.ledger.lock import AnotherSync
+from pipelines.reports.render import printable
+from pipelines.settings import Settings
+from pipelines.stop import Stopped
+from pipelines.submissions.post import Say
+from pipelines.sync.result import SyncResult
+from sources.shared.clients import http_client
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater, Unusable
+from sources.shared.refusals import without_secrets
+from sources.shared.slots import fingerprint
+
+from .attention import rejected_in_sync
+from .checks import LEVELS, Check, Level, assess, worst_level
+from .status import status
+
+POST_SECONDS = 10.0
+MOST_BYTES = 3000  # of the text; ntfy makes a file of a message longer than 4,096
+WATCHED = ("credits", "stuck jobs", "stuck campaigns", "odd values")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was last told of a check."""
+
+    level: Level = "ok"
+    items: frozenset[str] = frozenset()
+
+    def is_old(self, check: Check) -> bool:
+        """Whether there is nothing to tell: no worse, nothing new, or as well as before."""
+        if check.level == "ok":
+            return self.level == "ok"
+        no_worse = LEVELS.index(check.level) <= LEVELS.index(self.level)
+        return no_worse and self.items.issuperset(check.items)
+
+
+def check_url(url: str, given_by: str = "--notify") -> None:
+    """Refuse an address that nothing could be posted to, before anything is requested.
+
+    Args:
+        given_by: the option or variable that it was read from.
+
+    Raises:
+        Unusable, FixConfiguration: without the address, which may hold a secret.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        parts.port  # noqa: B018 - raises ValueError where it is no port
+    except ValueError:
+        usable = False
+    if not usable:
+        refused = Unusable if given_by.startswith("--") else FixConfiguration
+        raise refused(f"{given_by} takes an address like https://ntfy.sh/TOPIC. Nothing was done.")
+
+
+def notify(
+    settings: Settings | None,
+    url: str,
+    days: float,
+    outcome: SyncResult | Exception,
+    say: Say,
+) -> None:
+    """Post what is news; a failure to do so is said in a line and raised nowhere.
+
+    Args:
+        settings: None where they could not be read.
+        days: credits for fewer days than these are told.
+        outcome: how the sync ended.
+    """
+    host = urlsplit(url).hostname
+    try:
+        why = _notify(settings, url, days, outcome)
+    except Exception as error:
+        # Whatever it was: the sync's own result is what counts.
+        why = f"failed ({type(error).__name__})"
+    if why:
+        say(
+            f"clipmart: The notification to {host} {why}. The sync's result stands; the next sync "
+            "tries again."
+        )
+
+
+def _notify(
+    settings: Settings | None, url: str, days: float, outcome: SyncResult | Exception
+) -> str | None:
+    """Why it could not be posted; None where it was, or nothing is news."""
+    stopped = isinstance(outcome, SyncResult) and outcome.exit_code == 75 and outcome.stopped
+    if stopped or isinstance(outcome, AnotherSync | Stopped):
+        return None  # whoever stopped it knows; the other sync tells for itself
+    ledger = None
+    try:
+        ledger = open_ledger(settings) if settings else None
+        facts = status(settings) if settings else None
+    except ClipmartError:
+        facts = None
+    try:
+        target = fingerprint(url)
+        told = _told(ledger, target) if ledger else {}
+        checks = [*_outcome(outcome), *_watched(facts, days)]
+        news = [check for check in checks if not told.get(check.name, Told()).is_old(check)]
+        if not news:
+            return None
+        why = asyncio.run(_post(url, _payload(settings, news)))
+        if why is None and ledger is not None and settings is not None:
+            ledger.add(_event(check, target, settings) for check in news)
+        return why
+    finally:
+        if ledger is not None:
+            ledger.close()
+
+
+def _outcome(outcome: SyncResult | Exception) -> Iterator[Check]:
+    """How the sync ended, in itself and for each service.
+
+    'Try again later' is neither news nor a recovery: where it lasts, freshness is lost.
+    """
+    if isinstance(outcome, TryAgainLater):
+        return
+    if isinstance(outcome, ClipmartError):
+        yield _failed("sync", str(outcome), outcome.exit_code)
+    elif isinstance(outcome, Exception):
+        told = f"It ended with {type(outcome).__name__}; its own output tells more."
+        yield _failed("sync", told, 1)
+    else:
+        if outcome.error is None:
+            yield Check("sync", "ok", "well again")
+        elif outcome.exit_code != 75:
+            yield _failed("sync", outcome.error, outcome.exit_code)
+        for name, service in outcome.services.items():
+            if service.exit_code == 0:
+                yield Check(f"{name} sync", "ok", "well again")
+            elif service.exit_code != 75:
+                told = service.error or f"{rejected_in_sync(service.rejected)}."
+                yield _failed(f"{name} sync", told, service.exit_code)
+
+
+def _failed(name: str, told: str, code: int) -> Check:
+    return Check(name, "fail", f"exit {code}. {told}", fails_with=code, items=(str(code),))
+
+
+def _watched(facts: Mapping[str, Any] | None, days: float) -> Iterator[Check]:
+    """What else is worth a message. A service that never was synced has failed in other words."""
+    if facts is None:
+        return
+    synced = {
+        f"{name} synced"
+        for name, service in facts["services"].items()
+        if service["hours_since_sync"] is not None
+    }
+    yield from (c for c in assess(facts, days) if c.name in WATCHED or c.name in synced)
+
+
+def _told(ledger: Ledger, target: str) -> dict[str, Told]:
+    """Check's name → what this address was last told of it."""
+    return {
+        event.subject or "": Told(event.body["level"], frozenset(event.body["items"]))
+        for event in ledger.events("clipmart", kinds=("notified",))
+        if event.body["target"] == target
+    }
+
+
+def _event(check: Check, target: str, settings: Settings) -> Event:
+    body = {"target": target, "level": check.level, "items": list(check.items)}
+    return Event("clipmart", "notified", uuid.uuid4().hex, check.name, settings.now(), body)
+
+
+def _payload(settings: Settings | None, news: Iterable[Check]) -> dict[str, Any]:
+    problems = [check for check in news if check.level != "ok"]
+    resolved = [check for check in news if check.level == "ok"]
+    counts = [f"{len(problems)} problem{'s' * (len(problems) > 1)}"] if problems else []
+    counts += [f"{len(resolved)} resolved"] if resolved else []
+    title = f"clipmart on {socket.gethostname()}: {', '.join(counts)}"
+    lines = [f"{c.level.upper()} {c.name}: {c.told} {c.remedy}".rstrip() for c in problems]
+    lines += [f"resolved: {check.name} ({check.told})" for check in resolved]
+    text = "\n".join([title, *(_harmless(line, settings) for line in lines)])
+    if len(text.encode()) > MOST_BYTES:
+        text = text.encode()[:MOST_BYTES].decode(errors="ignore")
+        text += "… `clipmart status` tells all."
+    return {
+        "text": text,
+        "title": title,
+        "level": worst_level(check.level for check in problems),
+        "problems": [check.name for check in problems],
+        "resolved": [check.name for check in resolved],
+    }
+
+
+def _harmless(line: str, settings: Settings | None) -> str:
+    """Without secrets, and without what Slack reads as a mention or a link."""
+    if settings is not None:
+        keys = (settings.klipit_api_key, settings.clipus_api_key, settings.clipus_webhook_token)
+        line = without_secrets(line, [*keys, *settings.klipit_webhook_secrets])
+    return printable(line).replace("<", "‹").replace(">", "›")  # noqa: RUF001 - quotation marks
+
+
+async def _post(url: str, payload: Mapping[str, Any]) -> str | None:
+    """POST without any of the keys, follow no redirect; returns why it failed."""
+    try:
+        async with asyncio.timeout(POST_SECONDS), http_client() as client:
+            request = client.build_request("POST", url, json=payload)
+            response = await client.send(request, stream=True, follow_redirects=False)
+            await response.aclose()
+    except TimeoutError:
+        return f"was not answered within {POST_SECONDS:.0f} s"
+    return None if response.is_success else f"was answered {response.status_code}"

@@ -1,0 +1,187 @@
+"""`track`, `untrack` and `ids`: known ids into the ledger, forgotten, and out again as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import uuid
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.landing.inbox import ID_NAME, SUBMISSIONS, due_intents, fold, parse_ids
+from pipelines.ledger.ledger import Event, Ledger, open_ledger
+from pipelines.settings import Settings
+from sources.shared.errors import Unusable
+from sources.shared.tables import REMOVED, Row, digest
+
+_COLUMNS = {
+    "klipit": (
+        *("job_id", "show_name", "guest_name", "description", "platforms"),
+        *("source_url", "submitted_at"),
+    ),
+    "clipus": ("campaign_id", "url", "title", "languages", "submitted_at"),
+}
+
+
+@dataclass
+class Outcome:
+    """What `track` did: ids recorded, those of them the ledger did not hold, refusals by line."""
+
+    kept: int = 0
+    new: int = 0
+    refused: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def track_ids(
+    settings: Settings, service: str, texts: Iterable[tuple[str, str]], intent: str | None
+) -> Outcome:
+    """Keep ids in the ledger.
+
+    Args:
+        texts: (name of the input, its text).
+        intent: the unknown submission that the one id belongs to.
+
+    Raises:
+        Unusable: the input is no list and no CSV, or there is no such intent.
+        FixConfiguration: the ledger cannot be written.
+    """
+    outcome = Outcome()
+    events: list[Event] = []
+    for name, text in texts:
+        parsed = parse_ids(service, text, settings.now(), name)
+        events += parsed.events
+        outcome.refused += parsed.refused
+        outcome.remarks += parsed.remarks
+    ledger = open_ledger(settings)
+    try:
+        if intent is not None and events:
+            if intent not in due_intents(ledger, service):
+                raise Unusable(
+                    f"There is no {service} submission {intent} whose outcome is unknown. Nothing "
+                    "was kept. `clipmart status` lists those there are."
+                )
+            events = [_tie(event, intent) for event in events]
+        known = _latest_import(ledger, service)
+        news = [event for event in events if not _says_nothing_new(event, known)]
+        outcome.kept = len(events)
+        outcome.new = len({event.subject for event in events} - known.keys())
+        ledger.add(news)
+    finally:
+        ledger.close()
+    return outcome
+
+
+def untrack_ids(settings: Settings, service: str, ids: Iterable[str]) -> list[str]:
+    """Stop polling and counting ids; what landed of them stays.
+
+    Returns:
+        Those that are not tracked: nothing is recorded of them.
+
+    Raises:
+        FixConfiguration: the ledger cannot be written.
+    """
+    id_name, now = ID_NAME[service], settings.now()
+    wanted = list(dict.fromkeys(ids))
+    with closing(open_ledger(settings)) as ledger:
+        rows = known_submissions(ledger, service, published_submissions(settings, service))
+        known = {row.get(id_name) for row in rows}
+        ledger.add(
+            Event(service, "untrack", uuid.uuid4().hex, id_, now, {id_name: id_})
+            for id_ in wanted
+            if id_ in known
+        )
+    return [id_ for id_ in wanted if id_ not in known]
+
+
+def known_ids(settings: Settings, service: str) -> str:
+    """Every known id of a service with what is known of it, as CSV that `track` reads.
+
+    From the ledger and, where it lacks something, the published file.
+    """
+    ledger = open_ledger(settings)
+    try:
+        rows = known_submissions(ledger, service, published_submissions(settings, service))
+    finally:
+        ledger.close()
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS[service], extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        if row.get(ID_NAME[service]):
+            writer.writerow({name: _cell(value) for name, value in row.items()})
+    return text.getvalue()
+
+
+def known_submissions(ledger: Ledger, service: str, published: list[Row]) -> list[Row]:
+    """Every submission of a service: the published ones, brought up to date by the ledger.
+
+    Without those whose id was untracked.
+    """
+    found = {row["submission_id"]: row for row in published}
+    for row in fold(service, ledger.events(service), published):
+        found[row["submission_id"]] = row
+    return [
+        row for row in found.values() if not row.get(REMOVED) and row.get("untracked_at") is None
+    ]
+
+
+def published_submissions(settings: Settings, service: str) -> list[Row]:
+    from pipelines.warehouse.read import NotPublished, open_published
+
+    try:
+        with open_published(settings) as con:
+            cursor = con.execute(f"FROM {service}.submissions")
+            names = [column[0] for column in cursor.description or []]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    except NotPublished:
+        return []
+    return [{name: row.get(name) for name in SUBMISSIONS[service].columns} for row in rows]
+
+
+def _cell(value: Any) -> Any:
+    """Lists, which land as JSON text, separated by semicolons; instants in ISO 8601."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            parts = json.loads(value)
+        except ValueError:
+            return value
+        if isinstance(parts, list) and all(isinstance(part, str) for part in parts):
+            return ";".join(parts)
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _tie(event: Event, intent: str) -> Event:
+    body = {**event.body, "intent_id": intent, "outcome": "known"}
+    return Event(
+        event.service,
+        "tie",
+        digest("tie", intent, event.subject),
+        event.subject,
+        event.recorded_at,
+        body,
+    )
+
+
+def _latest_import(ledger: Ledger, service: str) -> dict[str, dict[str, Any]]:
+    """id → what its latest import said; {} where it is known otherwise. Without untracked ids."""
+    known: dict[str, dict[str, Any]] = {}
+    untracked: set[str] = set()
+    for event in ledger.events(service):
+        id_ = event.body.get(ID_NAME[service])
+        if id_ and event.kind == "untrack":
+            untracked.add(id_)
+            known.pop(id_, None)
+        elif id_ and not (event.kind == "webhook" and id_ in untracked):
+            untracked.discard(id_)
+            known[id_] = event.body if event.kind == "import" else {}
+    return known
+
+
+def _says_nothing_new(event: Event, known: dict[str, dict[str, Any]]) -> bool:
+    if event.kind != "import" or event.subject not in known:
+        return False
+    return len(event.body) == 1 or event.body == known[event.subject]

@@ -1,0 +1,402 @@
+"""Loading: chunks of what was fetched go into the landing store through dlt, by one thread alone.
+
+A chunk is the checkpoint. Its rejected records are loaded before its rows, so that a kill between
+the two repeats a rejection (same key, one row) and never loses one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines.disk import chain, is_full
+from pipelines.ledger.ledger import Ledger
+from pipelines.settings import Lake
+from sources.clipus import rows as clipus
+from sources.klipit import rows as klipit
+from sources.klipit.settings import ACCOUNT_SNAPSHOTS
+from sources.shared.errors import ClipmartError, FixConfiguration
+from sources.shared.tables import (
+    REJECTED_RECORDS,
+    REMOVED,
+    Chunk,
+    Drift,
+    Row,
+    Table,
+    arrow_item,
+    resource,
+    resource_hints,
+)
+
+from . import inbox
+from .inbox import EXPORTS, SEQ, SUBMISSIONS, WEBHOOK_EVENTS
+
+SYNC_RUNS = Table(
+    "sync_runs",
+    ("run_id",),
+    {
+        "run_id": "text",
+        "started_at": "timestamp",
+        "finished_at": "timestamp",
+        "exit_code": "bigint",
+        "requests": "bigint",
+        "rows": "bigint",
+        "rejected": "bigint",
+    },
+)
+
+# dlt puts the path into a template and into SQL as it is; DuckDB reads a=b in it as a partition.
+_UNFIT = re.compile(r"""[%'"?\\=\x00-\x1f]""")
+
+_DATABASE_ERROR = re.compile(r"[A-Z]\w+ Error: .*")
+
+_DLT_SETTINGS = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "RUNTIME__LOG_LEVEL": "CRITICAL",
+    "SCHEMA__NAMING": "direct",  # the API's own field names
+    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",  # tells completed loads apart
+    "NORMALIZE__WORKERS": "1",
+    "LOAD__WORKERS": "1",  # one writer; DuckDB parallelises by itself
+    "LOAD__DELETE_COMPLETED_JOBS": "true",
+    "LOAD__TRUNCATE_STAGING_DATASET": "true",  # merge leaves a full copy there otherwise
+    "LOAD__AUTO_ABORT_ON_TERMINAL_ERROR": "true",  # a load that can never succeed must not wait
+}
+
+
+_TABLES = {
+    "klipit": (*klipit.TABLES, SUBMISSIONS["klipit"], WEBHOOK_EVENTS, EXPORTS),
+    "clipus": (*clipus.TABLES, SUBMISSIONS["clipus"]),
+    "clipmart": (SYNC_RUNS, REJECTED_RECORDS),
+}
+
+
+def tables_of(schema: str) -> tuple[Table, ...]:
+    """The landing tables of a schema, as this version declares them."""
+    return _TABLES[schema]
+
+
+KEEP_PACKAGES = 10
+"""So many of dlt's completed packages are kept of each schema, for whoever looks into a fault."""
+
+
+class LoadFailed(ClipmartError):
+    """dlt could not load; the ids whose rows it would have landed are due again.
+
+    Args:
+        cause: in a line.
+        by_data: whether the rows are the cause, so that loading them again would fail again.
+    """
+
+    def __init__(self, message: str, cause: str, *, by_data: bool) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.by_data = by_data
+
+
+class Loader:
+    """dlt pipelines into one landing store, a dataset for each schema. Used by one thread."""
+
+    def __init__(
+        self,
+        landing: Path | Lake,
+        dlt_dir: Path,
+        alone: Callable[[str], AbstractContextManager[None]] = lambda part: nullcontext(),
+    ) -> None:
+        if isinstance(landing, Path) and (found := _UNFIT.search(str(landing))):
+            raise FixConfiguration(
+                f"The path {str(landing.parent)!r} holds {found[0]!r}, with which dlt and DuckDB "
+                "cannot write. Nothing was asked for, nothing was changed. Rename that folder, or "
+                "set CLIPMART_DATA_DIR to another."
+            )
+        os.environ.update(_DLT_SETTINGS, DLT_DATA_DIR=str(dlt_dir))
+        self._landing = landing
+        self._alone = alone
+        self._dlt_dir = dlt_dir
+        self._pipelines: dict[str, Any] = {}
+
+    def drain(self) -> dict[str, bool]:
+        """Load what an interrupted run left behind; what cannot be loaded is dropped.
+
+        A run that finds pending packages would load those and skip its own data.
+
+        Returns:
+            schema → whether what was left of it could be loaded.
+        """
+        left = [s for s in ("clipmart", "klipit", "clipus") if self.left_behind(s)]
+        return {schema: self._run(schema, None) for schema in left}
+
+    def left_behind(self, schema: str) -> bool:
+        """Whether an interrupted run's packages may lie in the working folder; needs no dlt."""
+        folder = self._dlt_dir / schema
+        return any(
+            next((folder / place).glob("*"), None) is not None
+            for place in ("normalize/extracted", "load/normalized", "load/new")
+        )
+
+    def drop_working_folder(self, schema: str) -> None:
+        """Drop dlt's working folder of a schema, with the package that cannot be loaded.
+
+        What was in it is due again. The folder's schema may hold columns that never landed; dlt
+        restores it from the landing store.
+        """
+        self._pipelines.pop(schema, None)
+        shutil.rmtree(self._dlt_dir / schema, ignore_errors=True)
+
+    def load(
+        self, schema: str, rows: Mapping[Table, list[Row]], drift: Drift | None = None
+    ) -> None:
+        """Load rows in one package; a table without rows is made, empty."""
+        known = drift or Drift()
+        self.load_arrow(schema, {t: arrow_item(t, found, known) for t, found in rows.items()})
+
+    def load_arrow(self, schema: str, items: Mapping[Table, Any]) -> None:
+        """Load Arrow tables in one package."""
+        self._run(schema, lambda: [resource(table, item) for table, item in items.items()])
+
+    def load_chunk(self, schema: str, made: Chunk) -> dict[str, int]:
+        """Load a chunk, its rejected records first; returns rows by table of the schema."""
+        rejected = made.of(REJECTED_RECORDS)
+        if rejected:
+            self.load("clipmart", {REJECTED_RECORDS: rejected})
+        if made.rows:
+            self.load(schema, made.rows, made.drift)
+        return {table.name: count(rows) for table, rows in made.rows.items()}
+
+    def drain_inbox(
+        self,
+        ledger: Ledger,
+        schema: str,
+        submissions: Callable[[str, list[str]], list[Row]],
+        *,
+        make_tables: bool = True,
+    ) -> None:
+        """Land a service's new events, from a dlt incremental cursor on, merging by key.
+
+        Args:
+            submissions: gives the landed submissions of some ids.
+            make_tables: also make the service's tables that get no row. To load an empty one takes
+                as long as a full one, so where they are all there it is left out.
+        """
+        import dlt
+
+        cursor = dlt.sources.incremental(SEQ, initial_value=0, range_start="open", row_order="asc")
+
+        @dlt.resource(name="inbox", selected=False)
+        def events(seq: Any = cursor) -> Iterator[list[dict[str, Any]]]:
+            yield [
+                {SEQ: event.seq, "event": event}
+                for event in ledger.events(schema, seq.last_value or 0, inbox.LANDED_KINDS)
+            ]
+
+        def rows_of(table: Table) -> Any:
+            def landed(items: list[dict[str, Any]]) -> Iterator[Any]:
+                found = [item["event"] for item in items]
+                rows = list(_inbox_rows(schema, table, found, submissions))
+                if rows or make_tables:
+                    yield arrow_item(table, rows, Drift())
+
+            return dlt.transformer(landed, data_from=events, **resource_hints(table))
+
+        @dlt.source(name=schema, max_table_nesting=0)
+        def inbox_source() -> Any:
+            of_events = inbox_tables(schema)
+            others = [table for table in tables_of(schema) if table not in of_events]
+            if not make_tables:
+                others = []
+            return [
+                events,
+                *(rows_of(table) for table in of_events),
+                *(resource(table, arrow_item(table, [], Drift())) for table in others),
+            ]
+
+        self._run(schema, inbox_source)
+
+    def _pipeline(self, schema: str) -> Any:
+        if schema not in self._pipelines:
+            import dlt
+
+            self._pipelines[schema] = dlt.pipeline(
+                schema,
+                pipelines_dir=str(self._dlt_dir),
+                destination=self._destination(),
+                dataset_name=schema,
+            )
+        return self._pipelines[schema]
+
+    def _destination(self) -> Any:
+        if isinstance(self._landing, Lake):
+            from . import lake_destination
+
+            return lake_destination.destination(self._landing)
+        from . import destination
+
+        return destination.destination(self._landing)
+
+    def _run(self, schema: str, data: Callable[[], Any] | None) -> bool:
+        """Run a pipeline, with what is pending if there is no data.
+
+        Its working folder holds nothing that is not also landed, in the ledger or due again. If it
+        is what fails, damaged or with a package that can never load, it is dropped and the data is
+        loaded without it.
+
+        Returns:
+            Whether nothing had to be dropped.
+
+        Raises:
+            LoadFailed: the data cannot be loaded without that folder either.
+        """
+        try:
+            self._load(schema, data)
+        except Exception as error:  # a damaged file of dlt's raises whatever reading it raises
+            for cause in chain(error):
+                if isinstance(cause, ClipmartError | sqlite3.Error):  # the ledger's, not dlt's
+                    raise cause from None
+            if self._outside(error) or not (self._dlt_dir / schema).exists():
+                raise self._failed(schema, error) from error
+            self.drop_working_folder(schema)
+            if data is not None:
+                try:
+                    self._load(schema, data)
+                except Exception as again:
+                    raise self._failed(schema, again) from again
+            return False
+        self._forget(schema)
+        return True
+
+    def _load(self, schema: str, data: Callable[[], Any] | None) -> None:
+        """Of the machines that share a lake, one at a time loads."""
+        pipeline = self._pipeline(schema)
+
+        def run() -> None:
+            if data is not None:
+                pipeline.run(_source(schema, data()), loader_file_format="parquet")
+            elif pipeline.has_pending_data:
+                pipeline.run()
+
+        # In the main thread dlt handles signals itself, and may lose one.
+        with self._alone("landing"), ThreadPoolExecutor(1, "dlt") as thread:
+            thread.submit(run).result()
+
+    def _outside(self, error: BaseException) -> bool:
+        """Whether the cause is outside dlt's folder: the disk, the landing store, a lake."""
+        import duckdb
+
+        *_, root = chain(error)
+        broken = isinstance(root, duckdb.IOException) and "parquet" not in str(root).lower()
+        return broken or isinstance(self._landing, Lake) or is_full(error, self._dlt_dir.parent)
+
+    def _failed(self, schema: str, error: BaseException) -> LoadFailed:
+        *_, root = chain(error)
+        # dlt puts the database's own words into a traceback, behind the names of its jobs.
+        words = _DATABASE_ERROR.search(str(root))
+        first = (words[0] if words else str(root)).partition("\n")[0][:200] or type(root).__name__
+        if is_full(error, self._dlt_dir.parent):
+            remedy = f"The disk of {self._dlt_dir.parent} is full: make room, then run"
+        elif isinstance(self._landing, Lake):
+            from pipelines.warehouse.lake import redacted
+
+            first = redacted(self._landing, first)
+            remedy = "Once the cause is fixed, run"
+        else:
+            remedy = "Run `clipmart recover`, which checks the landing store and repairs it, then"
+        return LoadFailed(
+            f"Loading into the schema {schema} failed: {first}. What was loaded before stays; what "
+            f"was not is due again. {remedy} `clipmart sync`.",
+            first,
+            by_data=_by_data(error) and not is_full(error, self._dlt_dir.parent),
+        )
+
+    def _forget(self, schema: str) -> None:
+        """Remove what dlt keeps of old loads: 80 KB each, gigabytes a year."""
+        loaded = self._dlt_dir / schema / "load" / "loaded"
+        for package in sorted(loaded.glob("*"))[:-KEEP_PACKAGES]:
+            shutil.rmtree(package, ignore_errors=True)
+
+
+def inbox_tables(schema: str) -> tuple[Table, ...]:
+    """The tables that events become rows of."""
+    if schema == "clipus":
+        return (SUBMISSIONS["clipus"],)
+    return (SUBMISSIONS["klipit"], WEBHOOK_EVENTS, EXPORTS, ACCOUNT_SNAPSHOTS)
+
+
+def count(rows: list[Row]) -> int:
+    return sum(not row.get(REMOVED) for row in rows)
+
+
+def sync_run_rows(runs: list[dict[str, Any]]) -> list[Row]:
+    """Finished runs of the run log as `clipmart.sync_runs` rows."""
+    rows = []
+    for run in runs:
+        if run["finished_at"] is None:
+            continue
+        services = (run["result"] or {}).get("services", {}).values()
+        rows.append(
+            {
+                "run_id": run["run_id"],
+                "started_at": datetime.fromisoformat(run["started_at"]),
+                "finished_at": datetime.fromisoformat(run["finished_at"]),
+                "exit_code": run["exit_code"],
+                "requests": sum(service["requests"] for service in services),
+                "rows": sum(sum(service["loaded"].values()) for service in services),
+                "rejected": sum(service["rejected"] for service in services),
+            }
+        )
+    return rows
+
+
+def _inbox_rows(
+    schema: str,
+    table: Table,
+    events: list[Any],
+    submissions: Callable[[str, list[str]], list[Row]],
+) -> Iterator[Row]:
+    if table is SUBMISSIONS[schema]:
+        names = (inbox.ID_NAME[schema], "intent_id")
+        subjects = {event.body[n] for event in events for n in names if event.body.get(n)}
+        yield from inbox.fold(schema, events, submissions(schema, sorted(subjects)))
+    elif table is WEBHOOK_EVENTS:
+        yield from inbox.webhook_rows(events)
+    elif table is EXPORTS:
+        yield from inbox.export_rows(events)
+    else:
+        yield from inbox.balance_rows(events)
+
+
+def _source(schema: str, data: Any) -> Any:
+    """Resources at hand as one source whose schema has the pipeline's name."""
+    import dlt
+    from dlt.extract import DltSource
+
+    if isinstance(data, DltSource):
+        return data
+
+    @dlt.source(name=schema, max_table_nesting=0)
+    def rows_at_hand() -> Any:
+        return data
+
+    return rows_at_hand()
+
+
+def _by_data(error: BaseException) -> bool:
+    """Whether the rows, and not disk, memory, lock or network, made a load fail."""
+    import duckdb
+    from dlt.common.destination.exceptions import DestinationTransientException
+
+    elsewhere = (
+        OSError,
+        MemoryError,
+        duckdb.IOException,
+        duckdb.ConnectionException,
+        duckdb.OutOfMemoryException,
+        DestinationTransientException,
+    )
+    return not any(isinstance(cause, elsewhere) for cause in chain(error))

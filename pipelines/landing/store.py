@@ -1,0 +1,219 @@
+"""The landing store as the sync sees it: what is landed, and what it still lacks.
+
+One process at a time opens `landing.duckdb`; dlt opens it beside this connection, with the same
+configuration, as DuckDB demands.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.disk import disk_full, is_full
+from pipelines.ledger.ledger import holders
+from pipelines.settings import Lake, Settings
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
+from sources.shared.tables import MAX_UNDOCUMENTED, PRIVATE, Drift, Row, Table, data_type
+
+from .inbox import ID_NAME, SEQ, SUBMISSIONS
+from .loader import SYNC_RUNS
+
+WAIT_SECONDS = 10.0
+
+
+def cannot_go_on(settings: Settings, error: Exception) -> ClipmartError:
+    """What to say of an error of DuckDB's that nothing else has reported."""
+    if settings.lake is not None:
+        from pipelines.warehouse.lake import unusable
+
+        return unusable(settings.lake, error)
+    if is_full(error, settings.data_dir):
+        return disk_full(settings.landing)
+    if "disabled by configuration" in str(error):
+        return FixConfiguration(
+            f"{settings.warehouse} holds a view or macro that reads other files, which clipmart "
+            f"did not write ({str(error).partition(chr(10))[0]}). It was not run. Ask for the file "
+            "again where you got it; `clipmart publish` builds your own file again."
+        )
+    return FixConfiguration(
+        f"DuckDB cannot go on: {str(error).partition(chr(10))[0]}. What was loaded before stays. "
+        f"Run `clipmart recover`: it checks {settings.landing} and repairs it. Then "
+        "`clipmart publish` builds the published file again."
+    )
+
+
+class Landing:
+    """An open landing store: a file, or a lake.
+
+    Raises:
+        TryAgainLater: another program holds the file.
+        FixConfiguration: it is damaged or of a newer DuckDB.
+    """
+
+    def __init__(self, place: Path | Lake, max_columns: int | None = None) -> None:
+        self.max_columns = MAX_UNDOCUMENTED if max_columns is None else max_columns
+        """Most undocumented columns of a table."""
+        self.shared = isinstance(place, Lake)
+        """Whether other machines write it too."""
+        self._place = place
+        self.open()
+
+    def open(self) -> None:
+        """Open it again after `close`; raises as the class."""
+        if isinstance(self._place, Lake):
+            from pipelines.warehouse.lake import open_lake
+
+            self.connection = open_lake(self._place, landing=True)
+            return
+        path = self._place
+        give_up = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                self.connection = duckdb.connect(str(path))
+                break
+            except duckdb.IOException as error:
+                if "set lock" not in str(error):
+                    raise _damaged(path, error) from error
+                if time.monotonic() > give_up:
+                    raise TryAgainLater(
+                        f"{holders(path) or 'Another program'} holds {path} open. Nothing was "
+                        "changed. Close it "
+                        "(read warehouse.duckdb instead), then run `clipmart sync` again."
+                    ) from error
+                time.sleep(0.2)
+            except duckdb.Error as error:
+                raise _damaged(path, error) from error
+        path.chmod(0o600)
+        self.connection.execute("SET TimeZone = 'UTC'")
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def has_tables(self, schema: str, tables: Iterable[Table]) -> bool:
+        """Whether every one of these tables has been made, and a load of theirs completed."""
+        made = {
+            row[0]
+            for row in self.connection.execute(
+                bound("SELECT table_name FROM duckdb_tables() WHERE schema_name = $s", s=schema)
+            ).fetchall()
+        }
+        return made >= {table.name for table in tables} | {"_dlt_loads"}
+
+    def drift(self, schema: str, tables: Iterable[Table]) -> Drift:
+        """The undocumented columns landed so far, with their types."""
+        documented = {table.name: table for table in tables}
+        drift = Drift(max_columns=self.max_columns)
+        columns = bound(
+            """SELECT table_name, column_name, data_type FROM duckdb_columns()
+               WHERE schema_name = $schema""",
+            schema=schema,
+        )
+        for table_name, column, duckdb_type in self.connection.execute(columns).fetchall():
+            table = documented.get(table_name)
+            if table is None or column in table.columns or column.startswith(PRIVATE):
+                continue
+            drift.columns(table)[column] = data_type(duckdb_type)
+        return drift
+
+    def submissions(self, service: str, subjects: Iterable[str]) -> list[Row]:
+        """Landed submissions whose id or submission_id is among these."""
+        wanted = list(subjects)
+        table = SUBMISSIONS[service]
+        if not wanted or not self.has_tables(service, [table]):
+            return []
+        cursor = self.connection.execute(
+            f"""SELECT * FROM {service}.submissions
+                WHERE submission_id IN (SELECT unnest($wanted))
+                   OR {ID_NAME[service]} IN (SELECT unnest($wanted))""",
+            {"wanted": wanted},
+        )
+        names = [column[0] for column in cursor.description or []]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return [{name: row.get(name) for name in table.columns} for row in rows]
+
+    def drained_up_to(self, service: str, tables: Iterable[str]) -> int:
+        """The latest event that landed in a completed load; 0 where none did."""
+        newest = 0
+        for table in tables:
+            (seq,) = self.connection.execute(
+                f"""SELECT max({SEQ}) FROM {service}.{table} AS t
+                    SEMI JOIN {service}._dlt_loads AS l
+                      ON l.load_id = t._dlt_load_id AND l.status = 0"""
+            ).fetchone() or (None,)
+            newest = max(newest, seq or 0)
+        return newest
+
+    def last_status(
+        self, table: str, ids: Iterable[Any], id_columns: tuple[str, ...], until: datetime
+    ) -> Any:
+        """id, or tuple of ids → status last observed.
+
+        Args:
+            until: later rows are of a clock that was wrong, and do not count.
+        """
+        keys = ", ".join(id_columns)
+        wanted = list(ids)
+        if not wanted:
+            return {}
+        sql = f"""SELECT {keys}, arg_max(status, observed_at) FROM {table}
+                  WHERE {id_columns[0]} IN (SELECT unnest($ids)) AND observed_at <= $until
+                  GROUP BY {keys}"""
+        rows = self.connection.execute(bound(sql, ids=wanted, until=until)).fetchall()
+        if len(id_columns) == 1:
+            return dict(rows)
+        return {tuple(row[:-1]): row[-1] for row in rows}
+
+    def clip_jobs(self, clip_ids: list[str]) -> dict[str, str]:
+        """Clip id → id of the job that it is landed with."""
+        if not clip_ids:
+            return {}
+        sql = "SELECT id, job_id FROM klipit.clips WHERE id IN (SELECT unnest($ids))"
+        return dict(self.connection.execute(bound(sql, ids=clip_ids)).fetchall())
+
+    def last_run(self, until: datetime) -> datetime | None:
+        """When the latest run that is landed finished (UTC), up to an instant; None without one."""
+        if not self.has_tables("clipmart", [SYNC_RUNS]):
+            return None
+        sql = "SELECT max(finished_at) FROM clipmart.sync_runs WHERE finished_at <= $until"
+        row = self.connection.execute(bound(sql, until=until)).fetchone()
+        return row[0].astimezone(UTC) if row and row[0] else None
+
+    def latest(
+        self, table: str, columns: tuple[str, ...], until: datetime, where: str = "true"
+    ) -> Row | None:
+        """The row of the latest observed_at up to an instant."""
+        sql = f"""SELECT {", ".join(columns)} FROM {table}
+                  WHERE {where} AND observed_at <= $until ORDER BY observed_at DESC LIMIT 1"""
+        row = self.connection.execute(bound(sql, until=until)).fetchone()
+        return None if row is None else dict(zip(columns, row, strict=True))
+
+
+def _damaged(path: Path, error: Exception) -> FixConfiguration:
+    first = str(error).splitlines()[0][:200]
+    return FixConfiguration(
+        f"{path} cannot be opened ({first}). The published file is as it was. Run "
+        "`clipmart recover`: it rebuilds the landing store from all that can still be read."
+    )
+
+
+def bound(sql: str, **values: str | datetime | Iterable[str | datetime]) -> str:
+    """The statement with its $names as literals.
+
+    The first parameter that is bound makes DuckDB import pandas and pyarrow: half a second, which
+    a sync that has nothing to do need not pay.
+    """
+    return re.sub(r"\$(\w+)", lambda name: _literal(values[name[1]]), sql)
+
+
+def _literal(value: str | datetime | Iterable[str | datetime]) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, datetime):
+        return f"TIMESTAMPTZ '{value.isoformat()}'"
+    return "[" + ", ".join(_literal(item) for item in value) + "]"

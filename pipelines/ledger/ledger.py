@@ -1,0 +1,494 @@
+"""The ledger: one SQLite file, or one PostgreSQL schema, that never waits for DuckDB.
+
+It holds the inbox (append-only events: an import, an intent, its answer, a webhook, a balance), the
+rate slots, the run log and the progress of the run at work. An event that was answered for is on
+disk: the file is in WAL mode with full synchronisation. In PostgreSQL several machines share it:
+rate slots, inbox and locks are then held there, by the server's clock.
+
+Events are numbered inside the transaction that writes them, so their order is the order of their
+commits and a cursor can't pass one that is still being written. The number is the store's clock in
+microseconds, or one more than the last: a ledger that was lost and begun again goes on above
+everything a landing store has already drained.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.disk import disk_full, is_full
+from pipelines.settings import Address, Settings
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
+from sources.shared.slots import RateSlots, SqliteStore
+
+if TYPE_CHECKING:
+    from .postgres import PostgresStore
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+  seq BIGINT PRIMARY KEY,
+  event_id TEXT NOT NULL UNIQUE,
+  service TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  subject TEXT,
+  body TEXT NOT NULL,
+  recorded_at TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS events_by_subject ON events (service, subject);
+CREATE INDEX IF NOT EXISTS events_by_kind ON events (service, kind, seq);
+CREATE TABLE IF NOT EXISTS runs (
+  run_id TEXT PRIMARY KEY,{rowid}
+  started_at TEXT NOT NULL,
+  finished_at TEXT,
+  exit_code INTEGER,
+  result TEXT
+);
+CREATE INDEX IF NOT EXISTS runs_by_start ON runs (started_at);
+CREATE TABLE IF NOT EXISTS progress (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS proven_keys (name TEXT PRIMARY KEY, proven_at TEXT NOT NULL);
+"""
+CLAIMS = """
+CREATE TABLE IF NOT EXISTS claims (
+  service TEXT NOT NULL,
+  id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  made_at DOUBLE PRECISION NOT NULL,
+  PRIMARY KEY (service, id)
+);
+"""
+KEEP_CLAIMS_SECONDS = 7 * 86_400
+AHEAD = timedelta(minutes=5)
+"""A run that is dated further ahead is of a clock that was wrong, and judges nothing."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One row of the inbox."""
+
+    service: str
+    kind: str
+    """import, untrack, intent, answer, tie, webhook, due, balance, undo, export or notified."""
+    event_id: str
+    subject: str | None
+    """The job, campaign or intent it is about."""
+    recorded_at: datetime
+    body: dict[str, Any] = field(default_factory=dict)
+    seq: int = 0
+
+
+class Ledger:
+    """Opens the ledger, making it where there is none.
+
+    Args:
+        read_only: change nothing, and make nothing; it also works in a folder that is read-only.
+
+    Raises:
+        FixConfiguration: the folder cannot be written, the file is damaged, or the database cannot
+            be used.
+        StoreDown: the database cannot be reached.
+    """
+
+    def __init__(self, place: Path | Address, *, read_only: bool = False) -> None:
+        self.place = place
+        self._read_only = read_only
+        self._run_id = ""
+        self._run_began = 0.0
+        self.shared: PostgresStore | None = None
+        """The database, where several machines share it."""
+        if isinstance(place, Address):
+            from .postgres import PostgresStore
+
+            self.store: SqliteStore | PostgresStore
+            self.store = self.shared = PostgresStore(place, "clipmart_ledger")
+            # What SQLite counts by itself: the order in which the runs came.
+            rowid = " rowid BIGINT GENERATED ALWAYS AS IDENTITY,"
+            self.store.make(SCHEMA.format(rowid=rowid) + CLAIMS)
+            return
+        try:
+            if read_only:
+                self.store = SqliteStore(_to_read(place))
+                return
+            make_private(place.parent)
+            self.store = SqliteStore(
+                sqlite3.connect(place, isolation_level=None, timeout=30.0, check_same_thread=False)
+            )
+            self.store.execute("PRAGMA journal_mode = WAL")
+            self.store.execute("PRAGMA synchronous = FULL")
+            self.store.make(SCHEMA.format(rowid=""))
+            place.chmod(0o600)
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+            raise unusable(place, error) from error
+
+    def close(self) -> None:
+        self.store.close()
+
+    def slots(self, minute_seconds: float) -> RateSlots:
+        try:
+            return RateSlots(self.store, minute_seconds)
+        except sqlite3.OperationalError:
+            if not self._read_only:
+                raise
+            return RateSlots.in_memory(minute_seconds)  # no sync has made its tables yet
+
+    def add(self, events: Iterable[Event], check: Callable[[], None] = lambda: None) -> int:
+        """Append events in one transaction; returns how many were new (by event_id).
+
+        Args:
+            check: called inside it; what it finds still holds when the events are written, and
+                what it raises leaves them unwritten.
+        """
+        added = 0
+        with self.store.transaction("inbox"):
+            check()
+            last, now = self.store.execute(
+                "SELECT COALESCE(max(seq), 0), :now FROM events"
+            ).fetchone()
+            seq = max(last + 1, int(now * 1_000_000))
+            for event in events:
+                written = self.store.execute(
+                    """INSERT INTO events (seq, event_id, service, kind, subject, body, recorded_at)
+                       VALUES (:seq, :event_id, :service, :kind, :subject, :body, :recorded_at)
+                       ON CONFLICT (event_id) DO NOTHING""",
+                    {
+                        "seq": seq,
+                        "event_id": event.event_id,
+                        "service": event.service,
+                        "kind": event.kind,
+                        "subject": event.subject,
+                        "body": json.dumps(event.body),
+                        "recorded_at": event.recorded_at.isoformat(),
+                    },
+                ).rowcount
+                added += written
+                seq += written
+        return added
+
+    def events(self, service: str, after: int = 0, kinds: Iterable[str] = ()) -> Iterator[Event]:
+        """Events of a service above a cursor, in commit order."""
+        which, values = _of(service, kinds)
+        for row in self.store.execute(
+            f"""SELECT seq, event_id, service, kind, subject, body, recorded_at FROM events
+                WHERE seq > :after AND {which} ORDER BY seq""",
+            {"after": after, **values},
+        ):
+            yield Event(
+                seq=row[0],
+                event_id=row[1],
+                service=row[2],
+                kind=row[3],
+                subject=row[4],
+                body=_parsed(row[5]),
+                recorded_at=_instant(row[6]),
+            )
+
+    def last_seq(self, service: str, kinds: Iterable[str]) -> int:
+        """The number of a service's latest event of these kinds; 0 without one."""
+        # One by one, the index answers each by its last entry, however many there are.
+        return max((self._last_seq(service, kind) for kind in kinds), default=0)
+
+    def _last_seq(self, service: str, kind: str) -> int:
+        (last,) = self.store.execute(
+            "SELECT COALESCE(max(seq), 0) FROM events WHERE service = :service AND kind = :kind",
+            {"service": service, "kind": kind},
+        ).fetchone()
+        return int(last)
+
+    def number_above(self, landed: int) -> None:
+        """Number the events above those that have landed, where all of them are below.
+
+        A ledger that was lost and begun again is below what it landed under a clock that was ahead;
+        the cursor would never come to its events. Those that had landed land again, by their key.
+        """
+        with self.store.transaction("inbox"):
+            first, last = self.store.execute(
+                "SELECT COALESCE(min(seq), 0), COALESCE(max(seq), 0) FROM events"
+            ).fetchone()
+            if 0 < last < landed:
+                # By more than their span, so that no two meet on the way.
+                up = max(landed + 1 - first, last + 1 - first)
+                self.store.execute("UPDATE events SET seq = seq + :up", {"up": up})
+
+    def number_now(self) -> int:
+        """The number that an event of this instant would have."""
+        (now,) = self.store.execute("SELECT :now").fetchone()
+        return int(now * 1_000_000)
+
+    def start_run(self, run_id: str, started_at: datetime) -> None:
+        self.store.execute(
+            """INSERT INTO runs (run_id, started_at) VALUES (:run, :at)
+               ON CONFLICT (run_id) DO NOTHING""",
+            {"run": run_id, "at": started_at.isoformat()},
+        )
+        if self.shared is not None:
+            self._run_id = run_id
+            self.shared.hold(run_id)
+            (self._run_began,) = self.shared.execute("SELECT :now").fetchone()
+            self.shared.execute(
+                f"""DELETE FROM claims WHERE made_at < :now - {KEEP_CLAIMS_SECONDS}
+                    OR made_at > :now + {AHEAD.total_seconds()}"""
+            )
+
+    def claim(self, service: str, id_: str) -> bool:
+        """Whether this run may ask for an id: no other run asks for it or has just asked.
+
+        Runs at the same time have the same ids due, and share them. What a run leaves that was
+        killed is due in the next one.
+        """
+        if self.shared is None:
+            return True
+        gone = self.shared.holding("claims.run_id")
+        return bool(
+            self.shared.execute(
+                f"""INSERT INTO claims (service, id, run_id, made_at)
+                    VALUES (:service, :id, :run, :now)
+                    ON CONFLICT (service, id) DO UPDATE
+                    SET run_id = excluded.run_id, made_at = excluded.made_at
+                    WHERE claims.run_id = :run OR (claims.made_at < :began AND {gone})
+                    RETURNING 1""",
+                {"service": service, "id": id_, "run": self._run_id, "began": self._run_began},
+            ).fetchone()
+        )
+
+    def alone(self, part: str) -> AbstractContextManager[None]:
+        """Be in a part of the work that one process at a time may be in, on any machine.
+
+        Where the ledger is a file, its folder's own lock sees to that.
+        """
+        return nullcontext() if self.shared is None else self.shared.alone(part)
+
+    def finish_run(self, run_id: str, finished_at: datetime, result: dict[str, Any]) -> None:
+        self.store.execute(
+            """UPDATE runs SET finished_at = :at, exit_code = :code, result = :result
+               WHERE run_id = :run""",
+            {
+                "at": finished_at.isoformat(),
+                "code": result["exit_code"],
+                "result": json.dumps(result),
+                "run": run_id,
+            },
+        )
+
+    def runs(
+        self, now: datetime, limit: int | None = None, finished_since: datetime | None = None
+    ) -> list[dict[str, Any]]:
+        """Runs, the latest first: run_id, started_at, finished_at, exit_code, result.
+
+        Without those dated ahead of `now`.
+        """
+        most = "" if limit is None else f"LIMIT {limit:d}"
+        rows = self.store.execute(
+            f"""SELECT run_id, started_at, finished_at, exit_code, result FROM runs
+                WHERE COALESCE(finished_at, '9') >= :since AND NOT {_RUN_AHEAD}
+                ORDER BY started_at DESC, rowid DESC {most}""",
+            {
+                "since": finished_since.isoformat() if finished_since else "",
+                "until": (now + AHEAD).isoformat(),
+            },
+        )
+        return [
+            {
+                "run_id": row[0],
+                "started_at": row[1],
+                "finished_at": row[2],
+                "exit_code": row[3],
+                "result": _parsed(row[4]) if row[4] else None,
+            }
+            for row in rows
+        ]
+
+    def runs_ahead(self, now: datetime) -> int:
+        """How many runs are dated ahead of `now`: the clock was wrong."""
+        (count,) = self.store.execute(
+            f"SELECT count(*) FROM runs WHERE {_RUN_AHEAD}", {"until": (now + AHEAD).isoformat()}
+        ).fetchone()
+        return int(count)
+
+    def last_synced(self, service: str, now: datetime) -> datetime | None:
+        """When a run ended that requested what was due of a service and published it.
+
+        One in which some ids failed counts, and one that --max-minutes ended, if it got on. One
+        that was stopped, met an API that was down, or got no further with what was due does not;
+        nor one that is dated ahead of `now`.
+        """
+        rows = self.store.execute(
+            f"""SELECT finished_at, exit_code, result FROM runs
+                WHERE result IS NOT NULL AND NOT {_RUN_AHEAD} ORDER BY started_at DESC""",
+            {"until": (now + AHEAD).isoformat()},
+        )
+        for finished_at, exit_code, text in rows:
+            result = _parsed(text)
+            one = result["services"].get(service)
+            if one is None or result["error"] is not None:
+                continue
+            if one["due"] and (not one["asked"] or one["remaining"] == one["due"]):
+                continue
+            if one["error"] is None:
+                done = exit_code != 75 or one["remaining"] == 0
+            else:
+                done = one["asked"] == one["due"] > one["remaining"]
+            if done:
+                return _instant(finished_at)
+        return None
+
+    def ids_since(
+        self, service: str, id_name: str, published_at: datetime | None, now: datetime
+    ) -> dict[str, set[str]]:
+        """Ids named since the run that published began → the kinds of events that named them.
+
+        Of one that was untracked those since then, and `untrack` until it is tracked again.
+        """
+        (began,) = self.store.execute(
+            "SELECT max(started_at) FROM runs WHERE started_at <= :at",
+            {"at": min(published_at, now).isoformat() if published_at else ""},
+        ).fetchone()
+        which, values = _of(service, ("import", "untrack", "answer", "tie", "webhook"))
+        kinds: dict[str, set[str]] = {}
+        for kind, body in self.store.execute(
+            f"SELECT kind, body FROM events WHERE recorded_at >= :began AND {which} ORDER BY seq",
+            {"began": began or "", **values},
+        ):
+            if id_ := _parsed(body).get(id_name):
+                named = kinds.setdefault(id_, set())
+                if kind == "untrack":
+                    named.clear()
+                elif kind != "webhook":
+                    named.discard("untrack")
+                named.add(kind)
+        return kinds
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep the latest value under a name, for `status` to read."""
+        self.store.execute(
+            """INSERT INTO progress (name, value) VALUES (:name, :value)
+               ON CONFLICT (name) DO UPDATE SET value = excluded.value""",
+            {"name": name, "value": json.dumps(value)},
+        )
+
+    def noted(self, name: str) -> Any:
+        row = self.store.execute(
+            "SELECT value FROM progress WHERE name = :name", {"name": name}
+        ).fetchone()
+        return _parsed(row[0]) if row else None
+
+    def is_proven(self, key: str) -> bool:
+        """Whether an id has ever been answered 2xx under this key's fingerprint."""
+        return bool(
+            self.store.execute(
+                "SELECT 1 FROM proven_keys WHERE name = :name", {"name": key}
+            ).fetchone()
+        )
+
+    def prove(self, key: str, at: datetime) -> None:
+        self.store.execute(
+            """INSERT INTO proven_keys (name, proven_at) VALUES (:name, :at)
+               ON CONFLICT (name) DO NOTHING""",
+            {"name": key, "at": at.isoformat()},
+        )
+
+
+def open_ledger(settings: Settings, *, read_only: bool = False) -> Ledger:
+    """The ledger that the settings name: the file in the data folder, or a shared database."""
+    return Ledger(settings.ledger_database or settings.ledger, read_only=read_only)
+
+
+def _to_read(path: Path) -> sqlite3.Connection:
+    """A connection that only reads. In a read-only folder without the log's index, the file alone.
+
+    Without its log (-wal) what a sync wrote last may be missing; none can be running there.
+    """
+    uri = path.absolute().as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=30.0)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if is_busy(error):
+            raise
+        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+_RUN_AHEAD = "(started_at > :until OR COALESCE(finished_at, '') > :until)"
+
+
+def _of(service: str, kinds: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """The condition under which an event is a service's and of these kinds, and its values."""
+    named = {f"kind{number}": kind for number, kind in enumerate(kinds)}
+    marks = ", ".join(f":{name}" for name in named)
+    return (
+        "service = :service" + (f" AND kind IN ({marks})" if named else ""),
+        {"service": service, **named},
+    )
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise sqlite3.DatabaseError("a row holds no JSON") from error
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise sqlite3.DatabaseError("a row holds no instant") from error
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner can read."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error says that the file itself is damaged, and not that it cannot be used now."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error).startswith(("Could not decode", "no such"))
+    return isinstance(error, sqlite3.DatabaseError | UnicodeDecodeError)
+
+
+def is_busy(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+def holders(*paths: Path) -> str:
+    """The processes that have locked one of these files to write, in words; "" if none is known."""
+    inodes = {str(path.stat().st_ino) for path in paths if path.exists()}
+    named = []
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            _, _, _, access, pid, place, *_ = line.replace("->", "").split()
+            if access == "WRITE" and place.rsplit(":", 1)[-1] in inodes and int(pid) > 0:
+                named.append(f"process {pid} ({Path(f'/proc/{pid}/comm').read_text().strip()})")
+    return ", ".join(dict.fromkeys(named))
+
+
+def unusable(path: Path, error: Exception) -> ClipmartError:
+    """What to say of an error of the ledger's file, or of its folder."""
+    if is_busy(error):
+        by = holders(path, path.with_name(path.name + "-shm"))
+        return TryAgainLater(
+            f"{path} is locked{f' by {by}' if by else ''}. What was saved before stays. Wait for "
+            "that to end, then run the command again."
+        )
+    if is_full(error, path.parent):
+        return disk_full(path)
+    if is_damage(error):
+        remedy = (
+            "It is damaged. Run `clipmart recover`: it saves every event that can still be read."
+        )
+    else:
+        remedy = (
+            f"Make {path.parent} writable for this user, or set CLIPMART_DATA_DIR to a folder "
+            f"that is (now in use: {os.fspath(path.parent.parent)})."
+        )
+    return FixConfiguration(f"{path} cannot be used: {error}. Nothing was changed. {remedy}")

@@ -1,0 +1,338 @@
+"""`recover`: rebuild what is damaged from everything that can still be read.
+
+Nothing is deleted: what is damaged is moved aside, and its new name is reported.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.disk import chain
+from pipelines.landing.inbox import ID_NAME, refusal
+from pipelines.landing.loader import Loader, tables_of
+from pipelines.ledger.ledger import Event, Ledger, is_damage
+from pipelines.ledger.lock import sync_lock
+from pipelines.settings import Settings
+from pipelines.warehouse.build import LANDING_SCHEMAS, remove_database
+from sources.shared.errors import FixConfiguration, TryAgainLater
+from sources.shared.slots import SCHEMA as SLOTS_SCHEMA
+from sources.shared.tables import Table, hinted
+
+from .sqlite_pages import Entry, entries
+from .stores import LANDING, PUBLISHED, Stores
+
+BATCH_ROWS = 100_000
+
+# The bytes on which every process that has a SQLite file open holds a lock.
+_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
+
+_WITH_ID = ("import", "tie", "webhook", "due", "export")
+"""Kinds of events whose subject is the id of a job or campaign."""
+
+
+def recover(settings: Settings, *, force: bool = False) -> list[str]:
+    """Check ledger, landing store and dlt's folder, and rebuild what is damaged.
+
+    Args:
+        force: rebuild the landing store also if nothing is wrong with it.
+
+    Returns:
+        What was done, a line each; none if nothing was damaged.
+
+    Raises:
+        TryAgainLater: a sync runs, or another program has one of the files open.
+        FixConfiguration: the data folder cannot be written.
+    """
+    with sync_lock(settings.lock, settings.now()):
+        return [*_recover_ledger(settings), *recover_locked(settings, force=force)]
+
+
+def recover_locked(settings: Settings, *, force: bool = False) -> list[str]:
+    """The landing store's part of `recover`, for a caller that holds the sync's lock.
+
+    The caller has no connection to the landing store open. Returns and raises as `recover`.
+    """
+    if settings.lake:
+        return []  # a lake is no file of this folder: docs/lake.md says how it is restored
+    settings.build_dir.mkdir(mode=0o700, exist_ok=True)
+    with closing(Stores(settings)) as stores:
+        absent = not settings.landing.exists()
+        published = bool(stores.columns[PUBLISHED])
+        if absent and PUBLISHED not in stores.unopened and not published:
+            return []
+        why = "is gone" if absent else stores.damage()
+        if why is None and not force:
+            return _drain(settings)
+        if PUBLISHED in stores.unopened and not published and not stores.columns[LANDING]:
+            raise FixConfiguration(
+                f"The landing store {why}, and {settings.warehouse} cannot be opened "
+                f"({stores.unopened[PUBLISHED]}). Nothing was changed. Put an earlier copy of "
+                "either file in its place, then run `clipmart recover` again."
+            )
+        lines = _build_again(settings, stores, why)
+    remove_database(settings.build_dir / "damaged.duckdb")
+    # First dlt's cursors and schemas, which speak of the old store, then its log: killed between
+    # two of these steps, the new store meets neither.
+    shutil.rmtree(settings.dlt_dir, ignore_errors=True)
+    if not absent:
+        aside = _move_aside(settings.landing, settings.now(), (".wal", ""))
+        lines.insert(1, f"The old one is now {aside}.")
+    _recovered(settings).replace(settings.landing)
+    return lines
+
+
+def _drain(settings: Settings) -> list[str]:
+    """Load or drop what an interrupted sync left in dlt's folder."""
+    return [
+        f"What an interrupted sync had left for {schema} "
+        + (
+            "was loaded."
+            if loaded
+            else "could not be loaded and was removed. Its ids are due again: the next sync "
+            "requests them."
+        )
+        for schema, loaded in Loader(settings.landing, settings.dlt_dir).drain().items()
+    ]
+
+
+def _recovered(settings: Settings) -> Path:
+    return settings.build_dir / "recovered.duckdb"
+
+
+def _build_again(settings: Settings, stores: Stores, why: str | None) -> list[str]:
+    """Land the rows of both stores in a new file; returns what to say."""
+    target, dlt_dir = _recovered(settings), settings.build_dir / "dlt"
+    remove_database(target)
+    shutil.rmtree(dlt_dir, ignore_errors=True)
+    loader = Loader(target, dlt_dir)
+    rows = unpublished = 0
+    for schema in LANDING_SCHEMAS:
+        for items, taken, new in _loads(stores, schema):
+            loader.load_arrow(schema, items)
+            rows += taken
+            unpublished += new
+    shutil.rmtree(dlt_dir, ignore_errors=True)
+    _finish(target)
+    lines = [f"The landing store {why or 'is rebuilt, as --force demands'}."]
+    if PUBLISHED in stores.unopened:
+        lines.append(
+            f"The published file {settings.warehouse} cannot be opened "
+            f"({stores.unopened[PUBLISHED]}), so no row was taken from it."
+        )
+    sources = []
+    if stores.columns[PUBLISHED]:
+        sources.append(
+            "the published file"
+            if stores.published == settings.warehouse
+            else f"the saved file {stores.published}"
+        )
+    if stores.columns[LANDING]:
+        sources.append(f"the old landing store ({unpublished} of them not published yet)")
+    origin = " and ".join(sources) or "nowhere: nothing is published"
+    lines.append(f"A new landing store holds {rows} rows from {origin}.")
+    if lost := stores.damaged(LANDING):
+        lines.append(
+            f"Could not be taken from the old landing store: {', '.join(lost)}. What had landed "
+            "there since the last publication is due again."
+        )
+    if lost := stores.damaged(PUBLISHED):
+        lines.append(f"Could not be taken from the published file: {', '.join(lost)}.")
+    lines.append("`clipmart sync` requests what is still due and loads the ledger's events again.")
+    return lines
+
+
+def _loads(stores: Stores, schema: str) -> Iterator[tuple[dict[Table, Any], int, int]]:
+    """What to load of a schema: a batch of every table at a time, the first creating them all.
+
+    A load takes as long for one table as for all.
+
+    Yields:
+        (Arrow rows by table, how many, how many of them were not published).
+    """
+    batches = {table: stores.batches(schema, table, BATCH_ROWS) for table in tables_of(schema)}
+    items: dict[Table, Any] = {table: table.arrow([], {}) for table in batches}
+    while True:
+        rows = unpublished = 0
+        for table, more in batches.items():
+            batch, unknown, new = next(more, (None, {}, 0))
+            if batch is not None:
+                items[table] = hinted(batch, unknown)
+                rows += batch.num_rows
+                unpublished += new
+        if not items:
+            return
+        yield items, rows, unpublished
+        items = {}
+
+
+def _finish(target: Path) -> None:
+    """Bring the new file to the disk as a whole: it must need no log beside it."""
+    with duckdb.connect(str(target)) as con:
+        con.execute("CHECKPOINT")
+    target.chmod(0o600)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _recover_ledger(settings: Settings) -> list[str]:
+    path = settings.ledger
+    if settings.ledger_database or not path.exists() or _ledger_is_sound(path):
+        return []
+    _refuse_open_ledger(path)
+    aside = _move_aside(path, settings.now(), ("-wal", "-shm", ""))
+    ledger = Ledger(path)
+    try:
+        saved, lost, ids = _salvage(aside, ledger, settings.now())
+    finally:
+        ledger.close()
+    counts = f"{saved} events were saved from it"
+    if lost:
+        counts += f", {lost} could not be read"
+    if ids:
+        counts += f"; the ids of {ids} of those were saved from an index"
+    return [
+        f"The ledger was damaged. The old one is now {aside}.",
+        f"{counts}. Ids that had landed are known from the landing store.",
+    ]
+
+
+def _refuse_open_ledger(path: Path) -> None:
+    """Refuse while another process writes into the file that is about to be moved aside."""
+    with path.open("rb+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
+        except OSError as error:
+            raise TryAgainLater(
+                f"{path} is damaged, and another program has it open, perhaps `clipmart listen`. "
+                "Nothing was changed. Stop that program, then run `clipmart recover` again."
+            ) from error
+
+
+def _ledger_is_sound(path: Path) -> bool:
+    """Whether SQLite finds nothing wrong, and every event, run and note can be read."""
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+                return False
+        with closing(Ledger(path)) as ledger:
+            for service in (*ID_NAME, "clipmart"):
+                for _ in ledger.events(service):
+                    pass
+            ledger.runs(datetime.now(UTC))
+            for (name,) in ledger.store.execute("SELECT name FROM progress").fetchall():
+                ledger.noted(name)
+    except (sqlite3.Error, UnicodeDecodeError, FixConfiguration) as error:
+        if not any(map(is_damage, chain(error))):
+            raise
+        return False
+    return True
+
+
+def _salvage(aside: Path, ledger: Ledger, now: datetime) -> tuple[int, int, int]:
+    """Write what a damaged ledger's pages hold into a new one.
+
+    Returns:
+        How many events were saved, how many its indexes name beyond those, and of how many of
+        these the id was saved.
+    """
+    saved: set[int] = set()
+    kinds: dict[int, tuple[str, str]] = {}
+    subjects: dict[int, str] = {}
+    ledger.store.make(SLOTS_SCHEMA)
+    with ledger.store.transaction("inbox"):
+        for entry in entries(aside):
+            if entry.rowid is None:
+                _note_index(entry.values, kinds, subjects)
+            elif statement := _statement(entry):
+                ledger.store.execute(
+                    statement, {f"v{number}": value for number, value in enumerate(entry.values)}
+                )
+                if len(entry.values) == 7:
+                    saved.add(entry.rowid)
+    lost = kinds.keys() - saved
+    events = []
+    for row in sorted(lost & subjects.keys()):
+        (service, kind), id_ = kinds[row], subjects[row]
+        if kind in _WITH_ID and service in ID_NAME and refusal(service, id_) is None:
+            body = {ID_NAME[service]: id_}
+            events.append(Event(service, "import", uuid.uuid4().hex, id_, now, body))
+    ledger.add(events)
+    return len(saved), len(lost), len(events)
+
+
+def _note_index(
+    values: tuple[Any, ...], kinds: dict[int, tuple[str, str]], subjects: dict[int, str]
+) -> None:
+    """Note an entry of an index on events, by the row that it is about."""
+    match values:
+        case (str(service), str(kind), int(), int(row)):
+            kinds[row] = (service, kind)
+        case (str(), str(subject), int(row)):
+            subjects[row] = subject
+
+
+def _statement(entry: Entry) -> str | None:
+    """The statement that saves a row; None if it is not a whole row of one of our tables."""
+    marks = f"VALUES ({', '.join(f':v{number}' for number in range(len(entry.values)))})"
+    match entry.values:
+        case (int(), str(), str(service), str(), None | str(), str(body), str(at)):
+            if service in (*ID_NAME, "clipmart") and _is_json(body) and _is_instant(at):
+                return (
+                    "INSERT OR IGNORE INTO events "
+                    f"(seq, event_id, service, kind, subject, body, recorded_at) {marks}"
+                )
+        case (str(), str(started), None | str(), None | int(), None | str() as result):
+            if _is_instant(started) and (result is None or _is_json(result)):
+                return f"INSERT OR REPLACE INTO runs {marks}"
+        case (int(), str(), int() | float(), int()):
+            return f"INSERT OR REPLACE INTO rate_slots {marks}"
+        case (str(), None | int(), int() | float()):
+            return f"INSERT OR REPLACE INTO rate_limits {marks}"
+        case (str(), str(value)):
+            if _is_json(value):
+                return f"INSERT OR REPLACE INTO progress {marks}"
+            if _is_instant(value):
+                return f"INSERT OR REPLACE INTO proven_keys {marks}"
+    return None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _move_aside(path: Path, now: datetime, parts: tuple[str, ...]) -> Path:
+    """Rename a file and what belongs to it; the name of an earlier one is never taken."""
+    stamp = f"{now:%Y%m%dT%H%M%SZ}"
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+    for part in parts:
+        if (file := path.with_name(path.name + part)).exists():
+            file.replace(aside.with_name(aside.name + part))
+    return aside

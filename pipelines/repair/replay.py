@@ -1,0 +1,167 @@
+"""`rejected`: what did not land and why; replayed by today's rules, without asking anybody."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.landing.loader import Loader, tables_of
+from pipelines.landing.store import Landing
+from pipelines.ledger.ledger import open_ledger
+from pipelines.ledger.lock import sync_lock
+from pipelines.settings import Settings
+from pipelines.warehouse import publish
+from pipelines.warehouse.read import open_published
+from sources.shared.tables import BadRecord, Chunk, Row, Table
+
+from .recover import recover_locked
+
+COLUMNS = ("seen_at", "source", "endpoint", "id", "reason")
+
+
+def rejected(settings: Settings) -> list[tuple[Any, ...]]:
+    """(seen_at, source, endpoint, id, reason) of the published rejected records, latest first.
+
+    Payloads are left out: they may hold signed links.
+
+    Raises:
+        NotPublished: nothing is published yet.
+    """
+    with open_published(settings) as con:
+        return con.execute(
+            f"SELECT {', '.join(COLUMNS)} FROM clipmart.rejected_records ORDER BY seen_at DESC, id"
+        ).fetchall()
+
+
+@dataclass
+class Replayed:
+    """Records that landed now, that a newer answer has made void, and that still cannot."""
+
+    landed: int = 0
+    outdated: int = 0
+    still_rejected: int = 0
+
+
+def replay(settings: Settings) -> Replayed:
+    """Read every rejected payload again; what can be read now lands and is published.
+
+    A payload older than what has landed since is dropped: the newer answer counts.
+
+    Raises:
+        TryAgainLater: a sync runs.
+        FixConfiguration: the landing store cannot be opened.
+    """
+    outcome = Replayed()
+    place = settings.lake or settings.landing
+    with sync_lock(settings.lock, settings.now()), closing(open_ledger(settings)) as ledger:
+        if not settings.landing.exists():
+            recover_locked(settings)
+        landing = Landing(place, settings.max_columns)
+        try:
+            loader = Loader(place, settings.dlt_dir, ledger.alone)
+            loader.drain()
+            if not landing.has_tables("clipmart", tables_of("clipmart")):
+                return outcome
+            for service in ("klipit", "clipus"):
+                if landing.has_tables(service, tables_of(service)):
+                    _replay_service(service, landing, loader, outcome)
+        finally:
+            landing.close()
+        if outcome.landed or outcome.outdated:
+            publish.publish(settings)
+    return outcome
+
+
+def _replay_service(service: str, landing: Landing, loader: Loader, outcome: Replayed) -> None:
+    made = Chunk(landing.drift(service, tables_of(service)))
+    done: list[str] = []
+    children: dict[str, list[Row]] = defaultdict(list)
+    parents, kids = _tables(service)
+    for record_id, endpoint, id_, payload, seen_at in landing.connection.execute(
+        """SELECT record_id, endpoint, id, payload, seen_at FROM clipmart.rejected_records
+           WHERE source = ? AND payload IS NOT NULL AND reason NOT IN ('field', 'not_found')""",
+        [service],
+    ).fetchall():
+        try:
+            row, parent = _row(service, endpoint, id_, json.loads(payload), seen_at)
+        except BadRecord:
+            outcome.still_rejected += 1
+            continue
+        if not _is_latest(landing, service, endpoint, parent or id_, seen_at):
+            outcome.outdated += 1
+        else:
+            outcome.landed += 1
+            if parent is None:
+                made.add(parents, row)
+            else:
+                made.drift.fit(kids, row)
+                children[parent].append(row)
+        done.append(record_id)
+    for parent, rows in children.items():
+        # A load replaces a parent's rows, so those that had landed go along.
+        made.rows.setdefault(kids, []).extend(_landed(landing, service, kids, parent) + rows)
+    if made.rows:
+        loader.load(service, made.rows, made.drift)
+    landing.connection.execute(
+        "DELETE FROM clipmart.rejected_records WHERE record_id IN (SELECT unnest(?::VARCHAR[]))",
+        [done],
+    )
+
+
+def _tables(service: str) -> tuple[Table, Table]:
+    if service == "klipit":
+        from sources.klipit.settings import CLIPS, JOBS
+
+        return JOBS, CLIPS
+    from sources.clipus.settings import CAMPAIGNS, VIDEOS
+
+    return CAMPAIGNS, VIDEOS
+
+
+def _row(
+    service: str, endpoint: str, id_: str, payload: Any, seen_at: Any
+) -> tuple[Row, str | None]:
+    """The row of a payload, and its parent's id where it is a clip or a video.
+
+    Raises:
+        BadRecord: it still cannot be read.
+    """
+    from sources.clipus.client import campaign_row
+    from sources.klipit.client import job_row
+
+    parents, kids = _tables(service)
+    if not isinstance(payload, dict):
+        raise BadRecord("shape: the record is not an object")
+    if endpoint == parents.name:
+        read = job_row if service == "klipit" else campaign_row
+        return {**read(payload, id_), "observed_at": seen_at}, None
+    parent = payload.get(kids.parent or "")
+    if not isinstance(parent, str):
+        raise BadRecord("shape: the record does not say whose it is")
+    return {**kids.read(payload), kids.parent or "": parent, "observed_at": seen_at}, parent
+
+
+def _is_latest(landing: Landing, service: str, endpoint: str, id_: str, seen_at: Any) -> bool:
+    """Whether nothing newer has landed of the same job or campaign."""
+    place = {
+        "jobs": "klipit.jobs WHERE id",
+        "clips": "klipit.clip_reads WHERE job_id",
+        "campaigns": "clipus.campaigns WHERE campaign_id",
+        "videos": "clipus.campaigns WHERE campaign_id",
+    }[endpoint]
+    row = landing.connection.execute(
+        f"SELECT max(observed_at) > ? FROM {place} = ?", [seen_at, id_]
+    ).fetchone()
+    return not (row and row[0])
+
+
+def _landed(landing: Landing, service: str, table: Table, parent: str) -> list[Row]:
+    names = [*table.columns, *landing.drift(service, [table]).columns(table)]
+    quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    rows = landing.connection.execute(
+        f"SELECT {quoted} FROM {service}.{table.name} WHERE {table.parent} = ?", [parent]
+    ).fetchall()
+    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -1,0 +1,352 @@
+"""What can be read of the two files that hold landing tables: the landing store, the published one.
+
+`recover` asks this module what is wrong with the landing store, and builds a new one from the rows
+that can be read of both. Each is attached read-only; nothing here changes a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import duckdb
+
+from pipelines.disk import is_full
+from pipelines.landing.inbox import ID_NAME
+from pipelines.landing.loader import tables_of
+from pipelines.settings import Settings
+from pipelines.warehouse import only_copy
+from pipelines.warehouse.build import LANDING_SCHEMAS, dotted, name, text
+from pipelines.warehouse.read import attach
+from sources.shared.errors import FixConfiguration, TryAgainLater
+from sources.shared.tables import PRIVATE, REMOVED, DataType, Table, data_type
+
+LANDING, PUBLISHED = "landing", "warehouse"
+
+TYPES: dict[DataType, str] = {
+    "text": "VARCHAR",
+    "bigint": "BIGINT",
+    "double": "DOUBLE",
+    "bool": "BOOLEAN",
+    "timestamp": "TIMESTAMP WITH TIME ZONE",
+    "json": "JSON",
+}
+
+# A row of one says that the rows of the others are complete, so they are used together or not.
+_TOGETHER = {
+    "klipit.clips": ("klipit.jobs", "klipit.clip_reads", "klipit._dlt_loads"),
+    "klipit.clip_reads": ("klipit.jobs", "klipit.clips", "klipit._dlt_loads"),
+    "clipus.campaigns": ("clipus.videos", "clipus._dlt_loads"),
+    "clipus.videos": ("clipus.campaigns", "clipus._dlt_loads"),
+}
+# What the APIs answer is due again if it is not taken over; nothing else is.
+_REQUESTED = {"klipit.jobs", *_TOGETHER}
+# child: the table whose rows say which store read its parent last
+_READS = {"klipit.clips": "klipit.clip_reads", "clipus.videos": "clipus.campaigns"}
+
+
+class Stores:
+    """Both files, attached to one private connection.
+
+    Raises:
+        TryAgainLater: another program writes one of them.
+        FixConfiguration: a file may not be read, or the disk is full.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.unopened: dict[str, str] = {}
+        """Store → why it cannot be opened; an absent file is in neither."""
+        self.published = settings.warehouse
+        """The published file, or the latest saved one if that cannot be opened."""
+        self._readable: dict[tuple[str, str], str | None] = {}
+        self.con = self._published(settings)
+        self.con.execute("SET TimeZone = 'UTC'")
+        self.con.execute(f"SET temp_directory = {text(str(settings.build_dir / 'spill'))}")
+        if settings.landing.exists():
+            with settings.landing.open("rb"):  # what may not be read is not damaged
+                pass
+            self._attach_landing(settings)
+        self.columns = self._columns()
+        """Store → `schema.table` → column → type."""
+
+    def close(self) -> None:
+        self.con.close()
+
+    def _published(self, settings: Settings) -> duckdb.DuckDBPyConnection:
+        for file in [settings.warehouse, *only_copy.saved(settings)]:
+            if file.exists():
+                try:
+                    con = attach(file, locked_down=False)
+                except FixConfiguration as error:
+                    self.unopened.setdefault(PUBLISHED, str(error.__cause__ or error))
+                else:
+                    self.published = file
+                    return con
+        return duckdb.connect()
+
+    def _attach_landing(self, settings: Settings) -> None:
+        try:
+            self.con.execute(f"ATTACH {text(str(settings.landing))} AS {LANDING} (READ_ONLY)")
+        except duckdb.Error as error:
+            if "set lock" in str(error):
+                raise TryAgainLater(
+                    f"Another program holds {settings.landing} open. Nothing was changed. Close "
+                    "it, then run `clipmart recover` again."
+                ) from error
+            self._refuse_full_disk(error, settings)
+            self.unopened[LANDING] = first_line(error)
+            self._attach_without_log(settings)
+
+    def _attach_without_log(self, settings: Settings) -> None:
+        """Attach the landing file alone; its log, if that is what is damaged, goes by its name."""
+        if not settings.landing.with_name(settings.landing.name + ".wal").exists():
+            return
+        alone = settings.build_dir / "damaged.duckdb"
+        alone.unlink(missing_ok=True)
+        with suppress(duckdb.Error, OSError):
+            os.link(settings.landing, alone)
+            self.con.execute(f"ATTACH {text(str(alone))} AS {LANDING} (READ_ONLY)")
+        alone.unlink(missing_ok=True)
+
+    @staticmethod
+    def _refuse_full_disk(error: Exception, settings: Settings) -> None:
+        if is_full(error, settings.state_dir):
+            raise FixConfiguration(
+                f"The disk of {settings.data_dir} is full, so nothing can be checked. Nothing was "
+                "changed. Make room, then run `clipmart recover` again."
+            ) from error
+
+    def _columns(self) -> dict[str, dict[str, dict[str, str]]]:
+        columns: dict[str, dict[str, dict[str, str]]] = {LANDING: {}, PUBLISHED: {}}
+        for store, table, column, kind in self.con.execute(
+            """SELECT database_name, schema_name || '.' || table_name, column_name, data_type
+               FROM duckdb_columns()
+               SEMI JOIN duckdb_tables() USING (database_name, schema_name, table_name)
+               WHERE NOT internal"""
+        ).fetchall():
+            columns[store].setdefault(table, {})[column] = kind
+        return columns
+
+    def damage(self) -> str | None:
+        """What is wrong with the landing store, as the end of a sentence; None if nothing is.
+
+        Every block of every table is read, dlt's and its staging tables included; DuckDB compares
+        each with its checksum. Then everything that dlt's own record says is there must be there.
+        """
+        if LANDING in self.unopened:
+            return f"cannot be opened ({self.unopened[LANDING]})"
+        for table in self.columns[LANDING]:
+            if why := self._unreadable(LANDING, table):
+                return f"holds a table that cannot be read: {table} ({why})"
+        for schema in LANDING_SCHEMAS:
+            if why := self._lacks(schema):
+                return why
+        if self.columns[PUBLISHED]:
+            for table, ids in only_copy.lacking(self.con, PUBLISHED, LANDING).items():
+                return f"lacks {ids} rows of {table} that the published file holds"
+        return None
+
+    def _lacks(self, schema: str) -> str | None:
+        """What dlt recorded of a schema and is not there, or has another type."""
+        landed = {t for t in self.columns[LANDING] if t.startswith(f"{schema}.")}
+        if not landed:
+            return None
+        expected = self.recorded(schema)
+        if not expected:
+            return f"lacks dlt's table {schema}._dlt_version or what it should hold"
+        staging = f"{schema}_staging."
+        if any(t.startswith(staging) for t in self.columns[LANDING]):
+            expected |= {
+                table.replace(f"{schema}.", staging, 1): columns
+                for table, columns in expected.items()
+                if not table.startswith(f"{schema}._dlt_")
+            }
+        for table, columns in expected.items():
+            there = self.columns[LANDING].get(table)
+            if there is None:
+                return f"lacks the table {table}"
+            for column, kind in columns.items():
+                if column not in there:
+                    return f"lacks the column {table}.{column}"
+                if there[column] != kind:
+                    return f"holds {table}.{column} as {there[column]}, which should be {kind}"
+        return None
+
+    def recorded(self, schema: str) -> dict[str, dict[str, str]]:
+        """`schema.table` → column → type, as dlt last recorded it in the landing store."""
+        try:
+            (stored,) = self.con.execute(
+                f"""SELECT schema FROM {LANDING}.{schema}._dlt_version
+                    WHERE schema_name = {text(schema)} ORDER BY inserted_at DESC LIMIT 1"""
+            ).fetchone() or ("{}",)
+            return {
+                f"{schema}.{table}": {
+                    column: TYPES[hints["data_type"]]
+                    for column, hints in recorded["columns"].items()
+                    if hints.get("data_type") in TYPES
+                }
+                for table, recorded in json.loads(stored)["tables"].items()
+                if recorded["name"].startswith("_dlt_") or "x-normalizer" in recorded
+            }
+        except (duckdb.Error, ValueError, KeyError, TypeError):
+            return {}
+
+    def _unreadable(self, store: str, table: str) -> str | None:
+        """Why a table's blocks cannot all be read; None if they can."""
+        if (store, table) not in self._readable:
+            self._readable[store, table] = self._scan(store, table)
+        return self._readable[store, table]
+
+    def _scan(self, store: str, table: str) -> str | None:
+        # A count is answered from statistics; a hash of the values needs every block.
+        columns = ", ".join(map(name, self.columns[store][table]))
+        try:
+            self.con.execute(f"SELECT bit_xor(hash({columns})) FROM {store}.{dotted(table)}")
+            self.con.fetchall()
+        except duckdb.OutOfMemoryException:
+            raise
+        except duckdb.Error as error:
+            return first_line(error)
+        return None
+
+    def usable(self, store: str, table: str) -> bool:
+        """Whether a table's rows may be taken over."""
+        if not self._whole(store, table):
+            return False
+        others = [t for t in _TOGETHER.get(table, ()) if store == LANDING or "._dlt_" not in t]
+        return all(self._whole(store, other) for other in others)
+
+    def _whole(self, store: str, table: str) -> bool:
+        """Whether a table can be read; if it can be requested again, it must also be as landed."""
+        if table not in self.columns[store] or self._unreadable(store, table) is not None:
+            return False
+        return store == PUBLISHED or table not in _REQUESTED or not self._altered(table)
+
+    def _altered(self, table: str) -> bool:
+        """Whether a column of the landing store's table was dropped or has another type."""
+        there = self.columns[LANDING][table]
+        recorded = self.recorded(table.partition(".")[0]).get(table, {})
+        published = self.columns[PUBLISHED].get(table, {})
+        return not published.keys() | recorded.keys() <= there.keys() or any(
+            there.get(column, kind) != kind for column, kind in self.types(table).items()
+        )
+
+    def types(self, table: str) -> dict[str, str]:
+        """The columns of a landing table's rows and the types that they should have."""
+        schema, _, short = table.partition(".")
+        there = {**self.columns[LANDING].get(table, {}), **self.columns[PUBLISHED].get(table, {})}
+        declared = {t.name: t.columns for t in tables_of(schema)}.get(short, {})
+        return {
+            column: TYPES[declared[column] if column in declared else data_type(kind)]
+            for column, kind in there.items()
+            if not column.startswith(PRIVATE)
+        }
+
+    def batches(
+        self, schema: str, table: Table, most: int
+    ) -> Iterator[tuple[Any, dict[str, DataType], int]]:
+        """A table's rows out of both stores as Arrow, about `most` at a time.
+
+        Of rows with the same key the one observed last is taken, the published one if somebody
+        altered the landing table. A parent's rows all come from the store that read it last, in one
+        batch: loading it replaces them.
+
+        Yields:
+            (rows, the types of undocumented columns, how many of the rows were not published).
+        """
+        full = f"{schema}.{table.name}"
+        types = self.types(full)
+        sides = [store for store in (LANDING, PUBLISHED) if self.usable(store, full)]
+        if not sides:
+            return
+        union = " UNION ALL ".join(self._side(store, full, types, table) for store in sides)
+        key = ", ".join(map(name, table.key))
+        order = ["observed_at DESC"] if "observed_at" in types else []
+        if LANDING in sides and self._altered(full):
+            order = ["_store DESC"]
+        ranked = ", ".join([*order, "_store"])
+        together = name(table.parent or table.key[0])
+        (rows,) = self.con.execute(f"SELECT count(*) FROM ({union})").fetchone() or (0,)
+        unknown = {c: data_type(kind) for c, kind in types.items() if c not in table.columns}
+        batches = rows // most + 1
+        # JSON travels as text.
+        columns = ", ".join(
+            f"{name(c)}::VARCHAR AS {name(c)}" if kind == "JSON" else name(c)
+            for c, kind in types.items()
+        )
+        for number in range(batches):
+            batch = self.con.execute(
+                f"""SELECT {columns},
+                      _store = '{LANDING}' AND count(*) OVER (PARTITION BY {key}) = 1 AS _new
+                    FROM ({union}) WHERE hash({together}) % {batches} = {number}
+                    QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {ranked}) = 1"""
+            ).to_arrow_table()
+            if batch.num_rows:
+                new = sum(batch.column("_new").to_pylist())
+                yield batch.drop_columns(["_new"]), unknown, new
+
+    def _side(self, store: str, table: str, types: dict[str, str], declared: Table) -> str:
+        """One store's rows of a table that may be taken over, as a query."""
+        there = self.columns[store][table]
+        columns = ", ".join(
+            f"TRY_CAST({name(c) if c in there else 'NULL'} AS {kind}) AS {name(c)}"
+            for c, kind in types.items()
+        )
+        where = [f"{name(column)} IS NOT NULL" for column in declared.key]
+        where += [f"{REMOVED} IS NOT TRUE"] if REMOVED in there else []
+        if store == LANDING and table in _TOGETHER:
+            where.append(_completed(table))
+        both = all(self.usable(each, table) for each in (LANDING, PUBLISHED))
+        if both and table in _READS:
+            within = "IN" if store == LANDING else "NOT IN"
+            where.append(f"{declared.parent} {within} ({self._read_last(_READS[table], declared)})")
+        elif store == LANDING and table in _READS:
+            where.append(
+                f"{declared.parent} IN (SELECT {declared.parent} FROM {LANDING}.{_READS[table]}"
+                f" WHERE {_completed(_READS[table])})"
+            )
+        elif both and store == PUBLISHED and declared.name == "submissions":
+            # An id whose intent was answered since has one row, under its intent's key.
+            id_ = ID_NAME[table.partition(".")[0]]
+            landed = f"FROM {LANDING}.{table}"
+            where.append(
+                f"({id_} IS NULL OR submission_id IN (SELECT submission_id {landed}) OR {id_} NOT"
+                f" IN (SELECT {id_} {landed} WHERE {id_} IS NOT NULL))"
+            )
+        return (
+            f"SELECT {columns}, '{store}' AS _store FROM {store}.{table} "
+            f"WHERE {' AND '.join(where)}"
+        )
+
+    def _read_last(self, reads: str, child: Table) -> str:
+        """The parents that the landing store read last."""
+        return (
+            f"SELECT l.{child.parent} FROM (FROM {LANDING}.{reads} WHERE {_completed(reads)}) AS l "
+            f"LEFT JOIN {PUBLISHED}.{reads} AS p USING ({child.parent}) "
+            "WHERE COALESCE(l.observed_at >= p.observed_at, true)"
+        )
+
+    def damaged(self, store: str) -> list[str]:
+        """The landing tables that a store should hold and whose rows cannot be taken over."""
+        return [
+            table
+            for schema in LANDING_SCHEMAS
+            for table in (f"{schema}.{declared.name}" for declared in tables_of(schema))
+            if (
+                table in self.columns[store]
+                or (store == LANDING and table in self.recorded(schema))
+            )
+            and not self.usable(store, table)
+        ]
+
+
+def _completed(table: str) -> str:
+    loads = f"{LANDING}.{table.partition('.')[0]}._dlt_loads"
+    return f"_dlt_load_id IN (SELECT load_id FROM {loads} WHERE status = 0)"
+
+
+def first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]

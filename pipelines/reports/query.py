@@ -1,0 +1,161 @@
+"""`clipmart query`: one statement on what is published, bounded in time, memory and rows.
+
+What it needs beyond its memory goes below state/, and is removed again.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Timer
+
+import duckdb
+
+from pipelines.settings import Settings
+from pipelines.warehouse.read import open_published
+from pipelines.warehouse.read import query as run
+from sources.shared.errors import ClipmartError, Unusable
+
+from .render import Table, as_csv, batches, render
+
+MOST_ROWS = 1_000_000
+"""Rows that an answer may have; one in csv is printed as it comes, and may have any number."""
+GRACE_SECONDS = 5.0
+"""How long after the limit the process ends, if it is in a function that DuckDB cannot stop."""
+
+
+class TooMuch(ClipmartError):
+    """The statement takes more time or memory, or gives more rows, than it may."""
+
+
+def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterator[str]:
+    """The rows of one statement as text, in pieces.
+
+    Raises:
+        Unusable: as `warehouse.query`.
+        TooMuch: a limit was reached; in csv some pieces may have gone out by then.
+        NotPublished, TryAgainLater, FixConfiguration: as `open_published`.
+    """
+    with _spilling(settings) as folder:
+        limits = {
+            "memory_limit": f"{settings.query_memory_bytes}B",
+            "temp_directory": str(folder or ""),
+        }
+        with (
+            open_published(settings, limits=limits) as con,
+            _memory_limit(2 * settings.query_memory_bytes),
+            _time_limit(con, settings.query_seconds) as expired,
+        ):
+            try:
+                for text in _rendered(batches(run(con, sql)), format, width):
+                    if expired.is_set():
+                        raise _too_long(settings.query_seconds)
+                    yield _without_secrets(settings, text)
+            except duckdb.InterruptException as error:
+                raise _too_long(settings.query_seconds) from error
+            except (duckdb.OutOfMemoryException, MemoryError) as error:
+                raise TooMuch(
+                    f"The statement needs more than {settings.query_memory_bytes / 1e9:g} GB of "
+                    "memory and was stopped. Nothing was changed. Ask for fewer rows or columns "
+                    "(WHERE, LIMIT), use --format csv, or set CLIPMART_QUERY_MEMORY higher."
+                ) from error
+            except Unusable as error:
+                raise Unusable(_without_secrets(settings, str(error), message=True)) from error
+
+
+def _rendered(parts: Iterator[Table], format: str, width: int) -> Iterator[str]:
+    if format == "csv":
+        for number, part in enumerate(parts):
+            yield as_csv(part, raw=True, header=number == 0)
+        return
+    whole = next(parts)
+    for part in parts:
+        whole.rows.extend(part.rows)
+        if len(whole.rows) > MOST_ROWS:
+            raise TooMuch(
+                f"The answer has more than {MOST_ROWS:,} rows. Nothing was printed. Narrow it with "
+                "WHERE or LIMIT, or use --format csv, which prints rows as they come."
+            )
+    yield render([whole], format, raw=True, width=width)
+
+
+def _too_long(seconds: float) -> TooMuch:
+    return TooMuch(
+        f"The statement was stopped after {seconds:g} s. Nothing was changed. "
+        "Narrow it with WHERE or LIMIT, or set CLIPMART_QUERY_SECONDS higher (0: no limit)."
+    )
+
+
+def _without_secrets(settings: Settings, shown: str, *, message: bool = False) -> str:
+    if settings.lake is None:
+        return shown
+    from pipelines.warehouse.lake import redacted, redacted_answer
+
+    return redacted(settings.lake, shown) if message else redacted_answer(settings.lake, shown)
+
+
+@contextmanager
+def _spilling(settings: Settings) -> Iterator[Path | None]:
+    """A folder that DuckDB creates if it needs one; None if the state cannot be written."""
+    if not os.access(settings.state_dir, os.W_OK):
+        yield None
+        return
+    for left in settings.state_dir.glob("tmp-query-*"):
+        with suppress(ValueError, PermissionError):
+            try:
+                os.kill(int(left.name.rpartition("-")[2]), 0)
+            except ProcessLookupError:
+                shutil.rmtree(left, ignore_errors=True)  # it was killed
+    folder = settings.state_dir / f"tmp-query-{os.getpid()}"
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _memory_limit(more: int) -> Iterator[None]:
+    """Let this process take so many bytes more: DuckDB's own limit leaves out lists and texts."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+    except OSError:  # not Linux, where the limit would not hold
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = pages * resource.getpagesize() + more
+    allowed = min(limit for limit in (wanted, soft, hard) if limit != resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+@contextmanager
+def _time_limit(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[Event]:
+    """Interrupt the connection after so many seconds, and note that; 0: never."""
+    expired = Event()
+
+    def stop() -> None:
+        expired.set()
+        con.interrupt()
+
+    def end() -> None:
+        # A single function of a row, such as levenshtein of two long texts, sees no interrupt.
+        with suppress(OSError):
+            os.write(2, f"clipmart: {_too_long(seconds)}\n".encode())
+        os._exit(TooMuch.exit_code)
+
+    timers = [Timer(seconds, stop), Timer(seconds + GRACE_SECONDS, end)] if seconds else []
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield expired
+    finally:
+        for timer in timers:
+            timer.cancel()

@@ -1,0 +1,367 @@
+"""Reports as text: a table for a terminal, JSON, CSV or Markdown.
+
+Text that came from an API stays text: it cannot steer a terminal, start a formula in a spreadsheet
+or break a table.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from pipelines.warehouse.read import report_name
+
+MAIN = ("shareability", "moment_types", "video_readiness", "credit_usage")
+LINKS = frozenset({"media_url", "file_url", "export_url"})  # each may hold a signature
+FORMATS = ("table", "json", "csv", "markdown")
+
+# What of a report is shown first where a terminal is too narrow for all; the most telling first.
+_TELLING = {
+    "shareability": "show_name clips mean_score best_score clips_80_plus job_id best_hook",
+    "moment_types": "moment_type clips share_of_clips mean_score p90_score best_score lift jobs",
+    "video_readiness": "title status videos ready failed published stuck hours_to_ready",
+    "credit_usage": "day balance_close credits_used days_left burn_7d jobs_submitted clips "
+    "credits_per_clip credits_added",
+    "top_clips": "rank score show_name moment_type hook_suggestion duration_seconds job_id",
+    "shareability_weekly": "week show_name jobs clips mean_score best_score clips_80_plus",
+    "job_turnaround": "job_id status turnaround_seconds stuck created_at show_name",
+}
+_NARROW, _EASY = 16, 32  # columns that a long text is given, at least and where there is room
+_TERMINAL_ROWS = 40
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with the names and DuckDB types of their columns."""
+
+    name: str
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def only(self, wanted: Callable[[str], bool]) -> Table:
+        """The columns whose names are wanted."""
+        keep = [i for i, column in enumerate(self.columns) if wanted(column)]
+        return replace(
+            self,
+            columns=tuple(self.columns[i] for i in keep),
+            types=tuple(self.types[i] for i in keep),
+            rows=[tuple(row[i] for i in keep) for row in self.rows],
+        )
+
+
+def read_report(con: duckdb.DuckDBPyConnection, name: str, *, links: bool = True) -> Table:
+    """One report of the published file, whole.
+
+    Raises:
+        Unusable: there is no such report; the message lists those there are.
+    """
+    name = report_name(con, name)
+    table = fetch(con.execute(f'FROM reports."{name}"'), name)
+    return table if links else table.only(lambda column: column not in LINKS)
+
+
+def fetch(con: duckdb.DuckDBPyConnection, name: str = "rows") -> Table:
+    """Everything that the connection's last statement answered."""
+    described = con.description or []
+    return Table(
+        name,
+        tuple(column[0] for column in described),
+        tuple(str(column[1]) for column in described),
+        con.fetchall(),
+    )
+
+
+def batches(con: duckdb.DuckDBPyConnection, rows: int = 10_000) -> Iterator[Table]:
+    """The same, a few rows at a time: at least one table, which may have none."""
+    described = con.description or []
+    columns = tuple(column[0] for column in described)
+    types = tuple(str(column[1]) for column in described)
+    part = con.fetchmany(rows)
+    yield Table("rows", columns, types, part)
+    while len(part) == rows:
+        part = con.fetchmany(rows)
+        yield Table("rows", columns, types, part)
+
+
+def render(tables: Sequence[Table], format: str, *, raw: bool = False, width: int = 80) -> str:
+    """The tables as text that ends in a line break.
+
+    Args:
+        format: one of FORMATS.
+        raw: leave text cells of a csv as they are; else one that a spreadsheet would read as a
+            formula gets a leading apostrophe.
+        width: columns of the terminal, for `table`.
+    """
+    if format == "json":
+        return as_json(tables)
+    if format == "csv":
+        return "\n".join(as_csv(table, raw=raw) for table in tables)
+    if format == "markdown":
+        return "\n".join(as_markdown(table, titled=len(tables) > 1) for table in tables)
+    return "\n".join(as_terminal_table(table, width=width) for table in tables)
+
+
+def as_json(tables: Sequence[Table]) -> str:
+    """One object: table name to a list of rows. NaN and infinity, which JSON lacks, are null."""
+    content = {
+        table.name: [
+            {
+                column: _json_value(value, kind)
+                for column, kind, value in zip(table.columns, table.types, row, strict=True)
+            }
+            for row in table.rows
+        ]
+        for table in tables
+    }
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2)
+    # What could steer a terminal stands in strings alone, but for the line breaks between them.
+    return re.sub(rf"(?!\n)(?:{_STEERING}|{_JOINERS})", _json_escape, text) + "\n"
+
+
+def as_csv(table: Table, *, raw: bool = False, header: bool = True) -> str:
+    """A header and a line a row; NULL is empty, lists and JSON columns are JSON."""
+    lines = [_csv_line(table.columns if raw else map(_defused, table.columns))] if header else []
+    for row in table.rows:
+        cells = [
+            str(value) if raw and isinstance(value, float) else _plain(value, kind)
+            for value, kind in zip(row, table.types, strict=True)
+        ]
+        if not raw:
+            cells = [
+                cell if _is_number(value) else _defused(cell)
+                for cell, value in zip(cells, row, strict=True)
+            ]
+        lines.append(_csv_line(cells))
+    return "".join(lines)
+
+
+def as_markdown(table: Table, *, titled: bool = False) -> str:
+    """A pipe table; numbers stand to the right."""
+    lines = [f"## {table.name}\n"] if titled else []
+    numeric = _numeric(table)
+    lines.append("| " + " | ".join(map(_markdown_cell, table.columns)) + " |")
+    lines.append("|" + "|".join("---:" if right else "---" for right in numeric) + "|")
+    for row in table.rows:
+        cells = [_plain(value, kind) for value, kind in zip(row, table.types, strict=True)]
+        lines.append("| " + " | ".join(map(_markdown_cell, cells)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def as_terminal_table(table: Table, *, width: int = 80) -> str:
+    """A table that fits a terminal: rounded, the first rows, the most telling columns.
+
+    Numbers, instants and ids are shown whole or not at all; text gives way.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    rows = [
+        [_short(value, kind) for value, kind in zip(row, table.types, strict=True)]
+        for row in table.rows[:_TERMINAL_ROWS]
+    ]
+    shown = _that_fit(table, rows, width)
+    grid = RichTable(
+        title=table.name.replace("_", " "),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    numeric = _numeric(table)
+    for at, least in shown.items():
+        grid.add_column(
+            Text(printable(table.columns[at]).replace("_", "\n")),
+            justify="right" if numeric[at] else "left",
+            no_wrap=not _gives_way(table, at),
+            min_width=least,
+        )
+    for row in rows:
+        grid.add_row(*(Text(row[at], no_wrap=True, overflow="ellipsis") for at in shown))
+    out = io.StringIO()
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    console = Console(
+        file=out, width=width, force_terminal=colour, no_color=not colour, highlight=False
+    )
+    console.print(grid)
+    notes = []
+    if len(table.rows) > _TERMINAL_ROWS:
+        notes.append(f"{_TERMINAL_ROWS} of {len(table.rows)} rows")
+    if not table.rows:
+        notes.append("no rows")
+    if len(shown) < len(table.columns):
+        notes.append(f"{len(shown)} of {len(table.columns)} columns")
+    if notes:
+        console.print(Text(f"({', '.join(notes)}; --format json gives all)"))
+    return out.getvalue()
+
+
+def _that_fit(table: Table, rows: list[list[str]], width: int) -> dict[int, int]:
+    """Which columns are shown, in order, and how wide each is at least.
+
+    The telling ones come first, even if their text has to be cut; then whatever has room beside
+    them without cutting much.
+    """
+    from rich.cells import cell_len
+
+    telling = [
+        table.columns.index(column)
+        for column in _TELLING.get(table.name, " ".join(table.columns)).split()
+        if column in table.columns
+    ]
+    natural = [
+        max(map(cell_len, [*printable(column).split("_"), *(row[at] for row in rows)]))
+        for at, column in enumerate(table.columns)
+    ]
+
+    def least(at: int, enough: int) -> int:
+        return min(natural[at], enough) if _gives_way(table, at) else natural[at]
+
+    chosen: dict[int, int] = {}
+    for at in dict.fromkeys([*telling, *range(len(table.columns))]):
+        enough = _NARROW if at in telling else _EASY
+        wanted = {other: least(other, enough) for other in [*chosen, at]}
+        if not chosen or sum(wanted.values()) + 2 * len(wanted) <= width:
+            chosen[at] = min(least(at, _NARROW), max(width - 2, 1))
+    return dict(sorted(chosen.items()))
+
+
+def _gives_way(table: Table, at: int) -> bool:
+    """Whether a column may be cut: a number, an instant or an id would then be a wrong one."""
+    return table.types[at].startswith(("VARCHAR", "JSON")) and not re.search(
+        r"(^|_)id$", table.columns[at]
+    )
+
+
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal or hide anything: what cannot be seen becomes visible.
+
+    Joiners and soft hyphens are dropped: ordinary emoji, Persian and hyphenated words have them.
+    """
+    return re.sub(_STEERING, "\ufffd", re.sub(_JOINERS, "", re.sub(r"\s", " ", text)))
+
+
+# C0, C1, line and paragraph separators, marks and changes of writing direction, spaces without
+# width, halves of surrogate pairs, tags (a whole run of them spells one hidden text).
+_STEERING = (
+    "(?:[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+    "|[\U000e0000-\U000e007f]+)"
+)
+_JOINERS = "[\u00ad\u200c\u200d]"
+
+
+def _json_value(value: Any, kind: str) -> Any:
+    if isinstance(value, str) and kind == "JSON":
+        return _finite(json.loads(value))
+    if isinstance(value, datetime):
+        return _instant(value)
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(item, "") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(item, "") for item in value]
+    if value is None or isinstance(value, bool | int | str | float):
+        return _finite(value)
+    return str(value)  # dates are ISO 8601; so are the rarer types as DuckDB writes them
+
+
+def _json_escape(unseen: re.Match[str]) -> str:
+    units = unseen[0].encode("utf-16-be", "surrogatepass").hex()
+    return re.sub("....", r"\\u\g<0>", units)
+
+
+def _finite(value: Any) -> Any:
+    if is_beyond(value):
+        return None
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return value
+
+
+def _instant(value: datetime) -> str:
+    """ISO 8601; an instant ends in Z, a time without zone has none."""
+    if value.tzinfo is None:
+        return value.isoformat()
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: Any, kind: str) -> str:
+    """One cell of csv or Markdown, in full; like NULL, what is not finite is empty."""
+    if value is None or is_beyond(value):
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple | Mapping):
+        return json.dumps(_json_value(value, kind), ensure_ascii=False)
+    if isinstance(value, datetime):
+        return _instant(value)
+    return str(value)
+
+
+def _short(value: Any, kind: str) -> str:
+    """One cell of a terminal's table."""
+    if value is None or is_beyond(value):
+        return "–"  # noqa: RUF001 - a dash, not a minus
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float | Decimal):
+        if 0 < abs(float(value)) < 0.05:
+            return f"{value:.2g}"  # 0.00 would say that there is nothing
+        if value == 0:
+            return "0.00"  # not -0.00
+        return f"{value:,.2f}" if -10 < value < 10 else f"{value:,.1f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        instant = value.astimezone(UTC) if value.tzinfo else value
+        return instant.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, list | tuple):
+        return printable(", ".join(map(str, value)))
+    return printable(_plain(value, kind))
+
+
+def is_beyond(value: Any) -> bool:
+    """NaN, or the infinity that a mean of absurdly large numbers comes to."""
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _numeric(table: Table) -> list[bool]:
+    number = r"U?(TINY|SMALL|BIG|HUGE)?INT|INTEGER|UINTEGER|DOUBLE|FLOAT|DECIMAL\(.*\)|BIGNUM"
+    return [re.fullmatch(number, kind) is not None for kind in table.types]
+
+
+def _csv_line(cells: Iterable[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that a lone \r is quoted too
+    return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _defused(cell: str) -> str:
+    return "'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def _markdown_cell(cell: str) -> str:
+    return re.sub(r"([\\|`*<>\[\]])", r"\\\1", printable(cell))

@@ -1,0 +1,4 @@
+"""What cron and systemd need to run the schedule.
+
+It may import settings and the ground modules.
+"""

@@ -1,0 +1,198 @@
+"""`export`: ask Klipit for a job's clips in one file, and fetch the file.
+
+An export is one row of `klipit.exports` for each job, platform and format, which a later request
+updates; a refused one has none.
+
+The link may be signed, so it stands in that table alone: it is not printed, and the file's name is
+made from the job, not from the link. The file is fetched without our key.
+
+Source: Klipit API reference, "Export": a download URL when ready, and when it expires.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines import stop
+from pipelines.landing.inbox import refusal
+from pipelines.ledger.ledger import Event, Ledger, open_ledger, unusable
+from pipelines.settings import Settings, is_loopback
+from sources.klipit.client import KlipitClient
+from sources.shared.clients import http_client
+from sources.shared.errors import ClipmartError, TryAgainLater, Unusable
+from sources.shared.http import OutcomeUnknown
+from sources.shared.tables import digest
+
+from .download import fetch
+from .post import Say, api_of, cancelled_by_signals, without_our_secrets
+
+
+@dataclass
+class Exported:
+    """What became of an export."""
+
+    export_id: str
+    job_id: str
+    platform: str | None
+    format: str
+    state: str = "unknown"
+    """unknown, not_ready, ready or failed."""
+    expires_at: datetime | None = None
+    path: Path | None = None
+    error: ClipmartError | None = None
+
+    def line(self) -> str:
+        """What to tell where nothing went wrong."""
+        if self.path is not None:
+            return f"klipit: fetched {self.path}"
+        return (
+            f"klipit: the export of {self.job_id} is ready. Run `clipmart sync`, then `clipmart "
+            'query "SELECT export_url FROM klipit.exports WHERE export_id = '
+            f"'{self.export_id}'\"`; or give --download DIR."
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Without the link."""
+        expires_at = self.expires_at
+        return {
+            "export_id": self.export_id,
+            "job_id": self.job_id,
+            "platform": self.platform,
+            "format": self.format,
+            "state": self.state,
+            "expires_at": expires_at and _z(expires_at),
+            "path": None if self.path is None else str(self.path),
+            "error": None if self.error is None else str(self.error),
+        }
+
+
+def export(
+    settings: Settings,
+    job_id: str,
+    *,
+    platform: str | None = None,
+    format_: str = "mp4",
+    download: Path | None = None,
+    say: Say = lambda _: None,
+) -> Exported:
+    """Ask once for an export; with `download`, fetch it into that folder.
+
+    Returns:
+        What became of it; where it was asked for and went wrong, `error` tells.
+
+    Raises:
+        Unusable: this can't be a job's id.
+        FixConfiguration: no key, or the ledger can't be written.
+        OSError: the folder can't be written.
+    """
+    if why := refusal("klipit", job_id):
+        raise Unusable(
+            f"This can't be exported: {why}. Nothing was sent. The jobs there are: "
+            "`clipmart ids klipit`."
+        )
+    if download is not None:
+        download.mkdir(parents=True, exist_ok=True)
+    export_id = digest("export", job_id, platform, format_)
+    done = Exported(export_id, job_id, platform, format_)
+    ledger = open_ledger(settings)
+    try:
+        with stop.deferred(), asyncio.Runner() as runner:
+            link = runner.run(_ask(settings, ledger, done, say))
+    except sqlite3.Error as error:
+        raise unusable(settings.ledger, error) from error
+    finally:
+        ledger.close()
+    if link is not None and download is not None:
+        try:
+            path = download / file_name(job_id, platform, format_)
+            done.path = fetch(link, path, from_this_machine=is_loopback(settings.klipit_base_url))
+        except ClipmartError as error:
+            done.error = error
+    return done
+
+
+async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> str | None:
+    """The link, where it is ready; the export's states go to the ledger, 'unknown' first."""
+    fields = {"format": done.format}
+    if done.platform is not None:
+        fields["platform"] = done.platform
+    before = _latest(ledger, done)
+    request = {
+        "export_id": done.export_id,
+        "job_id": done.job_id,
+        "platform": done.platform,
+        "format": done.format,
+        "requested_at": settings.now().isoformat(),
+    }
+    asked = False
+
+    def keep(state: str, **link: Any) -> None:
+        nonlocal asked
+        asked, done.state = True, state
+        body = {**request, "state": state, **link}
+        if state == "failed" and before.get("export_url"):
+            body = before  # its link holds until it expires
+        event_id = f"export {uuid.uuid4().hex}"
+        ledger.add([Event("klipit", "export", event_id, done.job_id, settings.now(), body)])
+
+    old_link = {name: before.get(name) for name in ("export_url", "expires_at")}
+    async with http_client() as client:
+        api = api_of(settings, ledger, "klipit", client, say)
+        try:
+            with cancelled_by_signals():
+                told = await KlipitClient(api, settings.now).export(
+                    done.job_id, fields, before=lambda: keep("unknown", **old_link)
+                )
+        except (OutcomeUnknown, asyncio.CancelledError) as error:
+            if not asked:
+                raise TryAgainLater(
+                    "Stopped before anything was sent. Nothing was kept. Run the command again."
+                ) from None
+            cause = str(error) or "Klipit: stopped before it answered."
+            done.error = OutcomeUnknown(
+                f"{cause} The export may have begun; it is kept as {done.export_id}, outcome "
+                "unknown, and not requested again by itself. The same command requests it again."
+            )
+            return None
+        except ClipmartError as error:
+            if not asked:
+                raise
+            keep("failed")
+            done.error = type(error)(without_our_secrets(settings, str(error)))
+            return None
+    if told is None:
+        keep("not_ready", **old_link)
+        done.error = TryAgainLater(
+            f"Klipit has not finished this export of {done.job_id}. It is kept as "
+            f"{done.export_id}, not ready, and not asked for again by itself. Run the same command "
+            "again in a minute."
+        )
+        return None
+    link, done.expires_at = told
+    expires_at = done.expires_at and done.expires_at.isoformat()
+    keep("ready", export_url=link, expires_at=expires_at)
+    return link
+
+
+def _latest(ledger: Ledger, done: Exported) -> dict[str, Any]:
+    """What the ledger says of this export; {} where it was never requested."""
+    events = ledger.events("klipit", kinds=("export",))
+    bodies = [event.body for event in events if event.body["export_id"] == done.export_id]
+    return bodies[-1] if bodies else {}
+
+
+def file_name(job_id: str, platform: str | None, format_: str) -> str:
+    """A name without a path in it, whatever the id looks like."""
+    stem = f"{job_id}-{platform}" if platform else job_id
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '_', stem).lstrip('.-') or 'export'}.{format_}"
+
+
+def _z(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

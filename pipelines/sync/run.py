@@ -1,0 +1,276 @@
+"""One sync: drain what was left, ask once for everything due, load by chunks, publish if changed.
+
+The main thread runs one asyncio loop in which both services fetch side by side; one other thread
+alone writes the landing store. What is fetched and not yet loaded is bounded by one chunk, so that
+a kill costs no more than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+import duckdb
+
+from pipelines import stop
+from pipelines.landing.inbox import ID_NAME, LANDED_KINDS, SEQ
+from pipelines.landing.loader import SYNC_RUNS, Loader, inbox_tables, sync_run_rows, tables_of
+from pipelines.landing.store import Landing, cannot_go_on
+from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
+from pipelines.ledger.lock import sync_lock
+from pipelines.repair import recover
+from pipelines.settings import Settings
+from pipelines.submissions.reconcile import find_ties
+from pipelines.warehouse import only_copy, publish
+from pipelines.warehouse.build import landing_fingerprint
+from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
+
+from .eta import needs, seconds_needed
+from .result import ServiceResult, SyncResult, worst
+from .services import Services
+from .worklist import Worklist, worklist
+from .writer import Writer
+
+SERVICES = ("klipit", "clipus")
+
+
+def sync(
+    settings: Settings,
+    service: str | None = None,
+    *,
+    max_minutes: float | None = None,
+    refresh: Iterable[str] = (),
+    dry_run: bool = False,
+    publish_now: bool = True,
+) -> SyncResult:
+    """Run one sync.
+
+    Args:
+        publish_now: False leaves what is landed to be published by a later sync.
+
+    Raises:
+        FixConfiguration: no key at all, or the data folder cannot be used; or the landing store is
+            gone and the published file, from which it would be rebuilt, cannot be read.
+        TryAgainLater: another sync runs, or a signal came before anything began.
+        Unusable: an id to refresh is not known.
+    """
+    with stop.deferred(), sync_lock(settings.lock, settings.now()):
+        # Whatever opens the landing store begins an empty one where there is none.
+        recovered = [] if settings.landing.exists() else recover.recover_locked(settings)
+        ledger = open_ledger(settings)
+        try:
+            this = _Sync(settings, ledger, max_minutes, publish_now)
+            this.result.notes += recovered
+            return this.run(service, list(refresh), dry_run)
+        finally:
+            ledger.close()
+
+
+class _Sync:
+    """The parts of one run. Built, run once, thrown away."""
+
+    def __init__(
+        self, settings: Settings, ledger: Ledger, max_minutes: float | None, publish_now: bool
+    ) -> None:
+        self.settings = settings
+        self.ledger = ledger
+        self.publish_now = publish_now
+        self.deadline = None if max_minutes is None else time.monotonic() + max_minutes * 60
+        place = settings.lake or settings.landing
+        self.loader = Loader(place, settings.dlt_dir, ledger.alone)
+        self.result = SyncResult(uuid.uuid4().hex, settings.now(), str(settings.data_dir))
+        self._built_from: str | None = None
+        """What the published file was built from."""
+
+    def run(self, service: str | None, refresh: list[str], dry_run: bool) -> SyncResult:
+        result = self.result
+        wanted, without_key = self._services(service)
+        stop.check()
+        with self.ledger.alone("landing"):  # who makes a lake, makes it alone
+            place = self.settings.lake or self.settings.landing
+            landing = Landing(place, self.settings.max_columns)
+        try:
+            if not dry_run:
+                self.ledger.start_run(result.run_id, result.started_at)
+            with self.ledger.alone("inbox"):
+                drain(self.loader, self.ledger, landing)
+            stop.check()
+            self._refuse_to_lose(landing)
+            worklists = self._worklists(landing, wanted, refresh)
+            if dry_run:
+                return result
+            for name in without_key:
+                result.services.setdefault(name, ServiceResult()).fail(_no_key(name))
+            self._fetch_and_load(landing, worklists)
+            self._tie(landing)
+            if self.publish_now:
+                self._publish(landing)
+        except (ClipmartError, duckdb.Error) as error:
+            if isinstance(error, duckdb.Error):
+                error = cannot_go_on(self.settings, error)
+            result.error = str(error)
+            result.exit_code = worst((result.exit_code, error.exit_code))
+        except BaseException as error:
+            result.error = f"{type(error).__name__} (this should not happen)"
+            result.exit_code = 1
+            raise
+        finally:
+            landing.close()
+            codes = [s.exit_code for s in result.services.values()]
+            # One that comes while the last chunk is loaded, or a file published, lets that end.
+            result.stopped = stop.requested()
+            codes += [75] if result.stopped else []
+            result.exit_code = worst((result.exit_code, *codes))
+            result.finished_at = self.settings.now()
+            if not dry_run:
+                self.ledger.finish_run(result.run_id, result.finished_at, result.as_json())
+        return result
+
+    def _services(self, service: str | None) -> tuple[list[str], list[str]]:
+        """Services to run, and those that should but have no key."""
+        named = [service] if service else list(SERVICES)
+        wanted = [name for name in named if self.settings.api_key(name)]
+        lacking = [
+            name
+            for name in named
+            if name not in wanted and (service or self.ledger.last_seq(name, LANDED_KINDS) > 0)
+        ]
+        if not wanted and not lacking:
+            raise FixConfiguration(
+                "No key is set, so nothing was asked. Set KLIPIT_API_KEY or CLIPUS_API_KEY in the "
+                "environment or in .env; `clipmart demo` needs none."
+            )
+        return wanted, lacking
+
+    def _tie(self, landing: Landing) -> None:
+        """Give submissions whose answer was lost the job or campaign that they became."""
+        for name in SERVICES:
+            if not landing.has_tables(name, tables_of(name)):
+                continue
+            ties = find_ties(landing, name, self.settings.now())
+            if ties and self.ledger.add(ties):
+                with self.ledger.alone("inbox"):
+                    self.loader.drain_inbox(self.ledger, name, landing.submissions)
+
+    def _worklists(
+        self, landing: Landing, wanted: list[str], refresh: list[str]
+    ) -> dict[str, Worklist]:
+        worklists = {}
+        known_by = {
+            name: {
+                row[ID_NAME[name]]
+                for row in landing.submissions(name, refresh)
+                if row["untracked_at"] is None
+            }
+            for name in wanted
+        }
+        strange = [id_ for id_ in refresh if not any(id_ in ids for ids in known_by.values())]
+        if strange:
+            raise Unusable(
+                f"Not known: {', '.join(strange[:5])}. Nothing was asked. "
+                "Track it first: `clipmart track klipit ID` or `clipmart track clipus ID`."
+            )
+        slots = self.ledger.slots(self.settings.minute_seconds)
+        for name in wanted:
+            by_name = [id_ for id_ in refresh if id_ in known_by[name]]
+            hints = {
+                event.subject: event.recorded_at
+                for event in self.ledger.events(name, kinds=("due",))
+                if event.subject
+            }
+            found = worklist(landing, name, self.settings.now(), by_name, hints)
+            worklists[name] = found
+            self.result.services[name] = ServiceResult(
+                known=found.known,
+                due=len(found.due),
+                remaining=len(found.due),
+                eta_seconds=seconds_needed(
+                    slots, needs(name, self.settings.api_key(name) or "", found.due)
+                ),
+            )
+        return worklists
+
+    def _fetch_and_load(self, landing: Landing, worklists: Mapping[str, Worklist]) -> None:
+        counts = self.result.services
+        writer = Writer(self.loader, landing, counts, lambda: self._publish_meanwhile(landing))
+        writer.start()
+        services = Services(self.settings, self.ledger, writer, counts, self.deadline)
+        try:
+            asyncio.run(services.run(worklists))
+        finally:
+            writer.finish()
+
+    def _refuse_to_lose(self, landing: Landing) -> None:
+        """End before anything is requested if what is landed may not be published."""
+        if landing.shared:
+            return
+        self._built_from = publish.published_fingerprint(self.settings)
+        warehouse = self.settings.warehouse
+        if self._built_from != landing_fingerprint(landing.connection) and warehouse.exists():
+            only_copy.refuse_a_landing_with_less(landing.connection, warehouse)
+
+    def _publish_meanwhile(self, landing: Landing) -> None:
+        """Publish what one service landed while the other keeps the run waiting.
+
+        The writer calls it between two chunks. A failure is left to the end of the run, which
+        publishes again and reports it.
+        """
+        if not self.publish_now or self._is_published(landing):
+            return
+        landing.close()
+        try:
+            with suppress(ClipmartError):
+                self._put_in_place()
+        finally:
+            landing.open()
+
+    def _is_published(self, landing: Landing) -> bool:
+        """Whether what is landed is what was published last was built from."""
+        if landing.shared:  # another machine may have published meanwhile
+            self._built_from = publish.published_fingerprint(self.settings)
+        return landing_fingerprint(landing.connection) == self._built_from
+
+    def _put_in_place(self) -> None:
+        publish.publish(self.settings)
+        self._built_from = publish.published_fingerprint(self.settings)
+        self.result.place = self.settings.published
+        self.result.published = True
+
+    def _publish(self, landing: Landing) -> None:
+        if self._is_published(landing):
+            return
+        since = self._last_run(landing)
+        runs = sync_run_rows(self.ledger.runs(self.settings.now(), finished_since=since))
+        if runs:
+            self.loader.load("clipmart", {SYNC_RUNS: runs})
+        landing.close()
+        self._put_in_place()
+
+    def _last_run(self, landing: Landing) -> datetime | None:
+        """Since when runs may not be landed yet; machines' clocks differ, and syncs overlap."""
+        last = landing.last_run(self.settings.now() + AHEAD)
+        return last - timedelta(days=1) if last and landing.shared else last
+
+
+def drain(loader: Loader, ledger: Ledger, landing: Landing) -> None:
+    """Bring the landing store up to what dlt and the ledger already hold."""
+    loader.drain()
+    for name in SERVICES:
+        landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
+        made = landing.has_tables(name, tables_of(name))
+        drained = landing.drained_up_to(name, landed) if made else 0
+        ledger.number_above(drained)
+        if ledger.last_seq(name, LANDED_KINDS) > drained:
+            loader.drain_inbox(ledger, name, landing.submissions, make_tables=not made)
+
+
+def _no_key(name: str) -> FixConfiguration:
+    variable = f"{name.upper()}_API_KEY"
+    return FixConfiguration(
+        f"{name.capitalize()} has tracked ids or was named, but {variable} is not set. Nothing of "
+        f"it was asked. Set {variable} in the environment or in .env."
+    )

@@ -1,0 +1,10 @@
+"""The published file: connect and report for Python, build, publish, the compiled models, the lake.
+
+It may import the ledger and settings.
+"""
+
+from __future__ import annotations
+
+from .read import connect, report
+
+__all__ = ["connect", "report"]

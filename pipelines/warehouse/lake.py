@@ -1,0 +1,494 @@
+"""A DuckLake in the place of DuckDB files: catalog in PostgreSQL, files in a folder or on S3.
+
+Two lakes share the catalog's database: `landing`, which dlt fills, and `lake`, which readers open.
+What is published of a landing table is a view of it as it stood at one snapshot, so that nothing is
+copied; the models are tables. One transaction replaces all of it: the models are made and audited
+inside, and whoever reads meanwhile goes on in the lake as it was.
+
+DuckDB's extensions come from packages (the extra `lake`); nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import duckdb
+
+from pipelines.settings import Address, Lake, Settings
+from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
+
+from .build import (
+    KEPT,
+    LANDING_SCHEMAS,
+    PARENTS,
+    PRIVATE,
+    REMOVED,
+    dotted,
+    fewer_loads,
+    landing_fingerprint,
+    make,
+    name,
+    refuse_other_types,
+    text,
+    write_publication,
+)
+from .models import BuildFailed, Relation, project
+from .only_copy import WouldLose
+
+EXTENSIONS = ("postgres_scanner", "httpfs", "ducklake")
+CATALOGS = {"landing": "clipmart_landing", "lake": "clipmart_lake"}
+"""Database name → schema of PostgreSQL that holds its catalog."""
+_CATALOG_KEY = "lake_catalog"
+"""The secret's name. DuckDB lists what it holds, except the password."""
+READERS_SCHEMAS = (*LANDING_SCHEMAS, "staging", "reports")
+KEEP_DAYS = 7
+"""How long a reader may go on in a lake as it was; then files that nobody sees are removed."""
+
+
+class NoLake(FixConfiguration):
+    """Readers came before the first sync."""
+
+
+def open_lake(lake: Lake, *, landing: bool, now: datetime | None = None) -> Any:
+    """A private DuckDB that stands in the landing lake to write, or in the readers' to read.
+
+    The readers' views look into the landing lake, so both are attached, read-only, and as the role
+    that may only read, where there is one.
+
+    Raises:
+        FixConfiguration: the catalog or the files cannot be used, or the extra is not installed.
+        TryAgainLater: the catalog's server cannot be reached.
+        NoLake: there is none yet (to readers only).
+    """
+    address = lake.catalog if landing else lake.reader or lake.catalog
+    con = new_connection(lake, address)
+    try:
+        if landing:
+            attach(con, lake, "landing")
+        else:
+            attach(con, lake, "landing", read_only=True)
+            attach(con, lake, "lake", read_only=True)
+        con.execute(f"USE {'landing' if landing else 'lake'}")
+        con.execute("SET TimeZone = 'UTC'")
+        if now is not None:
+            con.execute(f"SET VARIABLE clipmart_now = TIMESTAMPTZ '{now.isoformat()}'")
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def new_connection(lake: Lake, address: Address | None = None) -> duckdb.DuckDBPyConnection:
+    """A private DuckDB that has the extensions, and the keys of catalog and files as secrets.
+
+    How a database is attached is listed by DuckDB, password and all; a secret's password is not.
+
+    Args:
+        address: the catalog's, if it is not the one to write.
+    """
+    con = duckdb.connect(config={"allow_unsigned_extensions": str(_checked_once()).lower()})
+    for extension in extension_files():
+        con.execute(f"LOAD {text(extension)}")
+    # For good: DuckDB lets nobody allow them again while the connection lives.
+    con.execute("SET allow_unsigned_extensions = false")
+    con.execute("SET autoinstall_known_extensions = false")
+    con.execute(f"CREATE SECRET {_CATALOG_KEY} ({_catalog_secret(address or lake.catalog)})")
+    if lake.on_s3:
+        con.execute(f"CREATE SECRET lake_files ({_secret(lake)})")
+    return con
+
+
+@cache
+def _checked_once() -> bool:
+    """Have DuckDB check the extensions' signatures: a tenth of a second, paid once a process.
+
+    Raises:
+        FixConfiguration: a file is not as DuckDB signed it.
+    """
+    with duckdb.connect() as con:
+        for extension in extension_files():
+            try:
+                con.execute(f"LOAD {text(extension)}")
+            except duckdb.Error as error:
+                raise FixConfiguration(
+                    f"{extension} cannot be loaded: {str(error).splitlines()[0]}. Nothing was "
+                    "done. Install the extra again: `pip install --force-reinstall "
+                    "'clipmart[lake]'`."
+                ) from error
+    return True
+
+
+def attach(con: Any, lake: Lake, database: str, *, read_only: bool = False) -> None:
+    """Attach one of the two lakes; to write, it is made where it is absent."""
+    try:
+        con.execute(attach_statement(lake, database, read_only=read_only))
+    except duckdb.Error as error:
+        if "creating a new DuckLake is explicitly disabled" in str(error):
+            raise NoLake(f"There is no lake at {lake.catalog} yet. Run `clipmart sync`.") from error
+        raise unusable(lake, error) from error
+
+
+def attach_statement(lake: Lake, database: str, *, read_only: bool = False) -> str:
+    """The ATTACH of a connection that has the secret; it names neither server nor user."""
+    options = [f"METADATA_SCHEMA '{CATALOGS[database]}'", f"META_SECRET '{_CATALOG_KEY}'"]
+    options.append("READ_ONLY" if read_only else f"DATA_PATH {text(f'{lake.files}/{database}/')}")
+    address = lake.reader if read_only and lake.reader else lake.catalog
+    place = text(f"ducklake:postgres:{_connection_options(address)}")
+    return f"ATTACH IF NOT EXISTS {place} AS {database} ({', '.join(options)})"
+
+
+@cache
+def extension_files() -> tuple[str, ...]:
+    """The extensions' files in their packages.
+
+    Raises:
+        FixConfiguration: the extra is not installed, or is not of this DuckDB's version.
+    """
+    files = []
+    for extension in EXTENSIONS:
+        try:
+            package = Path(str(importlib.import_module(f"duckdb_extension_{extension}").__file__))
+        except ImportError as error:
+            raise FixConfiguration(
+                f"CLIPMART_DESTINATION=ducklake needs {error.name}, which is not installed. "
+                "Nothing was done. Install the extra: `pip install 'clipmart[lake]'`."
+            ) from error
+        folder = package.parent / "extensions" / f"v{duckdb.__version__}"
+        file = folder / f"{extension}.duckdb_extension"
+        if not file.exists():
+            raise FixConfiguration(
+                f"{package.parent} holds no extension for DuckDB {duckdb.__version__}. Nothing was "
+                "done. Install the extra anew: `pip install 'clipmart[lake]'`."
+            )
+        files.append(str(file))
+    return tuple(files)
+
+
+def publish(
+    settings: Settings, lake: Lake, alone: Callable[[str], AbstractContextManager[None]]
+) -> None:
+    """Build what readers see from what is landed, audits first, and switch to it at once.
+
+    Killed at any point, readers see the old or the new.
+
+    Args:
+        alone: gives the ledger's locks; nobody loads while the snapshot is chosen. That nobody
+            else publishes is the caller's to see to.
+
+    Raises:
+        BuildFailed, AuditFailed: readers see what they saw.
+        WouldLose: what is landed was begun again since, or is an older copy; readers see what they
+            saw.
+    """
+    settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = project(settings.build_dir)
+    con = new_connection(lake)
+    try:
+        attach(con, lake, "landing", read_only=True)
+        attach(con, lake, "lake")
+        con.execute("SET TimeZone = 'UTC'")
+        with alone("landing"):
+            con.execute("BEGIN")
+            found = con.execute("SELECT max(snapshot_id) FROM landing.snapshots()").fetchone()
+            con.execute("USE landing")
+            built_from = landing_fingerprint(con)
+            con.execute("USE lake")
+            _refuse_to_lose(con, lake, built_from)
+            _show_landing(con, made.relations, found[0] if found else 0)
+        make(con, made.models)
+        _comment(con, made.relations)
+        write_publication(con, settings.now(), built_from)
+        con.execute("COMMIT")
+    except (duckdb.Error, BuildFailed) as error:
+        raise _not_built(lake, error) from error
+    finally:
+        with suppress(duckdb.Error):
+            # Without it, to close where the server is gone would abort the process.
+            con.execute("ROLLBACK")
+        con.close()
+
+
+def _refuse_to_lose(con: Any, lake: Lake, built_from: str) -> None:
+    """Compare completed loads, whose number never falls: ids would take reading the files."""
+    try:
+        row = con.execute("SELECT built_from FROM lake.clipmart.publication").fetchone()
+    except duckdb.CatalogException:
+        return  # nothing is published yet
+    if row and (schemas := fewer_loads(built_from, row[0])):
+        raise WouldLose(
+            f"The landing lake at {lake.catalog} holds fewer loads than what readers see was built "
+            f"from ({', '.join(schemas)}). Nothing was published; readers see what they saw. "
+            "Restore the catalog as docs/lake.md says, then run `clipmart publish`."
+        )
+
+
+def _not_built(lake: Lake, error: Exception) -> ClipmartError:
+    told = redacted(lake, str(error))
+    cause = error.__cause__ or error
+    if isinstance(cause, duckdb.Error) and _is_away(str(cause)):
+        return unusable(lake, cause)
+    if isinstance(error, BuildFailed):
+        return type(error)(told)
+    return BuildFailed(
+        f"The lake could not be built: {told.splitlines()[0]}. {KEPT} Mend this, then "
+        "`clipmart publish`."
+    )
+
+
+def tidy(lake: Lake) -> None:
+    """Forget how the lakes stood some days ago, and remove the files that only that needed.
+
+    While nobody loads. The snapshot that readers' views look at is kept, however old it is.
+    """
+    con = open_lake(lake, landing=True)
+    try:
+        attach(con, lake, "lake")
+        for database in CATALOGS:
+            con.execute(f"CALL ducklake_flush_inlined_data('{database}')")
+            con.execute(f"CALL ducklake_merge_adjacent_files('{database}')")
+            (old,) = con.execute(
+                f"""SELECT list(snapshot_id) FROM {database}.snapshots()
+                    WHERE snapshot_time < now() - INTERVAL {KEEP_DAYS} DAY
+                      AND snapshot_id < (SELECT max(snapshot_id) FROM {database}.snapshots())
+                      AND ('{database}' <> 'landing' OR snapshot_id NOT IN (
+                        SELECT regexp_extract(sql, 'VERSION => (\\d+)', 1)::BIGINT
+                        FROM duckdb_views()
+                        WHERE database_name = 'lake' AND contains(sql, 'VERSION =>')))"""
+            ).fetchone()
+            if old:
+                con.execute(f"CALL ducklake_expire_snapshots('{database}', versions => {old})")
+            con.execute(
+                f"""CALL ducklake_cleanup_old_files(
+                      '{database}', older_than => now() - INTERVAL {KEEP_DAYS} DAY)"""
+            )
+    except duckdb.Error as error:
+        raise BuildFailed(
+            f"The lake is published, but could not be tidied: {redacted(lake, str(error))[:300]}. "
+            "It grows until that is mended; the next `clipmart publish` tries again."
+        ) from error
+    finally:
+        con.close()
+
+
+def copy_landing(lake: Lake, file: Path) -> None:
+    """Copy the landing lake into a DuckDB file, as a landing store of one machine."""
+    con = open_lake(lake, landing=True)
+    try:
+        con.execute(f"ATTACH {text(str(file))} AS copy")
+        con.execute("BEGIN")
+        for schema, table in con.execute(
+            """SELECT schema_name, table_name FROM duckdb_tables()
+               WHERE database_name = 'landing' AND NOT ends_with(schema_name, '_staging')"""
+        ).fetchall():
+            place = dotted(f"{schema}.{table}")
+            con.execute(f"CREATE SCHEMA IF NOT EXISTS copy.{name(schema)}")
+            con.execute(f"CREATE TABLE copy.{place} AS FROM landing.{place}")
+        con.execute("COMMIT")
+    finally:
+        con.close()
+
+
+def _show_landing(cursor: Any, declared: dict[str, Relation], snapshot: int) -> None:
+    """Begin with nothing but the landing tables, as views of one snapshot, without dlt's part."""
+    for (schema,) in cursor.execute(
+        "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'lake'"
+    ).fetchall():
+        if schema in READERS_SCHEMAS:
+            cursor.execute(f"DROP SCHEMA {name(schema)} CASCADE")
+    landed = _landed_columns(cursor)
+    for schema in LANDING_SCHEMAS:
+        cursor.execute(f"CREATE SCHEMA {name(schema)}")
+    expected = {
+        table: relation.types
+        for table, relation in declared.items()
+        if table.partition(".")[0] in LANDING_SCHEMAS
+    }
+    # Parents first: the view of a child may look into its parent's.
+    for table in sorted({*expected, *landed}, key=lambda table: (table in PARENTS, table)):
+        columns = landed.get(table, {})
+        refuse_other_types(table, columns, expected.get(table, {}))
+        own = {c: kind for c, kind in columns.items() if not c.startswith(PRIVATE)}
+        types = {**expected.get(table, {}), **own}
+        listed = ", ".join(
+            f"{name(c)}::{kind} AS {name(c)}" if c in own else f"NULL::{kind} AS {name(c)}"
+            for c, kind in types.items()
+        )
+        rows = (
+            f"FROM landing.{dotted(table)} AT (VERSION => {snapshot}) "
+            f"WHERE {_worth_showing(cursor, table, columns)}"
+        )
+        cursor.execute(
+            f"CREATE VIEW {dotted(table)} AS SELECT {listed} {rows if columns else 'WHERE false'}"
+        )
+
+
+def _landed_columns(cursor: Any) -> dict[str, dict[str, str]]:
+    """Columns and their types of each landed `schema.table`, dlt's own tables left out."""
+    landed: dict[str, dict[str, str]] = {}
+    for table, column, kind in cursor.execute(
+        f"""
+        SELECT schema_name || '.' || table_name, column_name, data_type
+        FROM duckdb_columns()
+        WHERE
+          database_name = 'landing'
+          AND schema_name IN {LANDING_SCHEMAS}
+          AND NOT STARTS_WITH(table_name, '_dlt_')
+        ORDER BY schema_name, table_name, column_index
+        """
+    ).fetchall():
+        landed.setdefault(table, {})[column] = kind
+    return landed
+
+
+def _worth_showing(cursor: Any, table: str, columns: dict[str, str]) -> str:
+    """The condition of `build` under which a landed row is data, settled as far as it can be now.
+
+    Loads cut short are rare and known here, so a reader need not look for them.
+    """
+    conditions = ["TRUE"]
+    if REMOVED in columns:
+        conditions.append(f"{REMOVED} IS NOT TRUE")
+    if table in PARENTS and "_dlt_load_id" in columns:
+        column, parent, key = PARENTS[table]
+        loads = f"landing.{table.partition('.')[0]}._dlt_loads"
+        cut_short = [
+            text(load_id)
+            for (load_id,) in cursor.execute(
+                f"""SELECT DISTINCT _dlt_load_id FROM landing.{dotted(table)}
+                    WHERE _dlt_load_id NOT IN (SELECT load_id FROM {loads} WHERE status = 0)"""
+            ).fetchall()
+        ]
+        if cut_short:
+            conditions.append(
+                f"(_dlt_load_id NOT IN ({', '.join(cut_short)})"
+                f" OR {column} IN (SELECT {key} FROM {dotted(parent)}))"
+            )
+    return " AND ".join(conditions)
+
+
+def _comment(cursor: Any, declared: dict[str, Relation]) -> None:
+    """Say what tables, views and columns mean; a lake keeps no comments on a view's columns."""
+    statements = []
+    for table, kind, columns in cursor.execute(
+        """
+        SELECT
+          schema_name || '.' || table_name,
+          IF(ANY_VALUE(tables.kind) = 'VIEW', 'VIEW', 'TABLE'),
+          LIST(columns.column_name)
+        FROM
+          (
+            SELECT schema_name, table_name, 'TABLE' AS kind FROM duckdb_tables()
+            WHERE database_name = 'lake'
+            UNION ALL
+            SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() WHERE database_name = 'lake'
+          ) AS tables
+        INNER JOIN duckdb_columns() AS columns USING (schema_name, table_name)
+        WHERE columns.database_name = 'lake'
+        GROUP BY schema_name, table_name
+        """
+    ).fetchall():
+        relation = declared.get(table)
+        if relation is None:
+            continue
+        statements.append(f"COMMENT ON {kind} {dotted(table)} IS {text(relation.description)}")
+        if kind == "TABLE":
+            statements += [
+                f"COMMENT ON COLUMN {dotted(table)}.{name(column)} IS {text(note)}"
+                for column, note in relation.notes.items()
+                if column in columns
+            ]
+    cursor.execute(";".join(statements))
+
+
+_IN_SECRET = {"host": "HOST", "port": "PORT", "dbname": "DATABASE", "user": "USER"} | {
+    "password": "PASSWORD"
+}
+"""Of libpq's parameters, those that DuckDB's secret takes."""
+
+
+def _catalog_secret(address: Address) -> str:
+    parts = urlsplit(address.url)
+    host = parts.netloc.rpartition("@")[2].removesuffix(f":{parts.port}").strip("[]")
+    parameters = {
+        "host": unquote(host),
+        "port": str(parts.port or ""),
+        "dbname": unquote(parts.path.lstrip("/")),
+        "user": address.user,
+        "password": address.password,
+    } | {name: value for name, value in address.options.items() if name in _IN_SECRET}
+    return ", ".join(
+        ["TYPE postgres", *(f"{_IN_SECRET[name]} {text(v)}" for name, v in parameters.items() if v)]
+    )
+
+
+def _connection_options(address: Address) -> str:
+    """The rest of an address as libpq writes it, such as sslmode='require'."""
+    return " ".join(
+        f"{name}='{value.replace(chr(92), chr(92) * 2).replace(chr(39), chr(92) + chr(39))}'"
+        for name, value in address.options.items()
+        if name not in _IN_SECRET
+    )
+
+
+def _secret(lake: Lake) -> str:
+    endpoint = urlsplit(lake.s3_endpoint or "")
+    told = {
+        "TYPE": "s3",
+        "SCOPE": text(lake.files),
+        "KEY_ID": text(lake.s3_key_id or ""),
+        "SECRET": text(lake.s3_secret or ""),
+        "REGION": text(lake.s3_region),
+    }
+    if lake.s3_session_token:
+        told["SESSION_TOKEN"] = text(lake.s3_session_token)
+    if lake.s3_endpoint:
+        told["ENDPOINT"] = text(endpoint.netloc)
+        told["URL_STYLE"] = "'path'"
+        told["USE_SSL"] = str(endpoint.scheme != "http").lower()
+    return ", ".join(f"{option} {value}" for option, value in told.items())
+
+
+def redacted(lake: Lake, message: str) -> str:
+    """What DuckDB or dlt said, without the passwords that they may repeat."""
+    for address in (lake.catalog, lake.reader):
+        if address is not None:
+            raw = urlsplit(address.url).password
+            for secret in (address.url, raw, address.password):
+                message = message.replace(secret, "…") if secret else message
+    for secret in (lake.s3_secret, lake.s3_session_token):
+        message = message.replace(secret, "…") if secret else message
+    return message
+
+
+def redacted_answer(lake: Lake, rows: str) -> str:
+    """Rows of an answer without addresses of the lake; a word that equals its password stays."""
+    for address in (lake.catalog, lake.reader):
+        for word in {urlsplit(address.url).password, address.password} if address else ():
+            if word:
+                for form in (f":{word}@", f"password={word}", f"password='{word}'"):
+                    rows = rows.replace(form, form.replace(word, "…"))
+    for secret in (lake.s3_secret, lake.s3_session_token):
+        rows = rows.replace(secret, "…") if secret else rows
+    return rows
+
+
+def _is_away(told: str) -> bool:
+    return any(sign in told for sign in ("onnection refused", "timeout", "starting up", "closed"))
+
+
+def unusable(lake: Lake, error: BaseException) -> ClipmartError:
+    """What to tell of a lake that DuckDB cannot open, or not go on with."""
+    told = redacted(lake, " ".join(str(error).split()))[-300:]
+    kept = f"The lake at {lake.catalog} cannot be used ({told}). What it held stays."
+    if _is_away(told):
+        return TryAgainLater(f"{kept} Once its server answers, run the command again.")
+    return FixConfiguration(
+        f"{kept} Mend {lake.catalog.variable}, CLIPMART_LAKE_FILES or the rights there."
+    )

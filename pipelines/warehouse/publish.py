@@ -1,0 +1,157 @@
+"""Publish: build beside the published file, then put it in its place in one rename.
+
+Whoever reads keeps the file that it opened; nobody ever sees one that is half built.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from pipelines import disk
+from pipelines.files import replacing, sync_folder
+from pipelines.settings import Lake, Settings
+from sources.shared.errors import ClipmartError, FixConfiguration
+
+from . import only_copy
+from .build import build, contents, refuse_other_contents, remove_database
+from .read import attach, open_published
+
+TIDIED = "lake tidied at"
+COPIED_BYTES = 1 << 20
+
+
+def publish(settings: Settings) -> None:
+    """Build the warehouse from what is landed and make it the published file.
+
+    Only one process may publish at a time, and nobody may hold the landing file open to write:
+    the sync's lock sees to both. Killed at any point, the published file is the old or the new.
+
+    Raises:
+        BuildFailed, AuditFailed: the published file is as it was.
+        WouldLose: what is landed lacks ids that the published file holds, which is as it was.
+        FixConfiguration: the data folder cannot be written.
+        DiskFull: there is no room for another file.
+    """
+    if settings.lake is not None:
+        _publish_to_lake(settings, settings.lake)
+        return
+    with _writing(settings.warehouse):
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.build_dir.mkdir(mode=0o700, exist_ok=True)
+        built = settings.build_dir / "warehouse.duckdb"
+        try:
+            build(settings.landing, built, settings.now())
+            if settings.warehouse.exists():
+                only_copy.refuse_a_file_with_less(built, settings.warehouse)
+                only_copy.save(settings)
+            _put(built, settings.warehouse)
+        finally:
+            remove_database(built)
+        only_copy.forget_older(settings)
+
+
+def _publish_to_lake(settings: Settings, lake: Lake) -> None:
+    from pipelines.ledger.ledger import open_ledger
+
+    from .lake import publish as publish_to_lake
+    from .lake import tidy
+
+    with closing(open_ledger(settings)) as ledger, ledger.alone("publish"):
+        publish_to_lake(settings, lake, ledger.alone)
+        now = datetime.now(UTC)
+        tidied = ledger.noted(TIDIED)
+        # An instant ahead is of a clock that was wrong.
+        if tidied is None or not now - timedelta(days=1) <= datetime.fromisoformat(tidied) <= now:
+            with ledger.alone("landing"):
+                tidy(lake)
+            ledger.note(TIDIED, now.isoformat())
+
+
+def export_copy(settings: Settings, file: Path) -> None:
+    """Put a copy of the published file at `file`; where nothing is published, publish first.
+
+    Out of a lake the file is built anew, from what is landed now.
+
+    Raises:
+        As `publish`.
+    """
+    if settings.lake is None and not settings.warehouse.exists():
+        publish(settings)
+    file = file.absolute()
+    with _writing(file):
+        source = settings.warehouse
+        try:
+            if settings.lake is not None:
+                source = _build_from_lake(settings, settings.lake)
+            with attach(source) as con:
+                held = contents(con)
+            with source.open("rb") as published, replacing(file) as copy:
+                shutil.copyfileobj(published, copy, COPIED_BYTES)
+                copy.flush()
+                refuse_other_contents(Path(copy.name), held)
+                _remove_log(file)
+        finally:
+            if settings.lake is not None:
+                remove_database(source)
+
+
+def _build_from_lake(settings: Settings, lake: Lake) -> Path:
+    from .lake import copy_landing
+
+    settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    landing, built = (settings.build_dir / f"{name}.duckdb" for name in ("landing", "warehouse"))
+    try:
+        remove_database(landing)
+        copy_landing(lake, landing)
+        build(landing, built, settings.now())
+        return built
+    finally:
+        remove_database(landing)
+
+
+def published_fingerprint(settings: Settings) -> str | None:
+    """What was published was built from; None where it is absent or cannot be read."""
+    try:
+        with open_published(settings) as con:
+            row = con.execute("SELECT built_from FROM clipmart.publication").fetchone()
+    except (duckdb.Error, ClipmartError):
+        return None
+    return row[0] if row else None
+
+
+def _put(built: Path, place: Path) -> None:
+    """Put a finished file in its place for good: both it and its name survive a power cut."""
+    with built.open("rb") as file:
+        os.fsync(file.fileno())
+    _remove_log(place)
+    built.replace(place)
+    sync_folder(place.parent)
+
+
+def _remove_log(place: Path) -> None:
+    """Remove the log of a program that opened the old file for writing and died.
+
+    It would be replayed into the new file.
+    """
+    place.with_name(place.name + ".wal").unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if disk.is_full(error):
+            raise disk.disk_full(file) from error
+        raise FixConfiguration(
+            f"{file} could not be written ({error.strerror or error}). What was there is as it "
+            "was, and nothing landed is lost. Make room or mend the folder's permissions, then "
+            "run `clipmart publish`."
+        ) from error

@@ -1,0 +1,255 @@
+"""Read the published file: from Python, Jupyter and the command line.
+
+Every reader gets a private in-memory DuckDB with the file attached read-only. Opened directly, a
+second connection of the same process would be given the file that the first one still holds,
+although another has been published since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from pipelines.settings import Lake, Settings, load_settings
+from sources.shared.errors import FixConfiguration, TryAgainLater, Unusable
+
+from .build import text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_given: duckdb.DuckDBPyConnection | None = None
+
+
+class NotPublished(FixConfiguration):
+    """There is no published file to read."""
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """Open what is published now; `FROM reports.shareability` and `FROM klipit.clips` answer.
+
+    Closes the connection that it gave before, so running a notebook cell again shows new data.
+    Instants are shown in UTC. Where CLIPMART_NOW is set, ages are counted from it. Your own
+    statements may read and write other files; a view in the published file may not.
+
+    Raises:
+        NotPublished: nothing is published in CLIPMART_DATA_DIR yet.
+        FixConfiguration: the file holds a view or macro that may read other files.
+    """
+    global _given
+    if _given is not None:
+        _given.close()
+        _given = None
+    _given = open_published(load_settings(), locked_down=False)
+    return _given
+
+
+def report(name: str) -> pd.DataFrame:
+    """One report as a DataFrame, e.g. `report("moment_types")`; `-` may stand for `_`.
+
+    Raises:
+        NotPublished: nothing is published in CLIPMART_DATA_DIR yet.
+        Unusable: there is no such report; the message lists those there are.
+    """
+    with open_published(load_settings()) as con:
+        return con.sql(f"FROM reports.{report_name(con, name)}").df()
+
+
+def report_names(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Every table and view of `reports` in the attached file, in alphabetical order."""
+    rows = con.execute(
+        """
+        SELECT table_name
+        FROM information_schema.tables
+        WHERE table_catalog = current_database() AND table_schema = 'reports'
+        ORDER BY table_name
+        """
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def report_name(con: duckdb.DuckDBPyConnection, name: str) -> str:
+    """The report's name as it stands in SQL.
+
+    Raises:
+        Unusable: there is no such report.
+    """
+    names = report_names(con)
+    wanted = name.strip().lower().replace("-", "_")
+    if wanted not in names:
+        raise Unusable(
+            f"There is no report '{name}'. There are: {', '.join(names)}. What each of them tells: "
+            "`clipmart docs`."
+        )
+    return wanted
+
+
+def open_published(
+    settings: Settings, *, locked_down: bool = True, limits: Mapping[str, str] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open what is published; locked down, nothing outside it can be reached or changed.
+
+    Args:
+        limits: settings of DuckDB's to lock in, such as memory_limit.
+
+    Raises:
+        NotPublished: there is none.
+        TryAgainLater: another program holds it open to write.
+        FixConfiguration: it cannot be opened; or, not locked down, a view in it reads other files.
+    """
+    if settings.lake is not None:
+        con = _open_lake(settings, settings.lake)
+        if locked_down:
+            lock_down(con, settings.lake.files, limits=limits)
+        return con
+    if not settings.warehouse.exists():
+        raise NotPublished(
+            f"Nothing is published at {settings.warehouse}. Run `clipmart sync` first, or set "
+            "CLIPMART_DATA_DIR to the folder that holds warehouse.duckdb."
+        )
+    now = settings.pinned_now
+    return attach(settings.warehouse, now=now, locked_down=locked_down, limits=limits)
+
+
+def lock_down(
+    con: duckdb.DuckDBPyConnection, *folders: str, limits: Mapping[str, str] | None = None
+) -> None:
+    """Close a connection to everything but what it has attached and the files in `folders`.
+
+    A file that somebody sent may hold a view over `read_text('/etc/passwd')`.
+    """
+    for option, value in (limits or {}).items():
+        con.execute(f"SET {option} = {text(value)}")
+    con.execute("SET python_enable_replacements = false")
+    con.execute("SET autoload_known_extensions = false")
+    con.execute("SET autoinstall_known_extensions = false")
+    con.execute("SET allow_community_extensions = false")
+    if folders:
+        listed = ", ".join(text(f"{folder}/") for folder in folders)
+        con.execute(f"SET allowed_directories = [{listed}]")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+
+
+def _open_lake(settings: Settings, lake: Lake) -> duckdb.DuckDBPyConnection:
+    from .lake import NoLake, open_lake
+
+    absent = NotPublished(
+        f"Nothing is published in the lake at {lake.catalog}. Run `clipmart sync` first, or mend "
+        "CLIPMART_LAKE_CATALOG."
+    )
+    try:
+        con: duckdb.DuckDBPyConnection = open_lake(lake, landing=False, now=settings.pinned_now)
+    except NoLake as error:
+        raise absent from error
+    if not report_names(con):
+        con.close()
+        raise absent
+    return con
+
+
+def attach(
+    warehouse: Path,
+    now: datetime | None = None,
+    *,
+    locked_down: bool = True,
+    limits: Mapping[str, str] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """A private DuckDB with the file as its default database, whatever the file is called.
+
+    Args:
+        locked_down: as `lock_down`. Otherwise every view in the file is checked first.
+        limits: settings of DuckDB's to lock in.
+
+    Raises:
+        TryAgainLater: another program holds the file open to write.
+        FixConfiguration: it is not a database that this version of DuckDB opens; or a view or a
+            macro in it may read other files.
+    """
+    _remove_stale_log(warehouse)
+    con = duckdb.connect()
+    try:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(f"ATTACH {text(str(warehouse))} AS warehouse (READ_ONLY)")
+        con.execute("USE warehouse")
+        if now is not None:
+            # No bound parameter: the first one makes DuckDB import pandas.
+            con.execute(f"SET VARIABLE clipmart_now = TIMESTAMPTZ '{now.isoformat()}'")
+        if locked_down:
+            lock_down(con, limits=limits)
+        else:
+            _refuse_foreign_views(con, warehouse)
+    except duckdb.Error as error:
+        con.close()
+        if "Could not set lock" in str(error):
+            raise TryAgainLater(
+                f"{warehouse} is held open for writing by another program. Nothing is lost; "
+                "close that program (or open the file read-only there) and try again."
+            ) from error
+        raise FixConfiguration(
+            f"{warehouse} cannot be opened: {str(error).splitlines()[0]}. What is landed is "
+            "unchanged; `clipmart publish` builds the file again."
+        ) from error
+    return con
+
+
+def _refuse_foreign_views(con: duckdb.DuckDBPyConnection, warehouse: Path) -> None:
+    """Refuse a file that would read others as soon as one of its own views is read."""
+    from .statement import foreign_view
+
+    foreign = foreign_view(con)
+    if foreign is not None:
+        con.close()
+        raise FixConfiguration(
+            f"{warehouse} holds {foreign}, which clipmart did not write and which could read your "
+            "files. The file was not opened. `clipmart report` and `clipmart query` read it locked "
+            "down; `clipmart publish` builds your own file again."
+        )
+
+
+def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
+    """Run one statement that only reads, and return the connection to fetch its rows from.
+
+    Raises:
+        Unusable: not one statement, not one that reads the published tables alone, or one that
+            DuckDB refuses.
+        duckdb.InterruptException, duckdb.OutOfMemoryException: it was stopped.
+    """
+    from .statement import only_reads, reads_elsewhere
+
+    try:
+        if not only_reads(con, sql):
+            raise Unusable(
+                "`clipmart query` runs one statement that only reads: SELECT, FROM, WITH, "
+                "DESCRIBE, SUMMARIZE, SHOW or EXPLAIN. Nothing was run. To write, copy the file "
+                "with `clipmart publish FILE` and open the copy."
+            )
+        elsewhere = reads_elsewhere(con, sql)
+        if elsewhere is not None:
+            raise Unusable(
+                f"`clipmart query` reads the published tables alone, and the statement names "
+                f'{elsewhere}. Nothing was run. What there is: `clipmart query "SHOW ALL TABLES"`.'
+            )
+        return con.execute(sql)
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
+    except duckdb.Error as error:
+        raise Unusable(
+            f"DuckDB refused the statement: {error}\nNothing was changed. What there is: "
+            '`clipmart query "SHOW ALL TABLES"`; what it means: `clipmart docs`.'
+        ) from error
+
+
+def _remove_stale_log(warehouse: Path) -> None:
+    """Remove a log that a program left which opened the file for writing and died.
+
+    It belongs to a file that was published before, and replaying it into this one fails or
+    falsifies it. Nothing of clipmart's ever writes into a published file.
+    """
+    with suppress(OSError):
+        warehouse.with_name(warehouse.name + ".wal").unlink(missing_ok=True)
