@@ -9,14 +9,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.landing.inbox import ID_NAME, due_intents
+from pipelines.landing.inbox import ID_NAME, due_intents, tracked
 from pipelines.landing.store import bound
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import holder, receiver
 from pipelines.settings import Settings
 from pipelines.sync.eta import needs, seconds_needed
 from pipelines.sync.progress import Step, in_words
-from pipelines.sync.worklist import Due, due_ids, tracked
+from pipelines.sync.worklist import Due, due_ids
 from pipelines.warehouse.read import NotPublished, open_published
 from sources.shared.slots import RateSlots
 

@@ -14,11 +14,14 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.ledger.ledger import Event, Ledger
 from sources.shared.errors import Unusable
 from sources.shared.tables import REMOVED, DataType, Row, Table, instant
+
+if TYPE_CHECKING:
+    import duckdb
 
 SEQ = "_clipmart_seq"
 """Column of the event that a row was made from; how far the inbox is landed. Not published."""
@@ -262,6 +265,15 @@ def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterat
         changed.add(key)
     yield from (rows[key] for key in sorted(changed))
     yield from removed.values()
+
+
+def tracked(con: duckdb.DuckDBPyConnection, service: str) -> str:
+    """The condition under which a row of `submissions` is of an id that is still tracked.
+
+    A store or file that an earlier version wrote has nothing untracked.
+    """
+    columns = con.execute(f"FROM {service}.submissions LIMIT 0").description or []
+    return "untracked_at IS NULL" if "untracked_at" in {c[0] for c in columns} else "true"
 
 
 def webhook_rows(events: Iterable[Event]) -> Iterator[Row]:

@@ -12,13 +12,13 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipelines.landing.drain import drain
 from pipelines.landing.inbox import SEQ
 from pipelines.landing.loader import Loader, tables_of
 from pipelines.landing.store import Landing
 from pipelines.ledger.ledger import Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
 from pipelines.settings import Lake, Settings
-from pipelines.sync.run import drain
 from pipelines.warehouse import publish
 from pipelines.warehouse.build import LANDING_SCHEMAS, dotted, landing_fingerprint, name, text
 from sources.shared.errors import ClipmartError, FixConfiguration

@@ -13,10 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipelines.landing.inbox import ID_NAME
+from pipelines.landing.inbox import ID_NAME, tracked
 from pipelines.landing.store import Landing
 from pipelines.ledger.ledger import Event
-from pipelines.sync.worklist import tracked
 from sources.shared.tables import digest
 
 from .request import URL_NAME, same_url

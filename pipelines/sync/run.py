@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 import duckdb
 
 from pipelines import stop
-from pipelines.landing.inbox import ID_NAME, LANDED_KINDS, SEQ
-from pipelines.landing.loader import SYNC_RUNS, Loader, inbox_tables, sync_run_rows, tables_of
+from pipelines.landing.drain import drain
+from pipelines.landing.inbox import ID_NAME, LANDED_KINDS
+from pipelines.landing.loader import SYNC_RUNS, Loader, sync_run_rows, tables_of
 from pipelines.landing.store import Landing, cannot_go_on
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
@@ -254,18 +255,6 @@ class _Sync:
         """Since when runs may not be landed yet; machines' clocks differ, and syncs overlap."""
         last = landing.last_run(self.settings.now() + AHEAD)
         return last - timedelta(days=1) if last and landing.shared else last
-
-
-def drain(loader: Loader, ledger: Ledger, landing: Landing) -> None:
-    """Bring the landing store up to what dlt and the ledger already hold."""
-    loader.drain()
-    for name in SERVICES:
-        landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
-        made = landing.has_tables(name, tables_of(name))
-        drained = landing.drained_up_to(name, landed) if made else 0
-        ledger.number_above(drained)
-        if ledger.last_seq(name, LANDED_KINDS) > drained:
-            loader.drain_inbox(ledger, name, landing.submissions, make_tables=not made)
 
 
 def _no_key(name: str) -> FixConfiguration:

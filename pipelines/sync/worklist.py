@@ -13,7 +13,7 @@ from datetime import datetime
 
 import duckdb
 
-from pipelines.landing.inbox import SUBMISSIONS
+from pipelines.landing.inbox import SUBMISSIONS, tracked
 from pipelines.landing.store import Landing, bound
 from sources.klipit.settings import FAILED, FINISHED
 from sources.shared.tables import REJECTED_RECORDS
@@ -266,15 +266,6 @@ def worklist(
     due = [Due(id_, refresh=True) for id_ in asked_by_name]
     found = due_ids(landing.connection, service, now, hints, refused=refused)
     return Worklist(known, due + [item for item in found if item.id not in asked_by_name])
-
-
-def tracked(con: duckdb.DuckDBPyConnection, service: str) -> str:
-    """The condition under which a row of `submissions` is of an id that is still tracked.
-
-    A store or file that an earlier version wrote has nothing untracked.
-    """
-    columns = con.execute(f"FROM {service}.submissions LIMIT 0").description or []
-    return "untracked_at IS NULL" if "untracked_at" in {c[0] for c in columns} else "true"
 
 
 def due_ids(

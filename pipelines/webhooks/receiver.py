@@ -312,7 +312,7 @@ class _Campaigns:
             # Only here, since a receiver should not carry a database engine that it hardly needs.
             import duckdb
 
-            from pipelines.sync.worklist import tracked
+            from pipelines.landing.inbox import tracked
             from pipelines.warehouse.read import open_published
 
             try:

@@ -1,0 +1,24 @@
+"""Drain: bring the landing store up to what dlt and the ledger already hold.
+
+A sync begins with it, since a load that finds pending packages loads those and skips its own data.
+"""
+
+from __future__ import annotations
+
+from pipelines.ledger.ledger import Ledger
+
+from .inbox import LANDED_KINDS, SEQ, SUBMISSIONS
+from .loader import Loader, inbox_tables, tables_of
+from .store import Landing
+
+
+def drain(loader: Loader, ledger: Ledger, landing: Landing) -> None:
+    """Load what is pending, then every event that has not landed yet."""
+    loader.drain()
+    for name in SUBMISSIONS:
+        landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
+        made = landing.has_tables(name, tables_of(name))
+        drained = landing.drained_up_to(name, landed) if made else 0
+        ledger.number_above(drained)
+        if ledger.last_seq(name, LANDED_KINDS) > drained:
+            loader.drain_inbox(ledger, name, landing.submissions, make_tables=not made)
