@@ -22,6 +22,7 @@ from typing import Any
 import duckdb
 
 from pipelines.warehouse import report_name
+from sources.shared.tables import MAX_DEPTH
 
 MAIN = ("shareability", "moment_types", "video_readiness", "credit_usage")
 LINKS = frozenset({"media_url", "file_url", "export_url"})  # each may hold a signature
@@ -266,7 +267,7 @@ _JOINERS = "[\u00ad\u200c\u200d]"
 
 def _json_value(value: Any, kind: str) -> Any:
     if isinstance(value, str) and kind == "JSON":
-        return _finite(json.loads(value))
+        return _nested(value)
     if isinstance(value, datetime):
         return _instant(value)
     if isinstance(value, Decimal):
@@ -283,6 +284,17 @@ def _json_value(value: Any, kind: str) -> Any:
 def _json_escape(unseen: re.Match[str]) -> str:
     units = unseen[0].encode("utf-16-be", "surrogatepass").hex()
     return re.sub("....", r"\\u\g<0>", units)
+
+
+def _nested(text: str) -> Any:
+    """The value of JSON text; the text itself if it is nested too deeply for Python."""
+    try:
+        value = _finite(json.loads(text))
+        if text.count("[") + text.count("{") > MAX_DEPTH:
+            json.dumps(value, indent=2)
+    except RecursionError:
+        return text
+    return value
 
 
 def _finite(value: Any) -> Any:
