@@ -14,7 +14,7 @@ from typing import Any, Literal
 from unicodedata import east_asian_width
 
 from .attention import rejected_in_sync, rejected_words
-from .reports import printable
+from .output import printable
 from .result import worst
 
 Level = Literal["ok", "warn", "fail"]

@@ -24,8 +24,8 @@ from .attention import rejected_in_sync
 from .health import LEVELS, Check, Level, assess, worst_level
 from .ledger import Event, Ledger, open_ledger
 from .lock import AnotherSync
+from .output import printable
 from .post import Say
-from .reports import printable
 from .result import SyncResult
 from .settings import Settings
 from .status import status

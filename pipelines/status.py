@@ -18,6 +18,7 @@ from .inbox import ID_NAME, due_intents
 from .landing import bound
 from .ledger import AHEAD, Ledger, open_ledger
 from .lock import holder, receiver
+from .output import printable
 from .progress import Step, in_words
 from .settings import Settings
 from .warehouse import NotPublished, open_published
@@ -106,7 +107,7 @@ def status_lines(
     found: dict[str, Any], width: int = 80, paint: Callable[[Level], str] = str
 ) -> list[str]:
     """The same for a terminal, what is not well last."""
-    lines = [f"data folder  {found['data_dir']}"]
+    lines = [f"data folder  {printable(found['data_dir'])}"]
     if found["published"] is None:
         lines.append("published    nothing yet")
     else:
@@ -136,10 +137,9 @@ def status_lines(
         lines += ["", f"{'table':<28} {'rows':>11}  last row"]
     for table in tables:
         last = "" if table["hours_old"] is None else ago(table["hours_old"])
+        name = printable(table["table_name"])
         level = paint(table["level"]) if table["level"] else ""
-        lines.append(
-            f"{table['table_name']:<28} {table['row_count']:>11,}  {last:<15} {level}".rstrip()
-        )
+        lines.append(f"{name:<28} {table['row_count']:>11,}  {last:<15} {level}".rstrip())
     checks = [
         Check(one["name"], one["level"], one["told"], one["remedy"] or "")
         for one in found["checks"]

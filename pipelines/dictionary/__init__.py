@@ -15,7 +15,7 @@ from typing import Any
 from pipelines.dictionary.lineage import draw
 from pipelines.dictionary.models import Relation, relations
 from pipelines.files import write_whole
-from pipelines.reports import printable
+from pipelines.output import printable
 from pipelines.settings import Settings
 
 _HERE = Path(__file__).parent
