@@ -17,11 +17,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import click
-
 from pipelines.ids.credits import balance_event
 from pipelines.ledger.ledger import open_ledger
 from pipelines.ledger.lock import sync_lock
+from pipelines.output import print_rendered, say
 from pipelines.program import command_line, from_here
 from pipelines.reports.page import write_page
 from pipelines.reports.render import MAIN, read_report, render
@@ -70,7 +69,7 @@ def run_demo(settings: Settings) -> None:
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
         world = Sandbox(seed=SEED, now=end - timedelta(days=30), minute_seconds=0)
         with running(world):
-            _say("A month of made-up use passes, on both APIs as served by this machine:")
+            say("A month of made-up use passes, on both APIs as served by this machine:")
             demo = _Demo(_own_settings(folder, world), world)
             demo.live(end)
             world.clock.set(settings.pinned_now)
@@ -79,8 +78,9 @@ def run_demo(settings: Settings) -> None:
         with open_published(shown) as con:
             tables = [read_report(con, name, links=False) for name in MAIN]
         write_page(shown, folder / PAGE, links=False)
-        click.echo("\n" + render(tables, "table"), nl=False)
-    _say(_what_next(folder))
+        print_rendered("\n" + render(tables, "table"))
+    for line in _what_next(folder):
+        say(line)
 
 
 @dataclass
@@ -119,12 +119,12 @@ class _Demo:
             raise DemoFailed(result)
         landed = sum((service.loaded for service in result.services.values()), Counter[str]())
         clips = f"{landed['clips']:3} clips, " if both else " " * 11
-        _say(
+        say(
             f"  {at.now():%a %d %b %H:%M}  {self.episodes:2} episodes, {self.campaigns:2} campaigns"
             f"; synced {clips}{landed['videos']:2} videos"
         )
         if result.published:
-            _say(" " * 20 + "published")
+            say(" " * 20 + "published")
 
     def note_balance(self, now: datetime) -> None:
         """What the API reports now, so that each day has its own use without a sync a day."""
@@ -227,10 +227,10 @@ def _is_ours(folder: Path) -> bool:
     return folder.is_dir() and ((folder / MARKER).is_file() or not any(folder.iterdir()))
 
 
-def _what_next(folder: Path) -> str:
+def _what_next(folder: Path) -> list[str]:
     program = command_line()
     on_demo = f"CLIPMART_DATA_DIR={shlex.quote(from_here(folder))} {program}"
-    lines = [
+    return [
         "",
         f"To look at all of it, open {from_here(folder / PAGE)} in a browser.",
         f"The data lies in {from_here(folder)}/warehouse.duckdb. Try next, on the same data:",
@@ -247,7 +247,6 @@ def _what_next(folder: Path) -> str:
         f"  {program} sync",
         f"  {program} report",
     ]
-    return "\n".join(lines)
 
 
 def _notebook(folder: Path) -> Iterator[str]:
@@ -261,7 +260,3 @@ def _notebook(folder: Path) -> Iterator[str]:
         root = f"--ServerApp.root_dir={shlex.quote(from_here(checkout))}"
         lab = f"{command_line('jupyter')} lab {root}"
         yield f"  {where}{lab} {shlex.quote(from_here(notebook))}"
-
-
-def _say(message: str) -> None:
-    click.echo(message, err=True)

@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 some items failed; 2 usage; 3 configuration or a refused k
 from __future__ import annotations
 
 import gc
-import json
 import os
 import re
 import shutil
@@ -22,6 +21,7 @@ from typing import Any
 import click
 
 from pipelines import stop
+from pipelines.output import print_csv, print_json, print_line, print_lines, print_rendered, say
 from pipelines.settings import Settings, load_settings, notify_address, parse_instant
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
@@ -131,15 +131,12 @@ def run() -> None:
     except SystemExit as ended:
         code = ended.code
     except BaseException:
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            say(line)
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
-
-
-def say(message: str) -> None:
-    click.echo(message, err=True)
 
 
 @main.command()
@@ -217,7 +214,7 @@ def ids(service: str) -> None:
     """
     from pipelines.ids.track import known_ids
 
-    click.echo(known_ids(load_settings(), service), nl=False)
+    print_csv(known_ids(load_settings(), service))
 
 
 again = click.option("--again", is_flag=True, help="Also where the URL was submitted before.")
@@ -290,11 +287,11 @@ def _submit(settings: Settings, request: Any, *, again: bool, wait: bool, as_jso
 
     def on_known(id_: str) -> None:
         if not as_json:
-            click.echo(id_)
+            print_line(id_)
 
     done = run(settings, request, again=again, wait=wait, say=say, on_known=on_known)
     if as_json:
-        _print_json(done.as_json())
+        print_json(done.as_json())
     if done.error is None:
         say(f"{done.service}: {done.id} is submitted. Run `clipmart sync` to load it.")
     _exit_with(done.error)
@@ -339,9 +336,9 @@ def export(
         load_settings(), job_id, platform=platform, format_=format_, download=download, say=say
     )
     if as_json:
-        _print_json(done.as_json())
+        print_json(done.as_json())
     elif done.error is None:
-        click.echo(done.path or done.export_id)
+        print_line(done.path or done.export_id)
     if done.error is None:
         say(done.line())
     _exit_with(done.error)
@@ -417,10 +414,10 @@ def sync(
     for note in result.notes:
         say(note)
     if as_json:
-        _print_json(result.as_json())
+        print_json(result.as_json())
     else:
         for line in result.lines(dry_run=dry_run):
-            click.echo(line)
+            print_line(line)
     for problem in result.problems():
         say(f"clipmart: {problem}")
     tell(result)
@@ -451,7 +448,7 @@ def report(name: str | None, format_: str, html: Path | None, no_links: bool) ->
     with open_published(load_settings()) as con:
         names = [name] if name else MAIN
         tables = [read_report(con, each, links=not no_links) for each in names]
-    click.echo(render(tables, format_, width=_width()), nl=False)
+    _print_rows(render(tables, format_, width=_width()), format_)
 
 
 def _write_page(name: str | None, file: Path, *, links: bool) -> None:
@@ -463,7 +460,12 @@ def _write_page(name: str | None, file: Path, *, links: bool) -> None:
         )
     from pipelines.reports.page import write_page
 
-    click.echo(write_page(load_settings(), file, links=links))
+    print_line(write_page(load_settings(), file, links=links))
+    if links:
+        say(
+            "Download links in the page may be signed: anyone who has the page can use them. "
+            "`--no-links` leaves them out."
+        )
 
 
 @main.command()
@@ -478,7 +480,7 @@ def query(sql: str, format_: str) -> None:
     from pipelines.reports.query import answer
 
     for text in answer(load_settings(), sql, format_, _width()):
-        click.echo(text, nl=False)
+        _print_rows(text, format_)
 
 
 @main.command()
@@ -498,10 +500,10 @@ def status(check: bool, as_json: bool) -> None:
 
     found = read(load_settings())
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         for line in status_lines(found, _width(), _painted):
-            click.echo(line)
+            print_rendered(f"{line}\n")
     if check and found["level"] == "fail":
         click.get_current_context().exit(1)
 
@@ -527,10 +529,10 @@ def doctor(as_json: bool) -> None:
     level, code = worst_level(check.level for check in checks), exit_code(checks)
     if as_json:
         told = [check.as_json() for check in checks]
-        _print_json({"level": level, "exit_code": code, "checks": told})
+        print_json({"level": level, "exit_code": code, "checks": told})
     else:
         for line in check_lines(checks, _width(), _painted):
-            click.echo(line)
+            print_rendered(f"{line}\n")
     click.get_current_context().exit(code)
 
 
@@ -610,7 +612,7 @@ def publish(file: Path | None) -> None:
             publishing.publish(settings)
         else:
             publishing.export_copy(settings, file)
-    click.echo(f"published {file.absolute() if file else settings.published}")
+    print_line(f"published {file.absolute() if file else settings.published}")
 
 
 @main.command()
@@ -627,7 +629,7 @@ def docs(file: Path | None) -> None:
     from pipelines.reports.dictionary import write
 
     settings = load_settings()
-    click.echo(write(settings, file or settings.data_dir / "dictionary.html"))
+    print_line(write(settings, file or settings.data_dir / "dictionary.html"))
 
 
 @main.command()
@@ -676,7 +678,7 @@ def schedule_cron(notify: str | None) -> None:
     settings = load_settings()
     if notify:
         scheduling.check_notify(notify)
-    click.echo(scheduling.crontab(scheduling.this_place(settings), notify), nl=False)
+    print_lines(scheduling.crontab(scheduling.this_place(settings), notify))
     for remark in scheduling.remarks(settings):
         say(remark)
 
@@ -704,10 +706,10 @@ def schedule_systemd(write: Path | None, notify: str | None) -> None:
         scheduling.check_notify(notify)
     units = scheduling.systemd_units(scheduling.this_place(settings), notify)
     if write is None:
-        click.echo("\n".join(f"# {name}\n{unit}" for name, unit in units.items()), nl=False)
+        print_lines("\n".join(f"# {name}\n{unit}" for name, unit in units.items()))
     else:
         for path in scheduling.write_units(units, write):
-            click.echo(path)
+            print_line(path)
     for remark in scheduling.remarks(settings):
         say(remark)
 
@@ -723,15 +725,14 @@ def rejected(replay: bool, as_json: bool) -> None:
     clipmart rejected --replay
     """
     from pipelines.repair import replay as quarantine
-    from pipelines.reports.render import printable
 
     settings = load_settings()
     if replay:
         outcome = quarantine.replay(settings)
         if as_json:
-            _print_json(vars(outcome))
+            print_json(vars(outcome))
         else:
-            click.echo(
+            print_line(
                 f"{outcome.landed} landed, {outcome.outdated} outdated by newer answers, "
                 f"{outcome.still_rejected} still rejected"
             )
@@ -739,12 +740,10 @@ def rejected(replay: bool, as_json: bool) -> None:
     rows = quarantine.rejected(settings)
     if as_json:
         names = quarantine.COLUMNS
-        _print_json({"rejected": [dict(zip(names, map(str, r), strict=True)) for r in rows]})
+        print_json({"rejected": [dict(zip(names, map(str, r), strict=True)) for r in rows]})
         return
     for seen_at, source, endpoint, id_, reason in rows:
-        click.echo(
-            f"{seen_at:%Y-%m-%d %H:%M}Z  {source} {endpoint} {printable(id_)}: {printable(reason)}"
-        )
+        print_line(f"{seen_at:%Y-%m-%d %H:%M}Z  {source} {endpoint} {id_}: {reason}")
     say(f'{len(rows)} rejected. Payloads: `clipmart query "FROM clipmart.rejected_records"`.')
 
 
@@ -765,7 +764,7 @@ def recover(force: bool) -> None:
     with stop.deferred():
         done = run(load_settings(), force=force)
     for line in done or ["Nothing is damaged; nothing was changed."]:
-        click.echo(line)
+        print_line(line)
 
 
 @main.command()
@@ -784,12 +783,12 @@ def migrate(as_json: bool) -> None:
     settings = load_settings()
     done = run(settings)
     if as_json:
-        _print_json(asdict(done))
+        print_json(asdict(done))
         return
     for table in done.tables:
         kept = f", {table.outdated} newer there" if table.outdated else ""
-        click.echo(f"{table.table:<28} {table.rows:>9} rows: {table.copied} copied{kept}")
-    click.echo(f"{'ledger':<28} {done.events:>9} events: {done.new_events} copied")
+        print_line(f"{table.table:<28} {table.rows:>9} rows: {table.copied} copied{kept}")
+    print_line(f"{'ledger':<28} {done.events:>9} events: {done.new_events} copied")
     say(f"Counts and sums agree; published {settings.published}. The files here stay as they are.")
 
 
@@ -828,6 +827,10 @@ def demo() -> None:
 def _width() -> int:
     """The terminal's width; 80 where there is none."""
     return shutil.get_terminal_size((80, 24)).columns
+
+
+def _print_rows(text: str, format_: str) -> None:
+    (print_csv if format_ == "csv" else print_rendered)(text)
 
 
 def _painted(level: str) -> str:
@@ -873,7 +876,3 @@ def _exit_with(error: ClipmartError | None) -> None:
     if error is not None:
         say(f"clipmart: {error}")
         click.get_current_context().exit(error.exit_code)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))

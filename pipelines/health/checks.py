@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from unicodedata import east_asian_width
 
-from pipelines.reports.render import printable
+from pipelines.output import printable
 from pipelines.sync.result import worst
 
 from .attention import rejected_in_sync, rejected_words

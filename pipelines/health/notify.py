@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
 from pipelines.ledger.lock import AnotherSync
-from pipelines.reports.render import printable
+from pipelines.output import printable
 from pipelines.settings import Settings
 from pipelines.stop import Stopped
 from pipelines.submissions.post import Say

@@ -13,6 +13,7 @@ from pipelines.landing.inbox import ID_NAME, due_intents, tracked
 from pipelines.landing.store import bound
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import holder, receiver
+from pipelines.output import printable
 from pipelines.settings import Settings
 from pipelines.sync.eta import needs, seconds_needed
 from pipelines.sync.progress import Step, in_words
@@ -106,7 +107,7 @@ def status_lines(
     found: dict[str, Any], width: int = 80, paint: Callable[[Level], str] = str
 ) -> list[str]:
     """The same for a terminal, what is not well last."""
-    lines = [f"data folder  {found['data_dir']}"]
+    lines = [f"data folder  {printable(found['data_dir'])}"]
     if found["published"] is None:
         lines.append("published    nothing yet")
     else:
@@ -136,10 +137,9 @@ def status_lines(
         lines += ["", f"{'table':<28} {'rows':>11}  last row"]
     for table in tables:
         last = "" if table["hours_old"] is None else ago(table["hours_old"])
+        name = printable(table["table_name"])
         level = paint(table["level"]) if table["level"] else ""
-        lines.append(
-            f"{table['table_name']:<28} {table['row_count']:>11,}  {last:<15} {level}".rstrip()
-        )
+        lines.append(f"{name:<28} {table['row_count']:>11,}  {last:<15} {level}".rstrip())
     checks = [
         Check(one["name"], one["level"], one["told"], one["remedy"] or "")
         for one in found["checks"]

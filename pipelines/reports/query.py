@@ -65,6 +65,10 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
                 ) from error
             except Unusable as error:
                 raise Unusable(_without_secrets(settings, str(error), message=True)) from error
+            except BaseException:
+                # A signal left the statement running in other threads: closing waits for them.
+                con.interrupt()
+                raise
 
 
 def _rendered(parts: Iterator[Table], format: str, width: int) -> Iterator[str]:

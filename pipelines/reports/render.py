@@ -21,7 +21,9 @@ from typing import Any
 
 import duckdb
 
+from pipelines.output import json_escaped, printable
 from pipelines.warehouse.read import report_name
+from sources.shared.tables import MAX_DEPTH
 
 MAIN = ("shareability", "moment_types", "video_readiness", "credit_usage")
 LINKS = frozenset({"media_url", "file_url", "export_url"})  # each may hold a signature
@@ -101,8 +103,8 @@ def render(tables: Sequence[Table], format: str, *, raw: bool = False, width: in
 
     Args:
         format: one of FORMATS.
-        raw: leave text cells of a csv as they are; else one that a spreadsheet would read as a
-            formula gets a leading apostrophe.
+        raw: leave text cells of a csv as they are; else all are quoted, and one that a spreadsheet
+            would read as a formula gets a leading apostrophe.
         width: columns of the terminal, for `table`.
     """
     if format == "json":
@@ -127,24 +129,33 @@ def as_json(tables: Sequence[Table]) -> str:
         for table in tables
     }
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2)
-    # What could steer a terminal stands in strings alone, but for the line breaks between them.
-    return re.sub(rf"(?!\n)(?:{_STEERING}|{_JOINERS})", _json_escape, text) + "\n"
+    return json_escaped(text) + "\n"
 
 
 def as_csv(table: Table, *, raw: bool = False, header: bool = True) -> str:
-    """A header and a line a row; NULL is empty, lists and JSON columns are JSON."""
+    """A header and a line a row; NULL is empty, lists and JSON columns are JSON.
+
+    Args:
+        raw: quote only what has to be, and leave every cell as it is. Else every text is quoted.
+    """
     lines = [_csv_line(table.columns if raw else map(_defused, table.columns))] if header else []
     for row in table.rows:
-        cells = [
-            str(value) if raw and isinstance(value, float) else _plain(value, kind)
-            for value, kind in zip(row, table.types, strict=True)
-        ]
-        if not raw:
+        if raw:
             cells = [
-                cell if _is_number(value) else _defused(cell)
-                for cell, value in zip(cells, row, strict=True)
+                str(value) if isinstance(value, float) else _plain(value, kind)
+                for value, kind in zip(row, table.types, strict=True)
             ]
-        lines.append(_csv_line(cells))
+            lines.append(_csv_line(cells))
+        else:
+            lines.append(
+                ",".join(
+                    _quoted(_defused(_plain(value, kind)))
+                    if isinstance(value, str | list | tuple | Mapping)
+                    else _plain(value, kind)
+                    for value, kind in zip(row, table.types, strict=True)
+                )
+                + "\n"
+            )
     return "".join(lines)
 
 
@@ -247,26 +258,9 @@ def _gives_way(table: Table, at: int) -> bool:
     )
 
 
-def printable(text: str) -> str:
-    """Text that cannot steer a terminal or hide anything: what cannot be seen becomes visible.
-
-    Joiners and soft hyphens are dropped: ordinary emoji, Persian and hyphenated words have them.
-    """
-    return re.sub(_STEERING, "\ufffd", re.sub(_JOINERS, "", re.sub(r"\s", " ", text)))
-
-
-# C0, C1, line and paragraph separators, marks and changes of writing direction, spaces without
-# width, halves of surrogate pairs, tags (a whole run of them spells one hidden text).
-_STEERING = (
-    "(?:[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-    "|[\U000e0000-\U000e007f]+)"
-)
-_JOINERS = "[\u00ad\u200c\u200d]"
-
-
 def _json_value(value: Any, kind: str) -> Any:
     if isinstance(value, str) and kind == "JSON":
-        return _finite(json.loads(value))
+        return _nested(value)
     if isinstance(value, datetime):
         return _instant(value)
     if isinstance(value, Decimal):
@@ -280,9 +274,15 @@ def _json_value(value: Any, kind: str) -> Any:
     return str(value)  # dates are ISO 8601; so are the rarer types as DuckDB writes them
 
 
-def _json_escape(unseen: re.Match[str]) -> str:
-    units = unseen[0].encode("utf-16-be", "surrogatepass").hex()
-    return re.sub("....", r"\\u\g<0>", units)
+def _nested(text: str) -> Any:
+    """The value of JSON text; the text itself if it is nested too deeply for Python."""
+    try:
+        value = _finite(json.loads(text))
+        if text.count("[") + text.count("{") > MAX_DEPTH:
+            json.dumps(value, indent=2)
+    except RecursionError:
+        return text
+    return value
 
 
 def _finite(value: Any) -> Any:
@@ -344,10 +344,6 @@ def is_beyond(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-
-
 def _numeric(table: Table) -> list[bool]:
     number = r"U?(TINY|SMALL|BIG|HUGE)?INT|INTEGER|UINTEGER|DOUBLE|FLOAT|DECIMAL\(.*\)|BIGNUM"
     return [re.fullmatch(number, kind) is not None for kind in table.types]
@@ -359,8 +355,15 @@ def _csv_line(cells: Iterable[str]) -> str:
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
+def _quoted(cell: str) -> str:
+    """Text in quotation marks, so that no program splits it or takes it for a number."""
+    return '"' + cell.replace('"', '""') + '"'
+
+
 def _defused(cell: str) -> str:
-    return "'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    """A spreadsheet takes what begins so for a formula, full-width signs too in some languages."""
+    formula = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+    return "'" + cell if cell.startswith(formula) else cell
 
 
 def _markdown_cell(cell: str) -> str:

@@ -240,9 +240,17 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection
         raise
     except duckdb.Error as error:
         raise Unusable(
-            f"DuckDB refused the statement: {error}\nNothing was changed. What there is: "
+            f"DuckDB refused the statement: {_reason(error)} Nothing was changed. What there is: "
             '`clipmart query "SHOW ALL TABLES"`; what it means: `clipmart docs`.'
         ) from error
+
+
+def _reason(error: duckdb.Error) -> str:
+    """DuckDB's reason in one line, with the line of a longer statement in place of an excerpt."""
+    reason, _, excerpt = str(error).partition("\n\nLINE ")
+    number = excerpt.partition(":")[0]
+    at = f" (line {number})" if number.isdigit() and number != "1" else ""
+    return f"{reason.rstrip('.')}{at}."
 
 
 def _remove_stale_log(warehouse: Path) -> None:

@@ -27,7 +27,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-import click
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -39,6 +38,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipelines.landing.inbox import refusal
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
 from pipelines.ledger.lock import receiving
+from pipelines.output import print_line, printable
 from pipelines.settings import SECRET_CHARACTERS, Settings
 from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.signatures import is_signed
@@ -370,7 +370,7 @@ class _Server(uvicorn.Server):
         (listening,) = sockets or []
         listening.listen(WAITING_CONNECTIONS)  # the kernel may hold more than are accepted at once
         host, port = listening.getsockname()[:2]
-        click.echo(f"Listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+        print_line(f"Listening on http://{f'[{host}]' if ':' in host else host}:{port}")
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second, by uvicorn."""
@@ -534,4 +534,4 @@ def _log(line: str) -> None:
         # A reader of the log that stands still must not hold up events: the line is left out. So
         # many bytes never wait where select says that there is room.
         if select.select([], [2], [], 0)[1]:
-            os.write(2, f"{now} {line}".encode()[: select.PIPE_BUF - 1] + b"\n")
+            os.write(2, f"{now} {printable(line)}".encode()[: select.PIPE_BUF - 1] + b"\n")

@@ -40,6 +40,10 @@ MAX_NOTES = 100
 MAX_RECORDS = 10_000
 """Most records that are read of one answer."""
 
+MAX_DEPTH = 100
+"""Most lists and objects inside each other in an undocumented field. Python's own limit, some 1000,
+depends on how deep the calls are, so what lands could not always be read again."""
+
 MAX_NUMBER = 1e15
 """Documented numbers stay below it: no score, length, count or balance is near, and sums of them
 stay exact to the unit."""
@@ -132,7 +136,8 @@ class Rejected:
     def row(self) -> Row:
         """A row of `clipmart.rejected_records`; the same rejection twice is one row."""
         try:
-            payload = None if self.payload is None else _json(self.payload)
+            # A field that could land is two levels deeper in here.
+            payload = None if self.payload is None else _json(self.payload, MAX_DEPTH + 2)
         except ValueError:
             payload = '"nested too deeply"'
         parts = (self.source, self.endpoint, self.id, self.reason, payload)
@@ -216,7 +221,7 @@ class Drift:
             row[column] = fitting
         if beyond:
             if columns.setdefault(EXTRA, "json") == "json":
-                row[EXTRA] = _json(beyond)
+                row[EXTRA] = _json(beyond, MAX_DEPTH + 1)
                 unfit.append((EXTRA, self.max_columns))
             else:
                 unfit += beyond.items()
@@ -323,16 +328,31 @@ def _finite(value: float) -> float:
     return number
 
 
-def _json(value: Any) -> str:
+def _json(value: Any, depth: int = MAX_DEPTH) -> str:
     """JSON text that every reader accepts: half a surrogate pair becomes a question mark.
 
     Raises:
-        ValueError: it is nested too deeply.
+        ValueError: it is nested more than `depth` levels deep.
     """
     try:
-        return _encodable(json.dumps(value, ensure_ascii=False))
+        text = _encodable(json.dumps(value, ensure_ascii=False))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    if text.count("[") + text.count("{") > depth and _is_deeper(value, depth):
+        raise ValueError("nested too deeply")
+    return text
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    inside = [value]
+    for _ in range(depth):
+        inside = [
+            part
+            for each in inside
+            for part in (each.values() if isinstance(each, dict) else each)
+            if isinstance(part, list | dict)
+        ]
+    return bool(inside)
 
 
 def _encodable(text: str) -> str:

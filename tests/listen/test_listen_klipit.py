@@ -257,3 +257,11 @@ def test_there_is_nothing_else(shared_listener, method, path, status):
     assert answer.status_code == status
     assert "server" not in answer.headers
     assert "location" not in answer.headers
+
+
+def test_a_body_nested_600_deep_is_an_event_like_others(shared_listener):
+    """It is recorded; a call of Clipus that is so deep is searched to its ground."""
+    deep = b"[" * 600 + b"]" * 600
+    body = b'{"event": "job.complete", "job_id": "job_deep", "data": %s}' % deep
+    assert shared_listener.klipit(body) == 200
+    assert shared_listener.post("/webhooks/clipus", b'{"data": %s}' % deep).status_code == 200

@@ -73,6 +73,9 @@ def shown(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         data = str(published_world(world, folder / world).data_dir)
         for path in NOTEBOOKS[:2]:
             run(path, world, FOLDER, CLIPMART_DATA_DIR=data, CLIPMART_NOW="2026-04-30T12:00:00Z")
+    data = str(published_world("control_characters", folder / "control_characters").data_dir)
+    for path in NOTEBOOKS[1:]:
+        run(path, "control", FOLDER, CLIPMART_DATA_DIR=data, CLIPMART_NOW="2026-04-30T12:00:00Z")
     run(START, "from .", checkout, 1)
     run(START, "from notebooks", checkout / "notebooks", 1)
     run(START, "own", owner / "notebooks", 1)
@@ -201,6 +204,16 @@ def test_a_notebook_runs_without_names_or_dates(
     outputs = [o for cell in code(shown[f"{path.stem} {world}"]) for o in cell["outputs"]]
     assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
     assert "None" not in "".join(str(o["text"]) for o in outputs if o["output_type"] == "stream")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
+def test_a_chart_survives_control_characters(path: Path, shown: dict[str, Notebook]) -> None:
+    """NUL, ESC or a line separator in a name ended the kernel; in a chart they are visible."""
+    outputs = [o for cell in code(shown[f"{path.stem} control"]) for o in cell["outputs"]]
+    assert not [o for o in outputs if o["output_type"] == "error"]
+    charts = "".join(o.get("data", {}).get("image/svg+xml", "") for o in outputs)
+    assert "<svg" in charts
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\u2028]", charts)
 
 
 def test_the_first_notebook_names_every_report(shown: dict[str, Notebook]) -> None:

@@ -44,10 +44,11 @@ def parse(words: list[str]) -> None:
 
 
 def test_it_writes_one_file_and_prints_its_path(on_month: Clipmart) -> None:
-    """The path goes to stdout and nothing else anywhere; the file is small enough to mail."""
+    """The path goes to stdout, a word on links to stderr; the file is small enough to mail."""
     done = on_month("report", "--html", "a page.html")
     file = on_month.folder / "a page.html"
-    assert (done.code, done.out, done.err) == (0, f"{file}\n", "")
+    assert (done.code, done.out) == (0, f"{file}\n")
+    assert re.fullmatch("Download links in the page may be signed: .* `--no-links` .*\n", done.err)
     assert [path.name for path in on_month.folder.iterdir()] == ["a page.html"]
     assert file.stat().st_size < 300_000
     page = file.read_text()
@@ -135,7 +136,7 @@ def test_before_anything_is_published(clipmart: Clipmart) -> None:
 def test_links_can_be_left_out(on_month: Clipmart) -> None:
     """They may hold a signature that lets anyone download."""
     assert on_month("report", "--html", "with.html").code == 0
-    assert on_month("report", "--html", "without.html", "--no-links").code == 0
+    assert on_month("report", "--html", "without.html", "--no-links").err == ""
     assert "ok.example" in (on_month.folder / "with.html").read_text()
     without = (on_month.folder / "without.html").read_text()
     assert "ok.example" not in without

@@ -70,6 +70,9 @@ def test_csv_reads_back(con: duckdb.DuckDBPyConnection) -> None:
     assert rows[1]["mean_score"] == ""
 
 
+STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # the last four as wide as a Japanese letter
+
+
 def test_csv_of_a_report_starts_no_formula(con: duckdb.DuckDBPyConnection) -> None:
     """Text gets an apostrophe where a spreadsheet would calculate; numbers stay numbers."""
     (row, _) = csv.DictReader(io.StringIO(render([read_report(con, "shareability")], "csv")))
@@ -79,10 +82,19 @@ def test_csv_of_a_report_starts_no_formula(con: duckdb.DuckDBPyConnection) -> No
         "rows",
         ("text", "number"),
         ("VARCHAR", "DOUBLE"),
-        [(start + "1", -1.5) for start in "=+-@\t\r"] + [("a=1", -2.0)],
+        [(start + "1", -1.5) for start in STARTS] + [("a=1", -2.0)],
     )
     cells = list(csv.reader(io.StringIO(render([table], "csv"), newline="")))[1:]
-    assert cells == [["'" + start + "1", "-1.5"] for start in "=+-@\t\r"] + [["a=1", "-2.0"]]
+    assert cells == [["'" + start + "1", "-1.5"] for start in STARTS] + [["a=1", "-2.0"]]
+
+
+def test_csv_of_a_report_quotes_every_text() -> None:
+    """So no text is taken for a number or a date, and an empty one is not NULL."""
+    values = ("007", "", None, 7, -1.5, True, ["a", "b"])
+    types = ("VARCHAR", "VARCHAR", "VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR[]")
+    table = Table("rows", tuple("abcdefg"), types, [values])
+    row = render([table], "csv").splitlines()[1]
+    assert row == '"007","",,7,-1.5,true,"[""a"", ""b""]"'
 
 
 def test_csv_of_a_query_is_raw(con: duckdb.DuckDBPyConnection) -> None:

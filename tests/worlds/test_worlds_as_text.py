@@ -128,7 +128,7 @@ def check_file(world: Clipmart, *command: str) -> None:
 
 def test_the_page_is_written(world: Clipmart) -> None:
     """Without an invisible character; a browser opens it in another test."""
-    check_file(world, "report", "--html", "report.html")
+    check_file(world, "report", "--no-links", "--html", "report.html")
 
 
 @pytest.mark.parametrize("world", worlds("undocumented_fields", "nothing_at_all"), indirect=True)

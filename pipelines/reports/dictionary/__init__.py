@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.files import write_whole
-from pipelines.reports.render import printable
+from pipelines.output import printable
 from pipelines.settings import Settings
 
 from .lineage import draw

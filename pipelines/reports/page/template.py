@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from pipelines.reports.render import printable
+from pipelines.output import printable
 
 NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 
