@@ -32,7 +32,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "lake", "AWS_SECRET_ACCESS_KEY": "s3cr3t"}
 READER = """
 import json, sys, threading, time
 from pipelines.settings import load_settings
-from pipelines.warehouse import NotPublished, open_published
+from pipelines.warehouse.read import NotPublished, open_published
 stopped = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), stopped.set()), daemon=True).start()
 seen = []

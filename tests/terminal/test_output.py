@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pipelines.submission import klipit_request
-from pipelines.submit import submit
 
 from pipelines.output import printable, say
 from pipelines.settings import load_settings
+from pipelines.submissions.request import klipit_request
+from pipelines.submissions.submit import submit
 from sandbox import Fault, Sandbox, running
 from tests.conftest import Clipmart, environment
 
@@ -234,13 +234,13 @@ def test_a_line_stays_one_line(text: str) -> None:
 
 
 ALLOWED = {
-    "pipelines/cli.py sys.std": "flushed at the end, or closed where its reader closed it",
-    "pipelines/reports.py sys.std": "only asks whether it is a terminal",
-    "pipelines/reports.py Console(": "lays a table out, into a text",
-    "pipelines/progress.py sys.std": "bars of our own numbers and the services' names",
-    "pipelines/progress.py Console(": "the same",
-    "pipelines/listen.py os.write(2": "a log that must never wait for its reader; cleaned there",
-    "pipelines/query.py os.write(2": "our own sentence, from a thread that then ends the process",
+    "pipelines/cli/commands.py sys.std": "flushed at the end, or closed where its reader closed it",
+    "pipelines/reports/render.py sys.std": "only asks whether it is a terminal",
+    "pipelines/reports/render.py Console(": "lays a table out, into a text",
+    "pipelines/sync/progress.py sys.std": "bars of our own numbers and the services' names",
+    "pipelines/sync/progress.py Console(": "the same",
+    "pipelines/webhooks/receiver.py os.write(2": "a log that must not wait; cleaned there",
+    "pipelines/reports/query.py os.write(2": "our own sentence, before the process ends itself",
 }
 
 
