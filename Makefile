@@ -35,6 +35,7 @@ models: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
 # The long proofs: hundreds of kills, thousands of faulty answers, machines that share a lake.
