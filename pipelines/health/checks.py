@@ -196,7 +196,12 @@ def receiver(found: Mapping[str, Any]) -> Iterator[Check]:
 
 
 def ago(hours: float) -> str:
-    """An age as a person says it: 'just now', '12 min ago', '3.5 h ago', '4.2 days ago'."""
+    """An age as a person says it: 'just now', '12 min ago', '3.5 h ago', '4.2 days ago'.
+
+    An answer's Date may be 5 minutes ahead; what is further ahead was stamped by a wrong clock.
+    """
+    if hours < -6 / 60:
+        return "dated in the future"
     if hours < 1 / 60:
         return "just now"
     if hours < 1:

@@ -223,7 +223,7 @@ def _service(
         "failed": failures(con, name) if con is not None else None,
         "eta_seconds": seconds_needed(slots, needs(name, key, due.values())) if key else None,
         "last_synced_at": _z(synced) if synced else None,
-        "hours_since_sync": _hours(_z(synced), _z(now)) if synced else None,
+        "hours_since_sync": max(_hours(_z(synced), _z(now)), 0.0) if synced else None,
     }
 
 
@@ -240,7 +240,7 @@ def _published(con: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, Any]:
             ORDER BY observed_at DESC LIMIT 1""",
     )
     for one in credits:
-        one["hours_old"] = _hours(one["told_at"], _z(now))
+        one["hours_old"] = max(_hours(one["told_at"], _z(now)), 0.0)
     month = f"DATE '{now:%Y-%m-01}'"
     return {
         "published": _dicts(con, "SELECT published_at FROM clipmart.publication")[0][
@@ -270,9 +270,9 @@ def _dicts(con: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
 
 
 def _hours(since: str, until: str) -> float:
-    """Hours between two instants in ISO 8601, never below 0."""
+    """Hours between two instants in ISO 8601; below 0 if the first is the later one."""
     apart = datetime.fromisoformat(until) - datetime.fromisoformat(since)
-    return max(apart.total_seconds(), 0.0) / 3600
+    return apart.total_seconds() / 3600
 
 
 def _minute(instant: str) -> str:

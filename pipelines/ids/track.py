@@ -7,7 +7,7 @@ import io
 import json
 import uuid
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,13 +100,15 @@ def untrack_ids(settings: Settings, service: str, ids: Iterable[str]) -> list[st
 def known_ids(settings: Settings, service: str) -> str:
     """Every known id of a service with what is known of it, as CSV that `track` reads.
 
-    From the ledger and, where it lacks something, the published file.
+    From the ledger and, where it lacks something, the published file. It only reads, also where the
+    data folder is read-only.
     """
-    ledger = open_ledger(settings)
-    try:
-        rows = known_submissions(ledger, service, published_submissions(settings, service))
-    finally:
-        ledger.close()
+    published = published_submissions(settings, service)
+    with ExitStack() as stack:
+        ledger = None
+        if settings.ledger_database or settings.ledger.exists():
+            ledger = stack.enter_context(closing(open_ledger(settings, read_only=True)))
+        rows = known_submissions(ledger, service, published)
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS[service], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -116,13 +118,14 @@ def known_ids(settings: Settings, service: str) -> str:
     return text.getvalue()
 
 
-def known_submissions(ledger: Ledger, service: str, published: list[Row]) -> list[Row]:
-    """Every submission of a service: the published ones, brought up to date by the ledger.
+def known_submissions(ledger: Ledger | None, service: str, published: list[Row]) -> list[Row]:
+    """Every submission of a service: the published ones, brought up to date by the ledger, if any.
 
     Without those whose id was untracked.
     """
     found = {row["submission_id"]: row for row in published}
-    for row in fold(service, ledger.events(service), published):
+    events = ledger.events(service) if ledger else ()
+    for row in fold(service, events, published):
         found[row["submission_id"]] = row
     return [
         row for row in found.values() if not row.get(REMOVED) and row.get("untracked_at") is None

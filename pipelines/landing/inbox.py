@@ -141,6 +141,8 @@ def parse_ids(service: str, text: str, now: datetime, name: str = "") -> Tracked
         name: what the lines are called in refusals, such as the file's name.
     """
     text = text.removeprefix("\ufeff")
+    # Excel's own first line says the separator; the columns' names say it too.
+    text = re.sub(r"\A\"?sep=.\"?[ \t]*(?=\r?\n)", "", text, flags=re.IGNORECASE)
     what = name or "The input"
     tracked = Tracked()
     header, delimiter = _header(service, text)
@@ -384,7 +386,7 @@ def _header(service: str, text: str) -> tuple[list[str], str | None]:
     splits = {}
     for delimiter in (",", ";", "\t"):
         names = next(csv.reader([first], delimiter=delimiter), [])
-        splits[delimiter] = [name.strip().lower() for name in names]
+        splits[delimiter] = [_column(name) for name in names]
     for delimiter, names in splits.items():
         # A lone `id` could be one; above others it is their column's name.
         alone = len(names) == 1 and len(lines) == 1
@@ -422,7 +424,12 @@ def _csv_records(text: str, delimiter: str | None) -> Iterator[tuple[int, dict[s
             # Cells beyond the header come under no name.
             yield line, {**dict.fromkeys(header, ""), **dict(zip(header, row, strict=False))}
         elif any(cell.strip() for cell in row):
-            header = [name.strip().lower() for name in row]
+            header = [_column(name) for name in row]
+
+
+def _column(name: str) -> str:
+    """The name of a CSV's column as people vary it: "Job ID" is job_id."""
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
 def _is_uuid(text: str) -> bool:

@@ -244,29 +244,40 @@ def test_it_changes_nothing(troubled: Clipmart) -> None:
     assert files(troubled.data_dir) == before
 
 
-def test_it_works_on_a_read_only_folder(troubled: Clipmart) -> None:
-    """Mounted read-only, with the ledger closed well: the same is reported."""
-    expected = told(troubled)
-    for log in (troubled.data_dir / "state").glob("ledger.sqlite-*"):
+def mounted_read_only(clipmart: Clipmart, *command: str) -> str:
+    """What a command prints where the data folder is mounted read-only, the ledger closed well."""
+    for log in (clipmart.data_dir / "state").glob("ledger.sqlite-*"):
         log.unlink()
-    folder = str(troubled.data_dir)
+    folder = str(clipmart.data_dir)
     mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 99; shift; exec "$@"'
-    clipmart_status = [sys.executable, "-m", "pipelines", "status", "--json"]
+    program = [sys.executable, "-m", "pipelines", *command]
     process = subprocess.run(
         # The mount is gone with the process.
-        ["unshare", "--mount", "sh", "-c", mount, "sh", folder, *clipmart_status],
-        cwd=troubled.folder,
-        env={"PATH": os.environ["PATH"], **troubled.environ},
+        ["unshare", "--mount", "sh", "-c", mount, "sh", folder, *program],
+        cwd=clipmart.folder,
+        env={"PATH": os.environ["PATH"], **clipmart.environ},
         capture_output=True,
         text=True,
     )
     if process.returncode in (1, 99):
         pytest.skip("a mount of its own is not allowed here")
     assert process.returncode == 0, process.stderr
-    found = json.loads(process.stdout)
+    return process.stdout
+
+
+def test_it_works_on_a_read_only_folder(troubled: Clipmart) -> None:
+    """The same is reported."""
+    expected = told(troubled)
+    found = json.loads(mounted_read_only(troubled, "status", "--json"))
     for facts in (expected, found):
         del facts["disk"], facts["checks"]
     assert found == expected
+
+
+def test_ids_are_listed_from_a_read_only_folder(troubled: Clipmart) -> None:
+    """They can be copied out of a folder that nothing can be written to, such as a backup."""
+    expected = troubled("ids", "klipit").out
+    assert mounted_read_only(troubled, "ids", "klipit") == expected != ""
 
 
 def test_a_disk_that_is_full_fails(troubled: Clipmart, monkeypatch: pytest.MonkeyPatch) -> None:

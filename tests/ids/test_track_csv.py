@@ -32,8 +32,10 @@ def known(clipmart: Clipmart, service: str = "klipit") -> list[dict[str, str]]:
         "job_id;show;guest;platforms;url\njob_1;Ton, laut;Ada;tiktok,reels;https://a.example/1",
         'Show_Name;Guest;ID;Platforms;URL\nTon, laut;Ada;job_1;"tiktok;reels";https://a.example/1',
         "\nid\tshow\tguest\tplatforms\turl\njob_1\tTon, laut\tAda\ttiktok;reels\thttps://a.example/1",
+        "sep=;\r\nJob ID;Show name;Guest-name;Platforms;URL\r\n"
+        "job_1;Ton, laut;Ada;tiktok,reels;https://a.example/1",
     ],
-    ids=["comma", "semicolon", "quoted", "tab"],
+    ids=["comma", "semicolon", "quoted", "tab", "names with spaces"],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_each_separator_and_alias_says_the_same(
@@ -75,6 +77,13 @@ def test_a_list_or_a_header_without_ids(
     assert done.code == code
     assert [row["job_id"] for row in known(clipmart)] == ids
     assert ("semicolon" in done.err) is (ids == ["job_1;A"])
+
+
+def test_a_refusal_below_a_separator_line_names_the_files_own_line(clipmart: Clipmart) -> None:
+    """Excel's first line `sep=;` is no row, and still one line of the file."""
+    done = clipmart("track", "klipit", "--from", "-", stdin="sep=;\nJob ID;Show\njob 1;A\n")
+    assert done.code == 1
+    assert "refused: stdin line 3: job 1" in done.err
 
 
 def test_another_encoding_says_how_to_save_it(clipmart: Clipmart, tmp_path: Path) -> None:

@@ -166,7 +166,8 @@ def test_an_empty_store_says_what_to_do(on_empty: Clipmart) -> None:
     """Published, but nothing landed: keys, ids, sync, and this very command again."""
     assert on_empty("report", "--html", "new.html").code == 0
     page = (on_empty.folder / "new.html").read_text()
-    assert "<h1>Nothing has landed yet</h1>" in page
+    assert "<h1>No episode or campaign has landed yet</h1>" in page
+    assert "Credits left" not in page
     assert {
         "clipmart track klipit --from jobs.csv",
         "clipmart submit clipus --url URL",

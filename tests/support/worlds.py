@@ -340,6 +340,12 @@ def only_klipit(world: World) -> None:
         world.balance(3 * n, 400.0 + 30 * n)
 
 
+def only_balances(world: World) -> None:
+    """A key was set and no id was tracked yet."""
+    for n in range(20):
+        world.balance(n, 100 + 5.5 * n)
+
+
 def campaigns_without_videos(world: World) -> None:
     world.campaign("c-1", 3, videos=[], title=None)
     world.campaign("c-2", 0.1, videos=[], status="collecting", title=None, url=None)
@@ -526,6 +532,7 @@ _ALL: tuple[Callable[[World], None], ...] = (
     completed_before_created,
     only_clipus,
     only_klipit,
+    only_balances,
     campaigns_without_videos,
     a_thousand_videos,
     two_hundred_shows,

@@ -46,6 +46,15 @@ def test_the_age_of_the_last_sync_is_that_of_the_last_one_with_a_right_clock(
     assert dates["told"].startswith("1 run is dated in the future")
 
 
+def test_what_is_dated_ahead_does_not_pass_for_just_now(prepared: Clipmart) -> None:
+    """A file published by a clock a year ahead, read by a right one."""
+    prepared.at(A_YEAR_AHEAD)
+    assert prepared("publish").code == 0
+    prepared.at(NOW)
+    (line,) = [line for line in prepared("status").out.splitlines() if "published " in line]
+    assert line.endswith(", dated in the future")
+
+
 def test_runs_after_it_land_in_sync_runs(sandbox: Sandbox, wrong_once: Clipmart) -> None:
     """The cursor does not stand at the year ahead: a later publishing sync lands its forerunner."""
     sandbox.clock.set("2026-04-08T12:30:00Z")

@@ -95,3 +95,12 @@ def test_what_does_not_say_when_it_was_made_still_counts(world: Clipmart) -> Non
     assert "from 4 episodes and 1 campaign" in words
     assert "1 episode failed." in notes(world)
     assert "job_3 : No speech found" in notes(world)
+
+
+@in_world("only_balances")
+def test_a_balance_without_an_id_is_not_nothing(world: Clipmart) -> None:
+    """The page without episodes and campaigns says what `report credit-usage` says."""
+    told = page(world)
+    assert "No episode or campaign has landed yet" in told
+    assert "Credits left: 100" in told
+    assert checks(world)["credits"]["told"].startswith("100 left")
