@@ -461,9 +461,12 @@ def _write_page(name: str | None, file: Path, *, links: bool) -> None:
             "--html writes all reports as one page; it goes without NAME and --format. Nothing was "
             "written."
         )
+    from .files import refuse_own_file
     from .page import write_page
 
-    click.echo(write_page(load_settings(), file, links=links))
+    settings = load_settings()
+    refuse_own_file(settings, file)
+    click.echo(write_page(settings, file, links=links))
 
 
 @main.command()
@@ -599,9 +602,12 @@ def publish(file: Path | None) -> None:
     clipmart publish clips-of-april.duckdb
     """
     from . import publish as publishing
+    from .files import refuse_own_file
     from .lock import sync_lock
 
     settings = load_settings()
+    if file is not None:
+        refuse_own_file(settings, file)
     with stop.deferred(), sync_lock(settings.lock, settings.now()):
         if file is None:
             for line in _landed_again(settings):
@@ -625,9 +631,12 @@ def docs(file: Path | None) -> None:
     clipmart docs dictionary.html
     """
     from .dictionary import write
+    from .files import refuse_own_file
 
     settings = load_settings()
-    click.echo(write(settings, file or settings.data_dir / "dictionary.html"))
+    file = file or settings.data_dir / "dictionary.html"
+    refuse_own_file(settings, file)
+    click.echo(write(settings, file))
 
 
 @main.command()
