@@ -9,6 +9,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from sources.shared.errors import Unusable
+
+from .settings import Settings
+
+
+def refuse_own_file(settings: Settings, path: Path) -> None:
+    """A file that a person names may not be one that holds the only copy of something.
+
+    Raises:
+        Unusable: it is the published file, or below the state folder.
+    """
+    place = path.resolve()
+    if place == settings.warehouse.resolve() or settings.state_dir.resolve() in place.parents:
+        raise Unusable(
+            f"{path} is where clipmart stores its own data. Nothing was written. Name another file."
+        )
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:

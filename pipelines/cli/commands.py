@@ -345,14 +345,16 @@ def export(
 
 
 @main.command()
-@click.argument("service", type=SERVICE, required=False)
+@click.argument("names", nargs=-1, metavar="[klipit|clipus]")
 @click.option(
     "--max-minutes",
     type=click.FloatRange(min=0),
     metavar="M",
     help="End after so long; go on later.",
 )
-@click.option("--refresh", multiple=True, metavar="ID", help="Ask for this id again, due or not.")
+@click.option(
+    "--refresh", multiple=True, metavar="ID…", help="Request these ids again, due or not."
+)
 @click.option("--dry-run", is_flag=True, help="Say what is due; ask for nothing.")
 @click.option(
     "--notify",
@@ -370,7 +372,7 @@ def export(
 )
 @as_json
 def sync(
-    service: str | None,
+    names: tuple[str, ...],
     max_minutes: float | None,
     refresh: tuple[str, ...],
     dry_run: bool,
@@ -387,6 +389,7 @@ def sync(
     """
     from pipelines.sync.run import sync as run
 
+    service, refresh = _service_and_ids(names, refresh)
     settings = None
 
     def tell(outcome: Any) -> None:
@@ -424,6 +427,20 @@ def sync(
     click.get_current_context().exit(result.exit_code)
 
 
+def _service_and_ids(
+    names: tuple[str, ...], refresh: tuple[str, ...]
+) -> tuple[str | None, tuple[str, ...]]:
+    """The service, and the ids to refresh: click takes only the first after its option."""
+    services = [name for name in names if name in SERVICE.choices]
+    ids = tuple(name for name in names if name not in SERVICE.choices)
+    if len(services) > 1 or (ids and not refresh):
+        raise click.UsageError(
+            f"'{(services[1:] or list(ids))[0]}' is not expected here: name one service, klipit or "
+            "clipus, or none for both; ids go after --refresh."
+        )
+    return services[0] if services else None, (*refresh, *ids)
+
+
 @main.command()
 @click.argument("name", required=False, shell_complete=complete_report)
 @format_option
@@ -458,9 +475,12 @@ def _write_page(name: str | None, file: Path, *, links: bool) -> None:
             "--html writes all reports as one page; it goes without NAME and --format. Nothing was "
             "written."
         )
+    from pipelines.files import refuse_own_file
     from pipelines.reports.page import write_page
 
-    print_line(write_page(load_settings(), file, links=links))
+    settings = load_settings()
+    refuse_own_file(settings, file)
+    print_line(write_page(settings, file, links=links))
     if links:
         say(
             "Download links in the page may be signed: anyone who has the page can use them. "
@@ -600,10 +620,13 @@ def publish(file: Path | None) -> None:
     clipmart publish
     clipmart publish clips-of-april.duckdb
     """
+    from pipelines.files import refuse_own_file
     from pipelines.ledger.lock import sync_lock
     from pipelines.warehouse import publish as publishing
 
     settings = load_settings()
+    if file is not None:
+        refuse_own_file(settings, file)
     with stop.deferred(), sync_lock(settings.lock, settings.now()):
         if file is None:
             for line in _landed_again(settings):
@@ -626,10 +649,13 @@ def docs(file: Path | None) -> None:
     clipmart docs
     clipmart docs dictionary.html
     """
+    from pipelines.files import refuse_own_file
     from pipelines.reports.dictionary import write
 
     settings = load_settings()
-    print_line(write(settings, file or settings.data_dir / "dictionary.html"))
+    file = file or settings.data_dir / "dictionary.html"
+    refuse_own_file(settings, file)
+    print_line(write(settings, file))
 
 
 @main.command()

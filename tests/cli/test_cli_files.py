@@ -26,3 +26,20 @@ def test_a_link_planted_beside_a_file_is_not_written_through(
     written = synced.folder / "file"
     assert {*synced.folder.iterdir()} - before == {written} and written.stat().st_size > 1000
     assert stat.S_IMODE(written.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("command", [("report", "--html"), ("docs",), ("publish",)])
+@pytest.mark.parametrize(
+    "own",
+    ["data/warehouse.duckdb", "data/state/landing.duckdb", "data/../data/state/ledger.sqlite"],
+)
+def test_no_command_writes_over_the_tools_own_files(
+    synced: Clipmart, command: tuple[str, ...], own: str
+) -> None:
+    """A published file or a page in the place of the only copy of what landed would lose it."""
+    file = synced.folder / own
+    before = file.read_bytes()
+    done = synced(*command, own)
+    assert done.code == 2
+    assert "Nothing was written" in done.err
+    assert file.read_bytes() == before

@@ -216,3 +216,22 @@ def test_tracked_metadata_reaches_the_report(sandbox: Sandbox, prepared: Clipmar
     assert prepared.rows("SELECT show_name, guest_name FROM reports.shareability") == [
         ("Über Ton", "Ana")
     ]
+
+
+def test_several_ids_after_refresh_are_all_requested(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
+    """Settled or not; a word that is neither a service nor one of these ids is a mistake."""
+    for job in ("job_1", "job_2", "job_3"):
+        sandbox.add_job(job, clips=1)
+    landing_only("track", "klipit", "job_1", "job_2", "job_3")
+    landing_only("sync")
+    sandbox.forget_requests()
+
+    assert landing_only("sync", "klipit", "--refresh", "job_1", "job_3").code == 0
+
+    polled = {
+        request.path.split("/")[2] for request in sandbox.requests if "/jobs/" in request.path
+    }
+    assert polled == {"job_1", "job_3"}
+    assert landing_only("sync", "job_1").code == 2
