@@ -80,7 +80,13 @@ class _Server(uvicorn.Server):
             self._webhooks.cancel()
             with suppress(asyncio.CancelledError):
                 await self._webhooks
-        await super().shutdown(sockets)
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)  # so that idle connections report that they are closed
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)  # sleeps a tenth of a second even if nothing is open
 
     async def _deliver(self) -> None:
         while True:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +20,10 @@ import pytest
 from sandbox import Sandbox, running
 
 NOW = "2026-04-08T12:00:00Z"
+
+# dlt allocates much and keeps nearly all of it: collecting after every 700 objects, as Python does
+# by default, takes a fifteenth of the suite.
+gc.set_threshold(100_000, 50, 100)
 
 
 @dataclass
@@ -37,6 +43,8 @@ class Clipmart:
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
     publishing: bool = True
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    """All that were started."""
 
     @property
     def data_dir(self) -> Path:
@@ -79,9 +87,9 @@ class Clipmart:
         """Start a command as a process of its own, to kill or to race."""
         return self._start("-m", "pipelines", *arguments, **popen)
 
-    def start_python(self, code: str) -> subprocess.Popen[str]:
+    def start_python(self, code: str, **popen: Any) -> subprocess.Popen[str]:
         """Start a few lines of Python; with the environment of a command."""
-        return self._start("-c", code)
+        return self._start("-c", code, **popen)
 
     def _start(self, *arguments: str, **popen: Any) -> subprocess.Popen[str]:
         clean = {
@@ -89,7 +97,7 @@ class Clipmart:
             for k, v in os.environ.items()
             if not k.startswith(("CLIPMART_", "KLIPIT_", "CLIPUS_"))
         }
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.folder,
             env={**clean, **self.environ},
@@ -98,6 +106,15 @@ class Clipmart:
             text=True,
             **popen,
         )
+        self.processes.append(process)
+        return process
+
+    def end_processes(self) -> None:
+        """End what still runs, and close its pipes: open ones would fail some later test."""
+        for process in self.processes:
+            process.kill()
+            with process:
+                pass
 
     def run(self, *arguments: str, timeout: float = 60) -> Outcome:
         """Run a command as a process of its own."""
@@ -162,26 +179,56 @@ def sandbox() -> Iterator[Sandbox]:
         yield served
 
 
-@pytest.fixture(scope="session")
-def prepared_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state folder whose tables are made: seconds, paid once."""
-    from pipelines.landing.loader import Loader, tables_of
-    from pipelines.landing.store import Landing
+SharedFolder = Callable[[str, Callable[[Path], None]], Path]
 
-    state = tmp_path_factory.mktemp("prepared") / "state"
-    state.mkdir(mode=0o700)
-    landing = Landing(state / "landing.duckdb")
-    loader = Loader(state / "landing.duckdb", state / "dlt")
-    for schema in ("clipmart", "klipit", "clipus"):
-        loader.load(schema, {table: [] for table in tables_of(schema)})
-    landing.close()
-    return state
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> SharedFolder:
+    """A folder of a name that the first process of the suite to need it fills, for all to copy."""
+    base = tmp_path_factory.getbasetemp()
+    # pytest-xdist gives each of its processes a folder inside the suite's.
+    suite = base.parent if base.name.startswith("popen-") else base
+
+    def once(name: str, fill: Callable[[Path], None]) -> Path:
+        folder = suite / name
+        with (suite / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                unfinished = suite / f"{name}.unfinished"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                fill(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def prepared_state(shared_folder: SharedFolder) -> Path:
+    """A state folder whose tables are made: seconds, paid once."""
+
+    def fill(folder: Path) -> None:
+        from pipelines.landing.loader import Loader, tables_of
+        from pipelines.landing.store import Landing
+
+        state = folder / "state"
+        state.mkdir(mode=0o700)
+        landing = Landing(state / "landing.duckdb")
+        loader = Loader(state / "landing.duckdb", state / "dlt")
+        for schema in ("clipmart", "klipit", "clipus"):
+            loader.load(schema, {table: [] for table in tables_of(schema)})
+        landing.close()
+
+    return shared_folder("prepared", fill) / "state"
 
 
 @pytest.fixture
-def clipmart(tmp_path: Path, sandbox: Sandbox) -> Clipmart:
+def clipmart(tmp_path: Path, sandbox: Sandbox) -> Iterator[Clipmart]:
     """The command line with keys of the sandbox, its clock pinned at NOW, and no data folder."""
-    return Clipmart(tmp_path, environment(sandbox))
+    clipmart = Clipmart(tmp_path, environment(sandbox))
+    yield clipmart
+    clipmart.end_processes()
 
 
 @pytest.fixture
@@ -207,25 +254,27 @@ def add_three_jobs(sandbox: Sandbox) -> None:
 
 
 @pytest.fixture(scope="session")
-def synced_data(tmp_path_factory: pytest.TempPathFactory, prepared_state: Path) -> Path:
+def synced_data(shared_folder: SharedFolder, prepared_state: Path) -> Path:
     """A data folder after one sync of three jobs, made once."""
-    folder = tmp_path_factory.mktemp("synced")
-    with running(Sandbox(now=NOW, minute_seconds=0)) as sandbox:
-        add_three_jobs(sandbox)
-        clipmart = Clipmart(
-            folder,
-            {
-                "KLIPIT_BASE_URL": sandbox.klipit_url,
-                "KLIPIT_API_KEY": "klipit_sk_sandbox",
-                "CLIPMART_MINUTE_SECONDS": "0",
-                "CLIPMART_NOW": NOW,
-            },
-        )
-        shutil.copytree(prepared_state, clipmart.data_dir / "state")
-        ids = "job_id,show_name\njob_1,Ton\njob_2,\njob_3,"
-        clipmart("track", "klipit", "--from", "-", stdin=ids)
-        assert clipmart("sync").code == 0
-    return clipmart.data_dir
+
+    def fill(folder: Path) -> None:
+        with running(Sandbox(now=NOW, minute_seconds=0)) as sandbox:
+            add_three_jobs(sandbox)
+            clipmart = Clipmart(
+                folder,
+                {
+                    "KLIPIT_BASE_URL": sandbox.klipit_url,
+                    "KLIPIT_API_KEY": "klipit_sk_sandbox",
+                    "CLIPMART_MINUTE_SECONDS": "0",
+                    "CLIPMART_NOW": NOW,
+                },
+            )
+            shutil.copytree(prepared_state, clipmart.data_dir / "state")
+            ids = "job_id,show_name\njob_1,Ton\njob_2,\njob_3,"
+            clipmart("track", "klipit", "--from", "-", stdin=ids)
+            assert clipmart("sync").code == 0
+
+    return shared_folder("synced", fill) / "data"
 
 
 @pytest.fixture

@@ -65,35 +65,27 @@ def test_one_id_that_always_fails_is_named_and_the_others_are_loaded(
     assert landing_only.rows("SELECT count(*) FROM klipit.jobs") == [(4,)]
 
 
-def test_a_reader_may_keep_the_published_file_open(sandbox: Sandbox, prepared: Clipmart) -> None:
+def test_a_reader_may_keep_the_published_file_open(sandbox: Sandbox, synced: Clipmart) -> None:
     """Another process reads on while a sync publishes; it keeps the old file, newcomers the new."""
-    fill(sandbox, 2)
-    prepared("track", "klipit", "job_000")
-    prepared("sync")
-    reader = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            f"""
+    reader = synced.start_python(
+        f"""
 import duckdb, sys
-con = duckdb.connect({str(prepared.warehouse)!r}, read_only=True)
+con = duckdb.connect({str(synced.warehouse)!r}, read_only=True)
 print("open", flush=True)
 sys.stdin.readline()
 print(con.execute("SELECT count(*) FROM klipit.jobs").fetchone()[0], flush=True)
 """,
-        ],
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
     )
     assert reader.stdout is not None and reader.stdout.readline() == "open\n"
-    prepared("track", "klipit", "job_001")
+    sandbox.add_job("job_4", clips=1)
+    synced("track", "klipit", "job_4")
 
-    assert prepared("sync").code == 0
+    assert synced("sync").code == 0
 
     out, _ = reader.communicate("go on\n", timeout=20)
-    assert out == "1\n"
-    assert prepared.rows("SELECT count(*) FROM klipit.jobs") == [(2,)]
+    assert out == "3\n"
+    assert synced.rows("SELECT count(*) FROM klipit.jobs") == [(4,)]
 
 
 def test_somebody_else_in_the_landing_store_is_waited_for_then_told(
@@ -123,34 +115,31 @@ def test_somebody_else_in_the_landing_store_is_waited_for_then_told(
 
 
 def test_a_full_disk_is_told_and_nothing_that_was_published_is_harmed(
-    sandbox: Sandbox, prepared: Clipmart
+    sandbox: Sandbox, synced: Clipmart
 ) -> None:
     """A limit on the size of files stands for the disk; once it is lifted, sync goes on."""
-    fill(sandbox, 1)
-    prepared("track", "klipit", "job_000")
-    prepared("sync")
-    before = prepared.warehouse.read_bytes()
-    for number in range(1, 40):
+    before = synced.warehouse.read_bytes()
+    for number in range(20):
         clips: list[dict[str, Any]] = [
             {"id": f"{number}_{k}", "reason": f"{number}{k}" * 2000} for k in range(20)
         ]
         sandbox.add_job(f"job_{number:03}", clips=clips)
-    prepared("track", "klipit", *(f"job_{number:03}" for number in range(1, 40)))
-    landed = (prepared.data_dir / "state" / "landing.duckdb").stat().st_size
+    synced("track", "klipit", *(f"job_{number:03}" for number in range(20)))
+    landed = (synced.data_dir / "state" / "landing.duckdb").stat().st_size
 
     def full() -> None:
         limit = landed + 4096
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    process = prepared.start("sync", preexec_fn=full)
+    process = synced.start("sync", preexec_fn=full)
     _, err = process.communicate(timeout=120)
 
     assert process.returncode in (1, 3, 75), err
     assert "Traceback" not in err
     assert "clipmart" in err
-    assert prepared.warehouse.read_bytes() == before
-    assert prepared("sync").code == 0
-    assert prepared.rows("SELECT count(*) FROM klipit.clips") == [(39 * 20,)]
+    assert synced.warehouse.read_bytes() == before
+    assert synced("sync").code == 0
+    assert synced.rows("SELECT count(*) FROM klipit.clips") == [(2 + 20 * 20,)]
 
 
 def test_a_ledger_that_cannot_grow_is_told_and_keeps_what_it_held(clipmart: Clipmart) -> None:

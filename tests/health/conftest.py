@@ -18,7 +18,7 @@ import pytest
 from pipelines.ids.credits import balance_event
 from pipelines.ledger.ledger import Ledger
 from sandbox import Fault, Sandbox, running
-from tests.conftest import NOW, Clipmart
+from tests.conftest import NOW, Clipmart, SharedFolder
 
 ENVIRON = {
     "KLIPIT_API_KEY": "klipit_sk_sandbox",
@@ -41,24 +41,27 @@ def fill(sandbox: Sandbox) -> None:
 
 
 @pytest.fixture(scope="session")
-def troubled_data(tmp_path_factory: pytest.TempPathFactory, prepared_state: Path) -> Path:
+def troubled_data(shared_folder: SharedFolder, prepared_state: Path) -> Path:
     """A data folder after one sync of all that, an unknown and a refused submission."""
-    with running(Sandbox(now=NOW, minute_seconds=0)) as sandbox:
-        fill(sandbox)
-        urls = {"KLIPIT_BASE_URL": sandbox.klipit_url, "CLIPUS_BASE_URL": sandbox.clipus_url}
-        clipmart = Clipmart(tmp_path_factory.mktemp("troubled"), {**ENVIRON, **urls})
-        shutil.copytree(prepared_state, clipmart.data_dir / "state")
-        yesterday = datetime(2026, 4, 7, 12, tzinfo=UTC)
-        with closing(Ledger(clipmart.data_dir / "state/ledger.sqlite")) as ledger:
-            ledger.add([balance_event(100, yesterday, yesterday, origin="api")])
-        clipmart("track", "klipit", "job_ok", "job_stuck", LATER, "job_gone")
-        clipmart("track", "clipus", "c-done", "c-stuck")
-        sandbox.faults.plan([Fault("drop", "/jobs", method="POST")])
-        assert clipmart("submit", "klipit", "--source-url", "https://good.example/1").code == 75
-        sandbox.set_plan("growth", videos_per_month=0)
-        assert clipmart("submit", "clipus", "--url", "https://good.example/").code == 1
-        assert clipmart("sync").code == 1, "a record without its id and an id that is not found"
-    return clipmart.data_dir
+
+    def sync_once(folder: Path) -> None:
+        with running(Sandbox(now=NOW, minute_seconds=0)) as sandbox:
+            fill(sandbox)
+            urls = {"KLIPIT_BASE_URL": sandbox.klipit_url, "CLIPUS_BASE_URL": sandbox.clipus_url}
+            clipmart = Clipmart(folder, {**ENVIRON, **urls})
+            shutil.copytree(prepared_state, clipmart.data_dir / "state")
+            yesterday = datetime(2026, 4, 7, 12, tzinfo=UTC)
+            with closing(Ledger(clipmart.data_dir / "state/ledger.sqlite")) as ledger:
+                ledger.add([balance_event(100, yesterday, yesterday, origin="api")])
+            clipmart("track", "klipit", "job_ok", "job_stuck", LATER, "job_gone")
+            clipmart("track", "clipus", "c-done", "c-stuck")
+            sandbox.faults.plan([Fault("drop", "/jobs", method="POST")])
+            assert clipmart("submit", "klipit", "--source-url", "https://good.example/1").code == 75
+            sandbox.set_plan("growth", videos_per_month=0)
+            assert clipmart("submit", "clipus", "--url", "https://good.example/").code == 1
+            assert clipmart("sync").code == 1, "a record without its id and an id that is not found"
+
+    return shared_folder("troubled", sync_once) / "data"
 
 
 @pytest.fixture

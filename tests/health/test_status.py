@@ -289,15 +289,12 @@ def test_a_disk_that_is_full_fails(troubled: Clipmart, monkeypatch: pytest.Monke
     assert "fail  disk" in done.out
 
 
-def test_a_receiver_that_ended_by_itself_fails_until_it_runs_again(
-    prepared: Clipmart, request: pytest.FixtureRequest
-) -> None:
+def test_a_receiver_that_ended_by_itself_fails_until_it_runs_again(prepared: Clipmart) -> None:
     """Killed: --check ends with 1. Alive: ok. Stopped by SIGTERM: not listed."""
     prepared.environ["KLIPIT_WEBHOOK_SECRET"] = "whsec_of_today_4f1c"
 
     def started() -> subprocess.Popen[str]:
         process = prepared.start("listen", "--port", "0")
-        request.addfinalizer(process.kill)
         assert process.stdout is not None
         assert "Listening on" in process.stdout.readline()
         return process

@@ -19,7 +19,7 @@ import pytest
 from pipelines.warehouse import only_copy
 from pipelines.warehouse.models import project
 from sandbox import Sandbox, running
-from tests.conftest import NOW, Clipmart, add_three_jobs, environment
+from tests.conftest import NOW, Clipmart, SharedFolder, add_three_jobs, environment
 
 FAULTS = Path(__file__).parents[2] / "docs" / "faults.md"
 TABLES = (
@@ -52,18 +52,20 @@ def add_campaign(sandbox: Sandbox) -> None:
 
 
 @pytest.fixture(scope="session")
-def both_data(tmp_path_factory: pytest.TempPathFactory, synced_data: Path) -> Path:
+def both_data(shared_folder: SharedFolder, synced_data: Path) -> Path:
     """Three jobs and a campaign landed and published, one balance noted by hand."""
-    folder = tmp_path_factory.mktemp("both")
-    with running(Sandbox(now=NOW, minute_seconds=0)) as sandbox:
-        add_three_jobs(sandbox)
-        add_campaign(sandbox)
-        clipmart = Clipmart(folder, environment(sandbox))
-        shutil.copytree(synced_data, clipmart.data_dir)
-        clipmart("track", "clipus", "c-1")
-        clipmart("credits", "120", "--at", "2026-04-01T00:00:00Z")
-        assert clipmart("sync").code == 0
-    return clipmart.data_dir
+
+    def fill(folder: Path) -> None:
+        with running(Sandbox(now=NOW, minute_seconds=0)) as sandbox:
+            add_three_jobs(sandbox)
+            add_campaign(sandbox)
+            clipmart = Clipmart(folder, environment(sandbox))
+            shutil.copytree(synced_data, clipmart.data_dir)
+            clipmart("track", "clipus", "c-1")
+            clipmart("credits", "120", "--at", "2026-04-01T00:00:00Z")
+            assert clipmart("sync").code == 0
+
+    return shared_folder("both", fill) / "data"
 
 
 @pytest.fixture
@@ -84,10 +86,16 @@ def change_landing(clipmart: Clipmart, *statements: str) -> None:
             con.execute(statement)
 
 
-def test_a_sync_without_its_state_recovers_first(sandbox: Sandbox, both: Clipmart) -> None:
-    """Twice in a row: nothing is polled again, no row is lost, and the next sync has no work."""
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.soak)])
+def test_a_sync_without_its_state_recovers_first(
+    sandbox: Sandbox, both: Clipmart, times: int
+) -> None:
+    """Nothing is polled again, no row is lost, and the next sync has no work.
+
+    The soak loses the state twice in a row.
+    """
     before = content(both)
-    for _ in range(2):
+    for _ in range(times):
         shutil.rmtree(state(both))
 
         done = both("sync")
@@ -193,7 +201,7 @@ def saved(clipmart: Clipmart) -> list[Path]:
 def test_the_last_three_published_files_are_saved(both: Clipmart) -> None:
     """For their owner alone, named by the instant, each as it was published."""
     contents = []
-    for _ in range(5):
+    for _ in range(4):
         contents.append(both.warehouse.read_bytes())
         assert both("publish").code == 0
 
@@ -234,9 +242,19 @@ def test_where_files_have_one_name_only_they_are_copied(
     assert [file.read_bytes() for file in saved(both)][-1] == before
 
 
-@pytest.mark.parametrize("at", ["only_copy.save", "publish._put", "only_copy.forget_older"])
+@pytest.mark.parametrize(
+    "at",
+    [
+        "only_copy.save",
+        pytest.param("publish._put", marks=pytest.mark.soak),
+        pytest.param("only_copy.forget_older", marks=pytest.mark.soak),
+    ],
+)
 def test_killed_between_saving_and_replacing_the_file_is_whole(both: Clipmart, at: str) -> None:
-    """Right after each step: readers have a whole file, and the next publish goes on."""
+    """Right after a step: readers have a whole file, and the next publish goes on.
+
+    The soak adds the two steps after it.
+    """
     module, _, step = at.partition(".")
     before = content(both)
     killed = both.start_python(

@@ -22,15 +22,19 @@ logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
 import sources.shared.http
 sources.shared.http.BACKOFF_SECONDS = 0.01
 from pipelines.cli import main
-main(sys.argv[1:], prog_name="clipmart")
+for command in sys.argv[1:]:
+    try:
+        main(command.split(), prog_name="clipmart")
+    except SystemExit as ended:
+        print(command, "ended with", ended.code)
 """
 
 
-def run(prepared: Clipmart, *arguments: str) -> str:
-    """Everything that a command prints at DEBUG."""
+def run(prepared: Clipmart, *commands: str) -> str:
+    """Everything that commands print at DEBUG, one after the other in one process."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("CLIPMART", "KLIPIT"))}
     done = subprocess.run(
-        [sys.executable, "-c", AT_DEBUG, *arguments],
+        [sys.executable, "-c", AT_DEBUG, *commands],
         cwd=prepared.folder,
         env={**clean, **prepared.environ, "RUNTIME__LOG_LEVEL": "DEBUG"},
         capture_output=True,
@@ -57,22 +61,24 @@ def test_no_secret_is_printed_or_written(
     sandbox.add_job("job_2", clips=[{"id": "b", "media_url": [link]}, {"media_url": link}])
     sandbox.add_job("job_3", clips=1)
     sandbox.add_job("job_4", clips=1)
-    output = run(prepared, "track", "klipit", "job_1", "job_2", "job_3", "job_4", "job_gone")
-    output += run(prepared, "track", "clipus", "c-1")
     sandbox.faults.plan(
         [
             Fault("redirect", "/jobs/job_4", location=f"https://elsewhere.example/?{SIGNATURE}"),
             *(Fault(kind, "/jobs/*") for kind in ("error", "drop", "malformed", "truncated")),
         ]
     )
-    output += run(prepared, "sync")
-    output += run(prepared, "sync", "--json")
-    output += run(prepared, "doctor")
+    output = run(
+        prepared,
+        "track klipit job_1 job_2 job_3 job_4 job_gone",
+        "track clipus c-1",
+        "sync",
+        "sync --json",
+        "doctor",
+    )
     prepared.environ["KLIPIT_API_KEY"] = LONGER
-    output += run(prepared, "sync", "--refresh", "job_1")
+    output += run(prepared, "sync --refresh job_1")
     prepared.environ["KLIPIT_BASE_URL"] = "http://127.0.0.1:9"
-    output += run(prepared, "sync", "--refresh", "job_1")
-    output += run(prepared, "status") + run(prepared, "rejected") + run(prepared, "ids", "klipit")
+    output += run(prepared, "sync --refresh job_1", "status", "rejected", "ids klipit")
 
     written = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
     for secret in (KLIPIT, WRONG, WEBHOOK):

@@ -19,6 +19,8 @@ from pandas.testing import assert_frame_equal
 from pipelines.warehouse import compiler, models
 from pipelines.warehouse.models import BuildFailed
 
+pytestmark = pytest.mark.xdist_group("sqlmesh")  # a context takes seconds
+
 
 @pytest.fixture(scope="module")
 def context() -> Iterator[Any]:

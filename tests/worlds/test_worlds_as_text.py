@@ -29,6 +29,19 @@ MISSING = re.compile(r"(?<![\w/.-])(?:nan|NaN|None|undefined|inf|Infinity|Undefi
 # Doctor says nothing of what landed, but for what was rejected or is unknown.
 WARNED = ("control_characters", "names_of_300_characters", "known_and_not_fetched")
 QUERIED = ("control_characters", "emoji", "negative_and_huge_scores", "undocumented_fields")
+# With ids or rejected records that no other has.
+LISTED = (
+    *("control_characters", "right_to_left", "names_of_300_characters"),
+    *("texts_that_look_like_markup", "records_rejected", "known_and_not_fetched"),
+    *("not_found_only", "values_noted", "nothing_at_all"),
+)
+# Whose checks, counts or texts in status are like no other's.
+NOTED = (
+    *("all_failed", "an_old_failure", "all_running", "no_created_at", "odd_balances"),
+    *("dates_of_1970_and_2031", "only_clipus", "only_klipit", "not_found_only", "values_noted"),
+    *("records_rejected", "known_and_not_fetched", "nothing_at_all", "control_characters"),
+    *("right_to_left", "names_of_300_characters", "texts_that_look_like_markup"),
+)
 QUERIES = ("FROM klipit.jobs", "FROM clipus.videos", "FROM clipmart.rejected_records")
 
 
@@ -137,6 +150,7 @@ def test_the_dictionary_is_written(world: Clipmart) -> None:
     check_file(world, "docs", "dictionary.html")
 
 
+@pytest.mark.parametrize("world", worlds(*NOTED), indirect=True)
 def test_status_says_how_it_is(world: Clipmart) -> None:
     """In a terminal's 80 columns but for paths."""
     done = world("status")
@@ -167,6 +181,7 @@ def test_doctor_says_what_to_do(world: Clipmart, quiet_sandbox: Sandbox) -> None
     assert not problems(world, done.out)
 
 
+@pytest.mark.parametrize("world", worlds(*LISTED), indirect=True)
 def test_ids_and_rejected_records_are_listed(world: Clipmart) -> None:
     """Both end well; the list of ids is CSV with a row for each."""
     rejected = world("rejected")

@@ -11,7 +11,12 @@ from tests.conftest import Clipmart, needs
 from tests.support.worlds import worlds
 from tests.worlds.test_worlds_as_text import problems
 
-QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 
 
 @pytest.fixture(scope="module")
