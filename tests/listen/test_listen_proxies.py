@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -79,7 +79,9 @@ def test_the_shown_proxy_passes_on_webhooks_alone(
         assert clipus.status_code == 200
         assert httpx.get(klipit).status_code in (403, 404)
         assert httpx.get(f"{url}/healthz").status_code == 404
-        assert httpx.post(klipit, content=b"x" * 70_000, headers=signed).is_error
+        # Refused before it is read, so that the proxy may lose the answer with the connection.
+        with suppress(httpx.RemoteProtocolError):
+            assert httpx.post(klipit, content=b"x" * 70_000, headers=signed).is_error
     with proxy(name, tmp_path / name, "127.0.0.1:9") as url:
         assert httpx.post(f"{url}/webhooks/clipus?token={TOKEN}", json={}).status_code == 502
 
