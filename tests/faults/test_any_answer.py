@@ -143,14 +143,14 @@ def check(served: Sandbox, store: Clipmart, odd: tuple[Fault, ...]) -> None:
     """One sync with odd answers, then one without: the second publishes the truth."""
     served.faults.clear()
     served.faults.plan(odd)
-    first = store("sync", "--refresh", JOBS[0], "--refresh", CAMPAIGNS[0])
-    assert first.code in (0, 1), first.err
+    first = store("sync", "--refresh", *JOBS, *CAMPAIGNS)
+    # 75: a header that is no header at all is an answer that did not come.
+    assert first.code in (0, 1, 75), first.err
     for command in (["report"], ["status"], ["rejected"]):
         assert store(*command).code == 0
 
     served.faults.clear()
-    refresh = [part for id_ in (*JOBS, *CAMPAIGNS) for part in ("--refresh", id_)]
-    second = store("sync", *refresh)
+    second = store("sync", "--refresh", *JOBS, *CAMPAIGNS)
     assert second.code == 0, second.err
     assert store.rows("SELECT job_id, count(*) FROM klipit.clips GROUP BY ALL ORDER BY ALL") == [
         (job, 2) for job in sorted(JOBS)
