@@ -1,4 +1,4 @@
-"""A full disk: told apart from other failures, since only its owner can make room."""
+"""A full disk, apart from other failures: only its owner can make room."""
 
 from __future__ import annotations
 

@@ -173,27 +173,3 @@ def forget_older(settings: Settings) -> None:
 def saved(settings: Settings) -> list[Path]:
     """The saved published files, the latest first."""
     return sorted(settings.saved_dir.glob("warehouse-*.duckdb"), reverse=True)
-
-
-def readable(settings: Settings) -> Path | None:
-    """The published file, or the latest saved one that opens; None where there is none at all.
-
-    Raises:
-        FixConfiguration: there is a published file, and nothing that opens.
-    """
-    unreadable = None
-    for file in [settings.warehouse, *saved(settings)]:
-        if file.exists():
-            try:
-                attach(file).close()
-                return file
-            except FixConfiguration as error:
-                unreadable = error
-    if unreadable is not None:
-        raise FixConfiguration(
-            f"{settings.landing} is gone or damaged, and {settings.warehouse} cannot be opened. "
-            "Nothing was changed. Put an earlier copy of either file in its place, then run "
-            "`clipmart recover`; with neither, move that file away: `clipmart sync` begins with "
-            "the ids in the ledger."
-        ) from unreadable
-    return None
