@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.landing.inbox import ID_NAME, due_intents, tracked
+from pipelines.landing.inbox import due_intents
 from pipelines.landing.store import bound
+from pipelines.landing.tables import ID_NAME, tracked
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import holder, receiver
 from pipelines.output import printable

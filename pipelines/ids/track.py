@@ -11,7 +11,9 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.landing.inbox import ID_NAME, SUBMISSIONS, due_intents, fold, parse_ids
+from pipelines.ids.parse import parse_ids
+from pipelines.landing.inbox import due_intents, fold
+from pipelines.landing.tables import ID_NAME, SUBMISSIONS
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
 from pipelines.settings import Settings
 from sources.shared.errors import Unusable

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pipelines.ledger.ledger import Ledger
 
-from .inbox import LANDED_KINDS, SEQ, SUBMISSIONS
+from .inbox import LANDED_KINDS
 from .loader import Loader, inbox_tables, tables_of
 from .store import Landing
+from .tables import SEQ, SUBMISSIONS
 
 
 def drain(loader: Loader, ledger: Ledger, landing: Landing) -> None:

@@ -37,7 +37,7 @@ from sources.shared.tables import (
 )
 
 from . import inbox
-from .inbox import EXPORTS, SEQ, SUBMISSIONS, WEBHOOK_EVENTS
+from .tables import EXPORTS, ID_NAME, SEQ, SUBMISSIONS, WEBHOOK_EVENTS
 
 SYNC_RUNS = Table(
     "sync_runs",
@@ -360,7 +360,7 @@ def _inbox_rows(
     submissions: Callable[[str, list[str]], list[Row]],
 ) -> Iterator[Row]:
     if table is SUBMISSIONS[schema]:
-        names = (inbox.ID_NAME[schema], "intent_id")
+        names = (ID_NAME[schema], "intent_id")
         subjects = {event.body[n] for event in events for n in names if event.body.get(n)}
         yield from inbox.fold(schema, events, submissions(schema, sorted(subjects)))
     elif table is WEBHOOK_EVENTS:

@@ -21,8 +21,8 @@ from pipelines.settings import Lake, Settings
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.tables import MAX_UNDOCUMENTED, PRIVATE, Drift, Row, Table, data_type
 
-from .inbox import ID_NAME, SEQ, SUBMISSIONS
 from .loader import SYNC_RUNS
+from .tables import ID_NAME, SEQ, SUBMISSIONS
 
 WAIT_SECONDS = 10.0
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines.landing.drain import drain
-from pipelines.landing.inbox import SEQ
 from pipelines.landing.loader import Loader, tables_of
 from pipelines.landing.store import Landing
+from pipelines.landing.tables import SEQ
 from pipelines.ledger.ledger import Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
 from pipelines.settings import Lake, Settings

@@ -20,8 +20,9 @@ from typing import Any
 import duckdb
 
 from pipelines.disk import chain
-from pipelines.landing.inbox import ID_NAME, refusal
+from pipelines.ids.parse import refusal
 from pipelines.landing.loader import Loader, tables_of
+from pipelines.landing.tables import ID_NAME
 from pipelines.ledger.ledger import Event, Ledger, is_damage
 from pipelines.ledger.lock import sync_lock
 from pipelines.settings import Settings

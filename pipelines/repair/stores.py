@@ -15,8 +15,8 @@ from typing import Any
 import duckdb
 
 from pipelines.disk import is_full
-from pipelines.landing.inbox import ID_NAME
 from pipelines.landing.loader import tables_of
+from pipelines.landing.tables import ID_NAME
 from pipelines.settings import Settings
 from pipelines.warehouse import only_copy
 from pipelines.warehouse.build import LANDING_SCHEMAS, dotted, name, text

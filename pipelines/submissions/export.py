@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import stop
-from pipelines.landing.inbox import refusal
+from pipelines.ids.parse import refusal
 from pipelines.ledger.ledger import Event, Ledger, open_ledger, unusable
 from pipelines.settings import Settings, is_loopback
 from sources.klipit.client import KlipitClient

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipelines.landing.inbox import ID_NAME, tracked
 from pipelines.landing.store import Landing
+from pipelines.landing.tables import ID_NAME, tracked
 from pipelines.ledger.ledger import Event
 from sources.shared.tables import digest
 

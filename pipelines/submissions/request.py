@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pipelines.ids.track import known_submissions, published_submissions
-from pipelines.landing.inbox import ID_NAME
+from pipelines.landing.tables import ID_NAME
 from pipelines.ledger.ledger import Ledger
 from pipelines.settings import CLIPUS_BASE_URL, Settings, is_loopback
 from sources.klipit.settings import FAILED

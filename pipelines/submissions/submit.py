@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines import stop
-from pipelines.landing.inbox import ID_NAME, refusal
+from pipelines.ids.parse import refusal
+from pipelines.landing.tables import ID_NAME
 from pipelines.ledger.ledger import Event, Ledger, open_ledger, unusable
 from pipelines.settings import Settings
 from sources.clipus.client import ClipusClient

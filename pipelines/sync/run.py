@@ -18,9 +18,10 @@ import duckdb
 
 from pipelines import stop
 from pipelines.landing.drain import drain
-from pipelines.landing.inbox import ID_NAME, LANDED_KINDS
+from pipelines.landing.inbox import LANDED_KINDS
 from pipelines.landing.loader import SYNC_RUNS, Loader, sync_run_rows, tables_of
 from pipelines.landing.store import Landing, cannot_go_on
+from pipelines.landing.tables import ID_NAME
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
 from pipelines.repair import recover

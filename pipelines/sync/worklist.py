@@ -13,8 +13,8 @@ from datetime import datetime
 
 import duckdb
 
-from pipelines.landing.inbox import SUBMISSIONS, tracked
 from pipelines.landing.store import Landing, bound
+from pipelines.landing.tables import SUBMISSIONS, tracked
 from sources.klipit.settings import FAILED, FINISHED
 from sources.shared.tables import REJECTED_RECORDS
 

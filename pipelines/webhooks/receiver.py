@@ -35,7 +35,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipelines.landing.inbox import refusal
+from pipelines.ids.parse import refusal
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
 from pipelines.ledger.lock import receiving
 from pipelines.output import print_line, printable
@@ -312,7 +312,7 @@ class _Campaigns:
             # Only here, since a receiver should not carry a database engine that it hardly needs.
             import duckdb
 
-            from pipelines.landing.inbox import tracked
+            from pipelines.landing.tables import tracked
             from pipelines.warehouse.read import open_published
 
             try:

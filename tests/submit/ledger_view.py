@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.ids.track import known_submissions
-from pipelines.landing.inbox import SEQ
+from pipelines.landing.tables import SEQ
 from pipelines.ledger.ledger import Ledger
 from tests.conftest import Clipmart
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.landing.inbox import SUBMISSIONS, WEBHOOK_EVENTS
 from pipelines.landing.loader import Loader, tables_of
 from pipelines.landing.store import Landing
+from pipelines.landing.tables import SUBMISSIONS, WEBHOOK_EVENTS
 from pipelines.sync.worklist import Due, worklist
 from sources.clipus.settings import CAMPAIGN_OBSERVATIONS, CAMPAIGNS, VIDEOS
 from sources.klipit.settings import CLIP_READS, JOB_OBSERVATIONS, JOBS

@@ -1,0 +1,64 @@
+"""Every foreseeable failure of a command becomes one message and its exit code."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from typing import Any
+
+import click
+
+from pipelines import stop
+from pipelines.settings import load_settings
+from sources.shared.errors import ClipmartError, FixConfiguration
+
+from .help import TaskGroup
+from .terminal import end, end_with
+
+
+class CommandGroup(TaskGroup):
+    """The commands by task, and the end of those that fail."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with stop.at_once():
+                return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read the output closed it, as `| head` does.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            end(0)
+        except (Exception, KeyboardInterrupt) as error:
+            failure = _foreseen(error)
+            if failure is None:
+                raise
+            end_with(failure)
+
+
+def _foreseen(error: Exception | KeyboardInterrupt) -> ClipmartError | None:
+    """What to tell a person of an error; None of click's own, and of a defect of ours."""
+    if isinstance(error, ClipmartError):
+        return error
+    if not isinstance(error, Exception):  # KeyboardInterrupt
+        return stop.Stopped(stop.STOPPED)
+    if isinstance(error, sqlite3.Error):
+        from pipelines.ledger.ledger import unusable
+
+        return unusable(load_settings().ledger, error)
+    if isinstance(error, OSError):
+        from pipelines.disk import disk_full, is_full
+
+        if is_full(error):
+            return disk_full(error.filename or load_settings().data_dir)
+        return FixConfiguration(
+            f"{error.filename or 'A file'} cannot be used ({error.strerror}). What "
+            "was loaded before stays. Mend that, then run the command again."
+        )
+    if stop.requested() and not isinstance(error, click.exceptions.Exit):
+        # A query of DuckDB's that is interrupted raises an error of its own.
+        return stop.Stopped(stop.STOPPED)
+    if type(error).__module__.endswith("duckdb"):  # which may not be imported
+        from pipelines.landing.store import cannot_go_on
+
+        return cannot_go_on(load_settings(), error)
+    return None

@@ -1,0 +1,164 @@
+"""`track`, `untrack`, `ids`, `credits`: what a person lets clipmart know."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from pipelines.output import print_csv, say
+from pipelines.settings import load_settings, parse_instant
+from sources.shared.errors import Unusable
+
+from .options import service_argument
+from .terminal import end
+
+
+@click.command()
+@service_argument
+@click.argument("ids", nargs=-1)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(allow_dash=True),
+    metavar="FILE",
+    help="File of ids (a list, or CSV with a header); - is stdin.",
+)
+@click.option("--intent", metavar="ID", help="Tie one id to a submission whose outcome is unknown.")
+def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | None) -> None:
+    """Make ids known. Asks nobody; the next sync does.
+
+    \b
+    clipmart track klipit job_01hx3k9q2d7p8r4t
+    clipmart track clipus --from campaigns.csv
+    """
+    from pipelines.ids.track import track_ids
+
+    settings = load_settings()
+    if intent is not None and (len(ids) != 1 or source):
+        raise Unusable(
+            "--intent goes with exactly one ID. Nothing was kept. The form is "
+            f"`clipmart track {service} ID --intent SUBMISSION`."
+        )
+    if not ids and not source:
+        raise Unusable(f"Name an ID or a file: `clipmart track {service} --from FILE`.")
+    texts = [("", "\n".join(ids))] if ids else []
+    if source:
+        texts.append((source if source != "-" else "stdin", _text_of(source)))
+    outcome = track_ids(settings, service, texts, intent)
+    for line in outcome.remarks:
+        say(line)
+    for line in outcome.refused:
+        say(f"refused: {line}")
+    say(
+        f"{service}: {outcome.kept} recorded ({outcome.new} new to the ledger), "
+        f"{len(outcome.refused)} refused. Run `clipmart sync` to fetch them."
+    )
+    if outcome.refused:
+        end(1)
+
+
+@click.command()
+@service_argument
+@click.argument("ids", nargs=-1, required=True)
+def untrack(service: str, ids: tuple[str, ...]) -> None:
+    """Forget ids: they are polled and counted no more.
+
+    What landed of them stays; `track` brings them back.
+
+    \b
+    clipmart untrack klipit job_01hx3k9q2d7p8r4t
+    """
+    from pipelines.ids.track import untrack_ids
+
+    unknown = untrack_ids(load_settings(), service, ids)
+    for id_ in unknown:
+        say(f"not tracked: {id_}. `clipmart ids {service}` lists those that are.")
+    say(f"{service}: {len(set(ids)) - len(unknown)} untracked. The next sync leaves them out.")
+    if unknown:
+        end(1)
+
+
+@click.command()
+@service_argument
+def ids(service: str) -> None:
+    """Print a service's known ids as CSV; `track --from` reads it.
+
+    \b
+    clipmart ids klipit >ids.csv
+    """
+    from pipelines.ids.track import known_ids
+
+    print_csv(known_ids(load_settings(), service))
+
+
+class _Credits(click.Command):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if any(re.match(r"-[.\d]", argument) for argument in args):
+            raise _no_balance()  # click would take it for an option
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Credits)
+@click.argument("balance", type=float, required=False)
+@click.option("--at", help="When it was so, as an ISO 8601 instant; now by default.")
+@click.option("--force", is_flag=True, help="Also where it differs 100 times from the last.")
+@click.option("--undo", is_flag=True, help="Take back the balance that was noted last.")
+def credits(balance: float | None, at: str | None, force: bool, undo: bool) -> None:
+    """Note a credit balance by hand, where Klipit's API reports none.
+
+    Reports leave it out for 7 days after a balance from the API, and once the API reports again.
+
+    \b
+    clipmart credits 120
+    clipmart credits 80.5 --at 2026-04-08T12:00:00Z
+    clipmart credits --undo
+    """
+    from pipelines.ids.credits import note_balance, take_back
+
+    settings = load_settings()
+    if undo:
+        if balance is not None or at or force:
+            raise Unusable("--undo goes alone: `clipmart credits --undo`. Nothing was changed.")
+        say(take_back(settings))
+        return
+    if balance is None or not 0 <= balance < 1e15:
+        raise _no_balance()
+    now = settings.now()
+    try:
+        instant = parse_instant(at) if at else now
+    except ValueError as error:
+        raise Unusable(
+            "--at is no ISO 8601 instant. Nothing was recorded. For example: "
+            f"`clipmart credits {balance:g} --at 2026-04-08T12:00:00Z`."
+        ) from error
+    if instant > now:
+        raise Unusable(
+            "--at lies in the future. Nothing was recorded. Without it the balance counts for now: "
+            f"`clipmart credits {balance:g}`."
+        )
+    say(note_balance(settings, balance, instant, force=force))
+
+
+def _no_balance() -> Unusable:
+    return Unusable(
+        "A balance is the number of credits left, 0 or more, not a change. Nothing was recorded. "
+        "For example: `clipmart credits 120`. To take back the last one: `clipmart credits --undo`."
+    )
+
+
+def _text_of(source: str) -> str:
+    try:
+        with click.open_file(source, "rb") as file:
+            raw: bytes = file.read()
+        # Excel's "Unicode text" is UTF-16 with a byte order mark.
+        return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unusable(
+            f"{source} is not UTF-8 text. Nothing was recorded. Save it as UTF-8 (in Excel: Save "
+            "As, CSV UTF-8) and run the command again."
+        ) from error
+    except OSError as error:
+        raise Unusable(
+            f"{source} cannot be read ({error.strerror}). Nothing was kept. Check the file's name."
+        ) from error

@@ -1,0 +1,181 @@
+"""`sync`, `status`, `publish`: from what is due to what readers open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines import stop
+from pipelines.output import print_line, say
+from pipelines.settings import Settings, load_settings, notify_address
+from sources.shared.errors import FixConfiguration
+
+from .options import SERVICES, file_argument, json_option, notify_option
+from .terminal import coloured, end, print_result, terminal_width
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[klipit|clipus]")
+@click.option(
+    "--max-minutes",
+    type=click.FloatRange(min=0),
+    metavar="M",
+    help="End after so long; go on later.",
+)
+@click.option(
+    "--refresh", multiple=True, metavar="ID…", help="Request these ids again, due or not."
+)
+@click.option("--dry-run", is_flag=True, help="Say what is due; ask for nothing.")
+@notify_option(
+    "Post a failure or a lost threshold here, once; better CLIPMART_NOTIFY, which no other user of "
+    "the machine sees."
+)
+@click.option(
+    "--notify-days",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    default=7,
+    show_default=True,
+    help="Post when credits last for fewer days.",
+)
+@json_option
+def sync(
+    names: tuple[str, ...],
+    max_minutes: float | None,
+    refresh: tuple[str, ...],
+    dry_run: bool,
+    notify: str | None,
+    notify_days: float,
+    as_json: bool,
+) -> None:
+    """Fetch everything that is due, load it, publish what changed.
+
+    \b
+    clipmart sync
+    clipmart sync --dry-run
+    clipmart sync klipit --refresh job_01hx3k9q2d7p8r4t
+    """
+    from pipelines.sync.run import sync as run
+
+    service, refresh = _service_and_ids(names, refresh)
+    post_outcome = _notification(notify, notify_days, dry_run=dry_run)
+    settings = None
+    try:
+        settings = load_settings()
+        if not dry_run:
+            _say_foreign_hosts(settings, [service] if service else SERVICES)
+        result = run(settings, service, max_minutes=max_minutes, refresh=refresh, dry_run=dry_run)
+    except Exception as error:
+        post_outcome(settings, error)
+        raise
+    for note in result.notes:
+        say(note)
+    print_result(result.as_json(), result.lines(dry_run=dry_run), as_json=as_json)
+    for problem in result.problems():
+        say(f"clipmart: {problem}")
+    post_outcome(settings, result)
+    end(result.exit_code)
+
+
+def _service_and_ids(
+    names: tuple[str, ...], refresh: tuple[str, ...]
+) -> tuple[str | None, tuple[str, ...]]:
+    """The service, and the ids to refresh: click takes only the first after its option."""
+    services = [name for name in names if name in SERVICES]
+    ids = tuple(name for name in names if name not in SERVICES)
+    if len(services) > 1 or (ids and not refresh):
+        raise click.UsageError(
+            f"'{(services[1:] or list(ids))[0]}' is not expected here: name one service, klipit or "
+            "clipus, or none for both; ids go after --refresh."
+        )
+    return services[0] if services else None, (*refresh, *ids)
+
+
+def _notification(
+    url: str | None, days: float, *, dry_run: bool
+) -> Callable[[Settings | None, Any], None]:
+    """What posts a sync's outcome, if there is an address for it."""
+    given_by = "--notify" if url else "CLIPMART_NOTIFY"
+    address = url or notify_address()
+    if address is None:
+        return lambda settings, outcome: None
+    from pipelines.health.notify import check_url, notify
+
+    check_url(address, given_by)
+
+    def post_outcome(settings: Settings | None, outcome: Any) -> None:
+        if not dry_run:
+            notify(settings, address, days, outcome, say)
+
+    return post_outcome
+
+
+def _say_foreign_hosts(settings: Settings, services: Iterable[str]) -> None:
+    for service in services:
+        host = settings.foreign_host(service)
+        if host and settings.api_key(service):
+            say(f"{service}: requests go to {host} ({service.upper()}_BASE_URL), not the vendor's.")
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="End with 1 where something fails its threshold.")
+@json_option
+def status(check: bool, as_json: bool) -> None:
+    """Say how far the syncs are, how fresh, and what needs a look.
+
+    Reads only; 0 whatever it finds, unless --check is given.
+
+    \b
+    clipmart status
+    clipmart status --check
+    """
+    from pipelines.health.status import status as read
+    from pipelines.health.status import status_lines
+
+    found = read(load_settings())
+    lines = status_lines(found, terminal_width(), coloured)
+    print_result(found, lines, as_json=as_json, rendered=True)
+    if check and found["level"] == "fail":
+        end(1)
+
+
+@click.command()
+@file_argument
+def publish(file: Path | None) -> None:
+    """Build and publish what is landed, or write a copy to FILE.
+
+    \b
+    clipmart publish
+    clipmart publish clips-of-april.duckdb
+    """
+    from pipelines.files import refuse_own_file
+    from pipelines.ledger.lock import sync_lock
+    from pipelines.warehouse import publish as publishing
+
+    settings = load_settings()
+    if file is not None:
+        refuse_own_file(settings, file)
+    with stop.deferred(), sync_lock(settings.lock, settings.now()):
+        if file is None:
+            _recover_missing_landing(settings)
+            publishing.publish(settings)
+        else:
+            publishing.export_copy(settings, file)
+    print_line(f"published {file.absolute() if file else settings.published}")
+
+
+def _recover_missing_landing(settings: Settings) -> None:
+    if settings.landing.exists():
+        return
+    from pipelines.repair.recover import recover_locked
+
+    for line in recover_locked(settings):
+        say(line)
+    if settings.lake is None and not settings.landing.exists():
+        raise FixConfiguration(
+            f"Nothing has landed in {settings.landing}, so there is nothing to publish. "
+            "Run `clipmart sync` first."
+        )
