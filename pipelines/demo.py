@@ -24,7 +24,8 @@ from pipelines.output import print_rendered, say
 from pipelines.program import command_line, from_here
 from pipelines.reports.page import write_page
 from pipelines.reports.render import MAIN, read_report, render
-from pipelines.settings import Settings
+from pipelines.service import CLIPUS, KLIPIT
+from pipelines.settings import Account, Settings
 from pipelines.submissions.request import Request, clipus_request, klipit_request
 from pipelines.submissions.submit import submit
 from pipelines.sync.result import SyncResult
@@ -112,7 +113,7 @@ class _Demo:
         both = last or self.syncs % BOTH_EVERY == 0
         result = sync(
             at,
-            None if both else "clipus",
+            None if both else CLIPUS.name,
             publish_now=last or self.syncs % PUBLISH_EVERY == 0,
         )
         if result.exit_code:
@@ -135,7 +136,7 @@ class _Demo:
             ledger.close()
 
     def _doer(self, use: believable.Use) -> Callable[[datetime], None]:
-        do = {"klipit": self._episode, "clipus": self._campaign, "top_up": self._top_up}
+        do = {KLIPIT.name: self._episode, CLIPUS.name: self._campaign, "top_up": self._top_up}
         return lambda now: do[use.service](use, now)
 
     def _episode(self, use: believable.Use, now: datetime) -> None:
@@ -174,10 +175,10 @@ def _own_settings(folder: Path, world: Sandbox) -> Settings:
     """Settings of which nothing comes from the environment."""
     return Settings(
         data_dir=folder,
-        klipit_api_key=KLIPIT_KEY,
-        clipus_api_key=CLIPUS_KEY,
-        klipit_base_url=world.klipit_url,
-        clipus_base_url=world.clipus_url,
+        accounts={
+            KLIPIT.name: Account(KLIPIT_KEY, world.klipit_url),
+            CLIPUS.name: Account(CLIPUS_KEY, world.clipus_url),
+        },
         minute_seconds=0,
     )
 
@@ -194,7 +195,7 @@ def _sync_times(uses: list[believable.Use]) -> Iterator[datetime]:
 
     Of two such days in a row the first one waits for the second, as people do.
     """
-    last = {use.at.date(): use.at for use in uses if use.service == "clipus"}
+    last = {use.at.date(): use.at for use in uses if use.service == CLIPUS.name}
     waits = False
     for day, at in last.items():
         waits = not waits and day + timedelta(days=1) in last

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import overload
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from pipelines.service import SERVICES, Service
 from sources.shared.errors import FixConfiguration
+from sources.shared.redaction import without_secrets
+from sources.shared.values import instant
 
-KLIPIT_BASE_URL = "https://api.tryklipit.com/api/v1"
-CLIPUS_BASE_URL = "https://www.clipus.io"
 SECRET_CHARACTERS = 16
 """A shorter webhook secret could be guessed from one signed event."""
 
@@ -73,17 +74,25 @@ class Lake:
 
 
 @dataclass(frozen=True)
+class Account:
+    """As whom and where a service's API is reached."""
+
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    """None: the vendor's own."""
+    account_path: str | None = None
+    """Where the account is read; None: the usual path."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """What a run needs to know. Keys stay out of `repr`."""
 
     data_dir: Path
-    klipit_api_key: str | None = field(default=None, repr=False)
-    clipus_api_key: str | None = field(default=None, repr=False)
-    klipit_base_url: str = KLIPIT_BASE_URL
-    clipus_base_url: str = CLIPUS_BASE_URL
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    """By the service's name."""
     klipit_webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     clipus_webhook_token: str | None = field(default=None, repr=False)
-    klipit_account_path: str = "/account"
     minute_seconds: float = 60.0
     pinned_now: datetime | None = None
     query_seconds: float = 300.0
@@ -109,15 +118,36 @@ class Settings:
 
     def foreign_host(self, service: str) -> str | None:
         """The host that gets a service's key, if it is not the vendor's own."""
-        used, own = {
-            "klipit": (self.klipit_base_url, KLIPIT_BASE_URL),
-            "clipus": (self.clipus_base_url, CLIPUS_BASE_URL),
-        }[service]
-        host = urlsplit(used).netloc
-        return host if host != urlsplit(own).netloc else None
+        host = urlsplit(self.base_url(service)).netloc
+        return host if host != urlsplit(SERVICES[service].base_url).netloc else None
 
     def api_key(self, service: str) -> str | None:
-        return {"klipit": self.klipit_api_key, "clipus": self.clipus_api_key}[service]
+        return self._account(service).api_key
+
+    def base_url(self, service: str) -> str:
+        return self._account(service).base_url or SERVICES[service].base_url
+
+    def account_path(self, service: str) -> str | None:
+        """Where a service's account is read; None if every answer reports it."""
+        return self._account(service).account_path or SERVICES[service].account_path
+
+    @property
+    def secrets(self) -> dict[str, str | None]:
+        """Every secret of the services, by the variable that holds it."""
+        return {
+            **{SERVICES[name].key_variable: self.api_key(name) for name in SERVICES},
+            "KLIPIT_WEBHOOK_SECRET": ",".join(self.klipit_webhook_secrets) or None,
+            "CLIPUS_WEBHOOK_TOKEN": self.clipus_webhook_token,
+        }
+
+    def without_secrets(self, text: str) -> str:
+        """Text that may repeat what was sent."""
+        keys = [self.api_key(name) for name in SERVICES]
+        secrets = (*keys, self.clipus_webhook_token, *self.klipit_webhook_secrets)
+        return without_secrets(text, secrets)
+
+    def _account(self, service: str) -> Account:
+        return self.accounts.get(service, Account())
 
     @property
     def warehouse(self) -> Path:
@@ -183,17 +213,13 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     lake = _lake(text)
     return Settings(
         data_dir=Path(text("CLIPMART_DATA_DIR") or "data").absolute(),
-        klipit_api_key=_header_safe("KLIPIT_API_KEY", text("KLIPIT_API_KEY")),
-        clipus_api_key=_header_safe("CLIPUS_API_KEY", text("CLIPUS_API_KEY")),
-        klipit_base_url=_url("KLIPIT_BASE_URL", text("KLIPIT_BASE_URL") or KLIPIT_BASE_URL),
-        clipus_base_url=_url("CLIPUS_BASE_URL", text("CLIPUS_BASE_URL") or CLIPUS_BASE_URL),
+        accounts={name: _account(service, text) for name, service in SERVICES.items()},
         klipit_webhook_secrets=tuple(
             secret
             for part in (text("KLIPIT_WEBHOOK_SECRET") or "").split(",")
             if (secret := part.strip())
         ),
         clipus_webhook_token=text("CLIPUS_WEBHOOK_TOKEN"),
-        klipit_account_path="/" + (text("KLIPIT_ACCOUNT_PATH") or "/account").lstrip("/"),
         minute_seconds=_seconds("CLIPMART_MINUTE_SECONDS", text("CLIPMART_MINUTE_SECONDS")),
         pinned_now=_instant("CLIPMART_NOW", text("CLIPMART_NOW")),
         max_columns=_count("CLIPMART_MAX_COLUMNS", text("CLIPMART_MAX_COLUMNS")),
@@ -222,16 +248,6 @@ def notify_address() -> str | None:
     """CLIPMART_NOTIFY, which works also if another setting cannot be used."""
     filed = {} if "CLIPMART_NOTIFY" in os.environ else _dotenv(Path.cwd() / ".env")
     return {**filed, **os.environ}.get("CLIPMART_NOTIFY", "").strip() or None
-
-
-def parse_instant(value: str) -> datetime:
-    """An ISO 8601 instant; where no offset is given it is UTC.
-
-    Raises:
-        ValueError: not an instant.
-    """
-    instant = datetime.fromisoformat(value)
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _dotenv(path: Path) -> dict[str, str]:
@@ -264,8 +280,8 @@ def _refuse_foreign_addresses(filed: Mapping[str, str], environ: Mapping[str, st
 
     The folder may be somebody else's, unpacked or shared.
     """
-    for service in ("KLIPIT", "CLIPUS"):
-        url, key = f"{service}_BASE_URL", f"{service}_API_KEY"
+    for service in SERVICES.values():
+        url, key = service.address_variable, service.key_variable
         if filed.get(url, "").strip() and url not in environ and environ.get(key, "").strip():
             raise FixConfiguration(
                 f"{url} is set by .env in this folder and {key} by the environment, so the key "
@@ -282,16 +298,25 @@ def _secrets_toml(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FixConfiguration(
             f"{path} cannot be read ({type(error).__name__}). Nothing was done. "
-            "Mend it, or set KLIPIT_API_KEY and CLIPUS_API_KEY instead."
+            f"Correct it, or set {' and '.join(s.key_variable for s in SERVICES.values())} instead."
         ) from error
     sources = document.get("sources", {})
     values = {}
-    for service in ("klipit", "clipus"):
-        section = sources.get(service, {}) if isinstance(sources, dict) else {}
+    for name, service in SERVICES.items():
+        section = sources.get(name, {}) if isinstance(sources, dict) else {}
         key = section.get("api_key") if isinstance(section, dict) else None
         if isinstance(key, str):
-            values[f"{service.upper()}_API_KEY"] = key
+            values[service.key_variable] = key
     return values
+
+
+def _account(service: Service, text: Callable[[str], str | None]) -> Account:
+    url, path = text(service.address_variable), text(service.account_variable)
+    return Account(
+        _header_safe(service.key_variable, text(service.key_variable)),
+        url and _url(service.address_variable, url),
+        path and "/" + path.lstrip("/"),
+    )
 
 
 def _header_safe(name: str, key: str | None) -> str | None:
@@ -313,7 +338,7 @@ def _url(name: str, value: str) -> str:
     if not usable or "@" in value:
         raise FixConfiguration(
             f"{name} is not an address that can be used; it should look like https://host/path. "
-            f"Nothing was sent. Mend or unset {name}."
+            f"Nothing was sent. Correct or unset {name}."
         )
     if parts.scheme == "http" and not is_loopback(value):
         raise FixConfiguration(
@@ -425,7 +450,7 @@ def _instant(name: str, value: str | None) -> datetime | None:
     if value is None:
         return None
     try:
-        return parse_instant(value)
+        return instant(value)
     except ValueError as error:
         raise FixConfiguration(
             f"{name} should be an instant such as 2026-04-08T12:00:00Z. Unset it to use the clock."

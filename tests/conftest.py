@@ -209,8 +209,9 @@ def prepared_state(shared_folder: SharedFolder) -> Path:
     """A state folder whose tables are made: seconds, paid once."""
 
     def fill(folder: Path) -> None:
-        from pipelines.landing.loader import Loader, tables_of
+        from pipelines.landing.loader import Loader
         from pipelines.landing.store import Landing
+        from pipelines.landing.tables import tables_of
 
         state = folder / "state"
         state.mkdir(mode=0o700)

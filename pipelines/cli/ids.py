@@ -7,8 +7,9 @@ import re
 import click
 
 from pipelines.output import print_csv, say
-from pipelines.settings import load_settings, parse_instant
+from pipelines.settings import load_settings
 from sources.shared.errors import Unusable
+from sources.shared.values import instant
 
 from .options import service_argument
 from .terminal import end
@@ -126,18 +127,18 @@ def credits(balance: float | None, at: str | None, force: bool, undo: bool) -> N
         raise _no_balance()
     now = settings.now()
     try:
-        instant = parse_instant(at) if at else now
+        observed_at = instant(at) if at else now
     except ValueError as error:
         raise Unusable(
             "--at is no ISO 8601 instant. Nothing was recorded. For example: "
             f"`clipmart credits {balance:g} --at 2026-04-08T12:00:00Z`."
         ) from error
-    if instant > now:
+    if observed_at > now:
         raise Unusable(
             "--at lies in the future. Nothing was recorded. Without it the balance counts for now: "
             f"`clipmart credits {balance:g}`."
         )
-    say(note_balance(settings, balance, instant, force=force))
+    say(note_balance(settings, balance, observed_at, force=force))
 
 
 def _no_balance() -> Unusable:
@@ -160,5 +161,5 @@ def _text_of(source: str) -> str:
         ) from error
     except OSError as error:
         raise Unusable(
-            f"{source} cannot be read ({error.strerror}). Nothing was kept. Check the file's name."
+            f"{source} cannot be read ({error.strerror}). Nothing was recorded. Check its name."
         ) from error

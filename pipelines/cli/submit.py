@@ -66,11 +66,12 @@ def submit_clipus(again: bool, wait: bool, as_json: bool, **fields: Any) -> None
     \b
     clipmart submit clipus --url https://example.com --language en --language ja
     """
+    from pipelines.service import CLIPUS
     from pipelines.submissions.request import clipus_request
 
     settings = load_settings()
     request = clipus_request(
-        token=settings.clipus_webhook_token, api=settings.clipus_base_url, **fields
+        token=settings.clipus_webhook_token, api=settings.base_url(CLIPUS.name), **fields
     )
     _submit(settings, request, again=again, wait=wait, as_json=as_json)
 

@@ -19,14 +19,15 @@ from urllib.parse import urlsplit
 import httpx
 
 from pipelines.ledger.ledger import Ledger
+from pipelines.service import CLIPUS, KLIPIT, SERVICES, Service
 from pipelines.settings import Settings, is_loopback
-from sources.clipus.client import ClipusClient, plan_headers
+from sources.clipus.client import plan_headers
 from sources.clipus.settings import requests_bucket
-from sources.klipit.client import KlipitClient
 from sources.klipit.settings import clips_bucket, polls_bucket, submissions_bucket
+from sources.shared.answers import Answer
 from sources.shared.clients import http_client
-from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
-from sources.shared.http import Answer, Api, RequestFailed
+from sources.shared.errors import ClipmartError, FixConfiguration, RequestFailed, TryAgainLater
+from sources.shared.http import Api
 from sources.shared.slots import RateSlots, fingerprint
 from sources.shared.tables import Row
 
@@ -46,17 +47,17 @@ def key_checks(settings: Settings, ledger: Ledger | None) -> list[Check]:
     Args:
         ledger: holds the rate slots; None where no sync can use it either.
     """
-    return asyncio.run(_ask_all(settings, ledger))
+    return asyncio.run(_probe_all(settings, ledger))
 
 
-async def _ask_all(settings: Settings, ledger: Ledger | None) -> list[Check]:
+async def _probe_all(settings: Settings, ledger: Ledger | None) -> list[Check]:
     slots = ledger.slots(settings.minute_seconds) if ledger else RateSlots.in_memory()
     async with http_client() as http:
-        asked = [_Asked(name, settings, slots, http) for name in ("klipit", "clipus")]
-        asked = [one for one in asked if one.key]
-        told = await asyncio.gather(*(_ask(one) for one in asked))
-    skews = [skew for one in asked for skew in one.skews]
-    return [*(check for some in told for check in some), *_clock(settings, skews)]
+        probes = [_Probe(service, settings, slots, http) for service in SERVICES.values()]
+        probes = [probe for probe in probes if probe.key]
+        checks = await asyncio.gather(*(_run(probe) for probe in probes))
+    skews = [skew for probe in probes for skew in probe.skews]
+    return [*(check for some in checks for check in some), *_clock(settings, skews)]
 
 
 class _Busy(ClipmartError):
@@ -64,10 +65,10 @@ class _Busy(ClipmartError):
 
 
 @dataclass
-class _Asked:
+class _Probe:
     """A service, what it answered, and how long that was waited for."""
 
-    name: str
+    service: Service
     settings: Settings
     slots: RateSlots
     http: httpx.AsyncClient
@@ -78,27 +79,24 @@ class _Asked:
 
     @property
     def key(self) -> str:
-        return self.settings.api_key(self.name) or ""
+        return self.settings.api_key(self.service.name) or ""
 
     @property
     def host(self) -> str:
-        return urlsplit(self._base_url).netloc
+        return urlsplit(self.settings.base_url(self.service.name)).netloc
 
     @property
     def status(self) -> int:
         """Of the last answer; 0 without one."""
         return self.answers[-1].status if self.answers else 0
 
-    @property
-    def _base_url(self) -> str:
-        return str(getattr(self.settings, f"{self.name}_base_url"))
-
     def api(self) -> Api:
         return Api(
-            name=self.name.capitalize(),
-            base_url=self._base_url,
+            name=self.service.title,
+            base_url=self.settings.base_url(self.service.name),
             key=self.key,
-            key_variable=f"{self.name.upper()}_API_KEY",
+            key_variable=self.service.key_variable,
+            address_variable=self.service.address_variable,
             slots=self.slots,
             client=self.http,
             attempts=ATTEMPTS,
@@ -108,7 +106,7 @@ class _Asked:
 
     def check(self, what: str, level: Level, told: str, remedy: str = "", code: int = 3) -> Check:
         """A line of this service; a failure is one of configuration unless `code` says other."""
-        return Check(f"{self.name} {what}", level, told, remedy, code)
+        return Check(f"{self.service.name} {what}", level, told, remedy, code)
 
     def note(self, answer: Answer) -> None:
         self.answers.append(answer)
@@ -122,137 +120,139 @@ class _Asked:
         await asyncio.sleep(seconds)
 
 
-async def _ask(asked: _Asked) -> list[Check]:
-    variable = asked.name.upper()
+async def _run(probe: _Probe) -> list[Check]:
+    address = probe.service.address_variable
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            return await (_klipit(asked) if asked.name == "klipit" else _clipus(asked))
+            return await _PROBES[probe.service](probe)
     except FixConfiguration:
-        if asked.status in (401, 403):
-            return _refused(asked)
-        told = f"{asked.host} redirects elsewhere ({asked.status}); the key was not sent there"
-        remedy = f"Set {variable}_BASE_URL to that address, if you trust it."
-        return [asked.check("key", "fail", told, remedy)]
+        if probe.status in (401, 403):
+            return _refused(probe)
+        told = f"{probe.host} redirects elsewhere ({probe.status}); the key was not sent there"
+        remedy = f"Set {address} to that address, if you trust it."
+        return [probe.check("key", "fail", told, remedy)]
     except (ClipmartError, TimeoutError) as error:
-        if isinstance(error, _Busy | TryAgainLater) or asked.status == 429:
+        if isinstance(error, _Busy | TryAgainLater) or probe.status == 429:
             told = "was not tried: its requests of this minute are used up"
             remedy = "Look again in a minute; `clipmart status` shows whether a sync runs."
-            return [asked.check("key", "warn", told, remedy)]
-        why = f"it answers {asked.status}" if asked.status else "it does not answer"
-        remedy = f"Try again later. If it stays so, see that {variable}_BASE_URL is right."
-        return [asked.check("key", "fail", f"could not be tried: {asked.host}: {why}", remedy, 75)]
+            return [probe.check("key", "warn", told, remedy)]
+        why = f"it answers {probe.status}" if probe.status else "it does not answer"
+        remedy = f"Try again later. If it stays so, see that {address} is right."
+        return [probe.check("key", "fail", f"could not be tried: {probe.host}: {why}", remedy, 75)]
 
 
-def _refused(asked: _Asked) -> list[Check]:
-    variable = f"{asked.name.upper()}_API_KEY"
-    if asked.status == 401:
-        return [asked.check("key", "fail", "is refused (401)", f"Set {variable} to a valid key.")]
-    if asked.name == "klipit":
+def _refused(probe: _Probe) -> list[Check]:
+    variable = probe.service.key_variable
+    if probe.status == 401:
+        return [probe.check("key", "fail", "is refused (401)", f"Set {variable} to a valid key.")]
+    if probe.service is KLIPIT:
         remedy = f"Give the key in {variable} that scope in Klipit's page, or set another."
         return [
-            accepted(asked.name, asked.settings),
-            asked.check("scopes", "fail", "jobs:read is missing", remedy),
+            accepted(probe.service, probe.settings),
+            probe.check("scopes", "fail", "jobs:read is missing", remedy),
         ]
-    told = f"{_plan(asked).get('plan') or 'this plan'}: it has no API access (403)"
+    told = f"{_plan(probe).get('plan') or 'this plan'}: it has no API access (403)"
     remedy = f"Change to the plan Growth or above, or set {variable} to another account's key."
-    return [accepted(asked.name, asked.settings), asked.check("plan", "fail", told, remedy)]
+    return [accepted(probe.service, probe.settings), probe.check("plan", "fail", told, remedy)]
 
 
-async def _klipit(asked: _Asked) -> list[Check]:
-    client = KlipitClient(asked.api(), asked.settings.now)
-    path = asked.settings.klipit_account_path
-    told, account = None, "fails"
+async def _klipit(probe: _Probe) -> list[Check]:
+    client = probe.service.client(probe.api(), probe.settings.now)
+    path = probe.settings.account_path(KLIPIT.name) or ""
+    reported, account = None, "fails"
     with suppress(RequestFailed):
-        told = await client.balance(path)
-        account = f"answers {asked.status}"
-    checks = [accepted(asked.name, asked.settings)]
-    if told is not None:
+        reported = await client.read_account(path)
+        account = f"answers {probe.status}"
+    checks = [accepted(probe.service, probe.settings)]
+    if reported is not None:
         scopes = "account:read; jobs:read and clips:read show when a sync asks"
-        checks.append(asked.check("balance", "ok", f"{told[0]:g} credits"))
-        checks.append(asked.check("scopes", "ok", scopes))
-        return [*checks, _limits(asked)]
+        checks.append(probe.check("balance", "ok", f"{reported['balance']:g} credits"))
+        checks.append(probe.check("scopes", "ok", scopes))
+        return [*checks, _limits(probe)]
     await client.poll(NO_JOB)
-    if not isinstance(asked.answers[-1].body, dict):
-        told_by = f"{asked.host} answers {asked.status}, but not in JSON: it may be another server"
+    if not isinstance(probe.answers[-1].body, dict):
+        told_by = f"{probe.host} answers {probe.status}, but not in JSON: it may be another server"
         remedy = "See that KLIPIT_BASE_URL is the API's address."
-        return [asked.check("key", "warn", told_by, remedy)]
+        return [probe.check("key", "warn", told_by, remedy)]
     by_hand = "`clipmart credits BALANCE` notes a balance by hand."
     if account == "answers 403":
         remedy = f"Give the key that scope in Klipit's page. {by_hand}"
-        checks.append(asked.check("balance", "warn", "account:read is missing", remedy))
+        checks.append(probe.check("balance", "warn", "account:read is missing", remedy))
     else:
         remedy = f"Set KLIPIT_ACCOUNT_PATH if you know another path. {by_hand}"
-        checks.append(asked.check("balance", "warn", f"is not told: {path} {account}", remedy))
+        checks.append(probe.check("balance", "warn", f"is not told: {path} {account}", remedy))
     scopes = "jobs:read; clips:read shows when a sync asks"
-    return [*checks, asked.check("scopes", "ok", scopes), _limits(asked)]
+    return [*checks, probe.check("scopes", "ok", scopes), _limits(probe)]
 
 
-def _limits(asked: _Asked) -> Check:
-    key = fingerprint(asked.key)
+def _limits(probe: _Probe) -> Check:
     buckets = {
-        "submissions": submissions_bucket(key),
-        "polls": polls_bucket(key),
-        "clip reads": clips_bucket(key),
+        "submissions": submissions_bucket(probe.key),
+        "polls": polls_bucket(probe.key),
+        "clip reads": clips_bucket(probe.key),
     }
     used = [
-        f"{asked.slots.in_use(bucket)} of {bucket.per_minute} {what}"
+        f"{probe.slots.in_use(bucket)} of {bucket.per_minute} {what}"
         for what, bucket in buckets.items()
     ]
-    return asked.check("limits", "ok", f"{', '.join(used)} used this minute")
+    return probe.check("limits", "ok", f"{', '.join(used)} used this minute")
 
 
-async def _clipus(asked: _Asked) -> list[Check]:
-    client = ClipusClient(asked.api(), asked.settings.now)
+async def _clipus(probe: _Probe) -> list[Check]:
+    client = probe.service.client(probe.api(), probe.settings.now)
     learn = client.api.on_answer
 
     def note(answer: Answer) -> None:
-        asked.note(answer)
+        probe.note(answer)
         learn(answer)
 
     client.api.on_answer = note
     await client.poll(NO_CAMPAIGN)
-    plan = _plan(asked)
-    body = asked.answers[-1].body
+    plan = _plan(probe)
+    body = probe.answers[-1].body
     if not plan and not (isinstance(body, dict) and body.get("success") is False):
-        told = f"{asked.host} answers {asked.status}, but not as Clipus does: it is not its API"
+        told = f"{probe.host} answers {probe.status}, but not as Clipus does: it is not its API"
         remedy = "Set CLIPUS_BASE_URL to the API's address, or unset it."
-        return [asked.check("key", "fail", told, remedy)]
-    checks = [accepted(asked.name, asked.settings)]
+        return [probe.check("key", "fail", told, remedy)]
+    checks = [accepted(probe.service, probe.settings)]
     if not plan:
         told = "shows, with its scopes, when a sync reads a campaign"
-        return [*checks, asked.check("plan", "ok", told)]
+        return [*checks, probe.check("plan", "ok", told)]
     per_minute = plan["requests_per_minute"]
     if per_minute is None:
         told = f"{plan['plan']}; requests a minute are not told"
         remedy = "Nothing to do: they are sent one at a time."
-        checks.append(asked.check("plan", "warn", told, remedy))
+        checks.append(probe.check("plan", "warn", told, remedy))
     else:
-        used = asked.slots.in_use(requests_bucket(fingerprint(asked.key)))
+        used = probe.slots.in_use(requests_bucket(probe.key))
         told = f"{plan['plan']}; {used} of {per_minute} requests used this minute"
-        checks.append(asked.check("plan", "ok", told))
+        checks.append(probe.check("plan", "ok", told))
     scopes = str(plan["scopes"] or "")
     if "campaigns:create" in re.split(r"[\s,]+", scopes):
-        return [*checks, asked.check("scopes", "ok", scopes)]
+        return [*checks, probe.check("scopes", "ok", scopes)]
     remedy = "Make a key with that scope; until then `clipmart submit clipus` is refused."
     told = f"campaigns:create is missing ({scopes or 'none are told'})"
-    return [*checks, asked.check("scopes", "warn", told, remedy)]
+    return [*checks, probe.check("scopes", "warn", told, remedy)]
 
 
-def _plan(asked: _Asked) -> Row:
-    return plan_headers(asked.answers[-1].headers) or {}
+_PROBES = {KLIPIT: _klipit, CLIPUS: _clipus}
 
 
-def accepted(name: str, settings: Settings) -> Check:
+def _plan(probe: _Probe) -> Row:
+    return plan_headers(probe.answers[-1].headers) or {}
+
+
+def accepted(service: Service, settings: Settings) -> Check:
     """The line of a key that works, with the host that gets it if it is not the vendor's."""
-    key = fingerprint(settings.api_key(name) or "")[:6]
-    told, host = f"is accepted (fingerprint {key})", settings.foreign_host(name)
+    key = fingerprint(settings.api_key(service.name) or "")[:6]
+    told, host = f"is accepted (fingerprint {key})", settings.foreign_host(service.name)
     if host is None:
-        return Check(f"{name} key", "ok", told)
-    variable = f"{name.upper()}_BASE_URL"
+        return Check(f"{service.name} key", "ok", told)
+    variable = service.address_variable
     told = f"{told} by {host}, not the vendor's own host ({variable})"
     if is_loopback(f"//{host}"):
-        return Check(f"{name} key", "ok", told)
-    return Check(f"{name} key", "warn", told, f"If you do not trust it, unset {variable}.")
+        return Check(f"{service.name} key", "ok", told)
+    return Check(f"{service.name} key", "warn", told, f"If you do not trust it, unset {variable}.")
 
 
 def _clock(settings: Settings, skews: list[float]) -> list[Check]:

@@ -8,28 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipelines.service import SERVICES
+
 if TYPE_CHECKING:
     import duckdb
 
 RECENT_DAYS = 7  # before the newest job or campaign, not before now: a pause must not hide failures
 SHOWN = 3
 _LETTERS = 80
-
-# When it began, or was seen where that is unknown or ahead of the clock.
-_BEGAN = "LEAST(COALESCE(created_at, {other}observed_at), observed_at)"
-_ALL = {
-    "klipit": f"""
-        SELECT jobs.job_id AS id, show_name AS name, error AS reason, outcome,
-          {_BEGAN.format(other="completed_at, ")} AS began_at
-        FROM staging.stg_klipit__jobs AS jobs
-        INNER JOIN (SELECT id, error FROM klipit.jobs) AS landed ON landed.id = jobs.job_id
-        """,
-    "clipus": f"""
-        SELECT campaign_id AS id, COALESCE(title, url) AS name, NULL AS reason, outcome,
-          {_BEGAN.format(other="")} AS began_at
-        FROM staging.stg_clipus__campaigns
-        """,
-}
 
 
 def failures(con: duckdb.DuckDBPyConnection, service: str) -> dict[str, Any]:
@@ -40,7 +26,7 @@ def failures(con: duckdb.DuckDBPyConnection, service: str) -> dict[str, Any]:
     rows = con.execute(
         f"""
         SELECT id, name, reason, began_at > newest_at - INTERVAL {RECENT_DAYS} DAYS AS recent
-        FROM (SELECT *, MAX(began_at) OVER () AS newest_at FROM ({_ALL[service]}))
+        FROM (SELECT *, MAX(began_at) OVER () AS newest_at FROM ({SERVICES[service].failures}))
         WHERE outcome = 'failed'
         ORDER BY began_at DESC, id
         """

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipelines.ledger.ledger import open_ledger
 from pipelines.ledger.lock import holder
+from pipelines.service import SERVICES
 from pipelines.settings import SECRET_CHARACTERS, Settings
 from sources.shared.errors import ClipmartError
 
@@ -37,7 +38,7 @@ def doctor(settings: Settings) -> list[Check]:
     try:
         if all(check.level != "fail" for check in stored):
             found = status(settings)
-            if settings.klipit_api_key or settings.clipus_api_key:
+            if any(settings.api_key(name) for name in SERVICES):
                 ledger = open_ledger(settings)
     except ClipmartError as error:
         again = "Then look again: `clipmart doctor`."
@@ -67,15 +68,15 @@ def doctor(settings: Settings) -> list[Check]:
 
 def missing_keys(settings: Settings, found: Mapping[str, Any] | None) -> Iterator[Check]:
     """A service without a key is left out, unless it has ids or it is the only one."""
-    lacking = [name for name in ("klipit", "clipus") if not settings.api_key(name)]
+    lacking = [name for name in SERVICES if not settings.api_key(name)]
     services = found["services"] if found else {}
-    if len(lacking) == 2 and not services:
-        told = "Neither KLIPIT_API_KEY nor CLIPUS_API_KEY is set."
+    if len(lacking) == len(SERVICES) and not services:
+        told = f"Neither {' nor '.join(s.key_variable for s in SERVICES.values())} is set."
         remedy = "Set one in the environment or in .env; `clipmart demo` needs none."
         yield Check("keys", "fail", told, remedy, 3)
         return
     for name in lacking:
-        variable = f"{name.upper()}_API_KEY"
+        variable = SERVICES[name].key_variable
         if name in services:
             told = f"{variable} is not set, but {services[name]['known']:,} ids are known"
             remedy = f"Set {variable} in the environment or in .env."

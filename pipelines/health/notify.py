@@ -24,7 +24,6 @@ from pipelines.submissions.post import Say
 from pipelines.sync.result import SyncResult
 from sources.shared.clients import http_client
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater, Unusable
-from sources.shared.refusals import without_secrets
 from sources.shared.slots import fingerprint
 
 from .attention import rejected_in_sync
@@ -206,8 +205,7 @@ def _payload(settings: Settings | None, news: Iterable[Check]) -> dict[str, Any]
 def _harmless(line: str, settings: Settings | None) -> str:
     """Without secrets, and without what Slack reads as a mention or a link."""
     if settings is not None:
-        keys = (settings.klipit_api_key, settings.clipus_api_key, settings.clipus_webhook_token)
-        line = without_secrets(line, [*keys, *settings.klipit_webhook_secrets])
+        line = settings.without_secrets(line)
     return printable(line).replace("<", "‹").replace(">", "›")  # noqa: RUF001 - quotation marks
 
 

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.landing.inbox import due_intents
 from pipelines.landing.store import bound
-from pipelines.landing.tables import ID_NAME, tracked
+from pipelines.landing.tables import tracked
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import holder, receiver
 from pipelines.output import printable
+from pipelines.service import SERVICES
 from pipelines.settings import Settings
-from pipelines.sync.eta import needs, seconds_needed
+from pipelines.sync.eta import seconds_needed
 from pipelines.sync.progress import Step, in_words
-from pipelines.sync.worklist import Due, due_ids
+from pipelines.sync.worklist import due_ids
 from pipelines.warehouse.read import NotPublished, open_published
+from sources.shared.due import Due
 from sources.shared.slots import RateSlots
 
 from .attention import failures, rejected_counts
@@ -29,10 +31,6 @@ if TYPE_CHECKING:
     import duckdb
 
 RUNS = 5
-_JUDGED = {
-    "klipit": "staging.stg_klipit__job_progress",
-    "clipus": "reports.video_readiness",
-}
 
 
 def status(settings: Settings) -> dict[str, Any]:
@@ -72,13 +70,13 @@ def status(settings: Settings) -> dict[str, Any]:
             found["progress"] = ledger.noted("progress") if running else None
             found["unknown_submissions"] = [
                 {"service": service, "submission_id": intent}
-                for service in ID_NAME
+                for service in SERVICES
                 for intent in sorted(due_intents(ledger, service))
             ]
         with suppress(NotPublished):
             con = stack.enter_context(open_published(settings))
             found.update(_published(con, settings.now()))
-        for name in ID_NAME:
+        for name in SERVICES:
             service = _service(settings, name, ledger, con, found["published"])
             if service["has_key"] or service["known"]:
                 found["services"][name] = service
@@ -170,7 +168,7 @@ def _service(
 
     That is the worklist's rules on the published file, and the ids that the ledger was told since.
     """
-    now, key, id_name = settings.now(), settings.api_key(name), ID_NAME[name]
+    now, key, id_name = settings.now(), settings.api_key(name), SERVICES[name].id_name
     told: dict[str, set[str]] = {}
     calls: dict[str, datetime] = {}
     synced = None
@@ -195,7 +193,7 @@ def _service(
                       list({id_name} ORDER BY {id_name}) FILTER (stuck)
                     FROM (SELECT DISTINCT {id_name} FROM {name}.submissions
                           WHERE {tracked(con, name)})
-                    LEFT JOIN {_JUDGED[name]} USING ({id_name})
+                    LEFT JOIN {SERVICES[name].progress_view} USING ({id_name})
                     WHERE {id_name} IS NOT NULL
                       AND {id_name} NOT IN (SELECT unnest($gone::VARCHAR[]))""",
                 gone=gone,
@@ -215,6 +213,7 @@ def _service(
     new, polled = new - gone, polled - gone
     due = {id_: item for id_, item in due.items() if id_ not in gone}
     due |= {id_: Due(id_) for id_ in told if id_ in new | polled}
+    needed = SERVICES[name].requests_needed(key or "", due.values())
     return {
         "has_key": key is not None,
         "known": known + len(new),
@@ -222,7 +221,7 @@ def _service(
         "due": len(due),
         "stuck": stuck or [],
         "failed": failures(con, name) if con is not None else None,
-        "eta_seconds": seconds_needed(slots, needs(name, key, due.values())) if key else None,
+        "eta_seconds": seconds_needed(slots, needed) if key else None,
         "last_synced_at": _z(synced) if synced else None,
         "hours_since_sync": max(_hours(_z(synced), _z(now)), 0.0) if synced else None,
     }

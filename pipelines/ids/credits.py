@@ -7,9 +7,10 @@ from contextlib import closing
 from datetime import datetime, timedelta
 
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
+from pipelines.service import KLIPIT
 from pipelines.settings import Settings
 from sources.shared.errors import Unusable
-from sources.shared.tables import instant
+from sources.shared.values import instant
 
 IMPLAUSIBLE_TIMES = 100
 API_DAYS = timedelta(days=7)
@@ -20,7 +21,7 @@ Balance = tuple[datetime, float]
 
 def balance_event(balance: float, at: datetime, now: datetime, origin: str = "hand") -> Event:
     body = {"balance": balance, "at": at.isoformat(), "origin": origin}
-    return Event("klipit", "balance", uuid.uuid4().hex, None, now, body)
+    return Event(KLIPIT.name, "balance", uuid.uuid4().hex, None, now, body)
 
 
 def note_balance(settings: Settings, balance: float, at: datetime, *, force: bool) -> str:
@@ -75,14 +76,16 @@ def take_back(settings: Settings) -> str:
         at, balance = last.body["at"], last.body["balance"]
         earlier = [note.body["balance"] for note in notes if note.body["at"] == at]
         body = {"at": at, "balance": earlier[-1] if earlier else None}
-        undo = Event("klipit", "undo", f"undo {last.event_id}", last.event_id, settings.now(), body)
+        undo = Event(
+            KLIPIT.name, "undo", f"undo {last.event_id}", last.event_id, settings.now(), body
+        )
         ledger.add([undo])
     return f"Taken back: {balance:g} credits at {at}. The next sync removes it."
 
 
 def _hand_notes(ledger: Ledger) -> list[Event]:
     """What was noted by hand and not taken back, in the order of noting."""
-    events = list(ledger.events("klipit", kinds=("balance", "undo")))
+    events = list(ledger.events(KLIPIT.name, kinds=("balance", "undo")))
     undone = {event.subject for event in events if event.kind == "undo"}
     return [
         event

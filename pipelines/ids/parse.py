@@ -11,27 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pipelines.landing.tables import ID_NAME
 from pipelines.ledger.ledger import Event
+from pipelines.service import SERVICES, Service
 from sources.shared.errors import Unusable
-from sources.shared.tables import instant
+from sources.shared.values import instant
 
-# What a CSV's columns may be called → the field; of two for one field the first here counts.
-_COLUMNS = {
-    "klipit": {
-        **{"job_id": "job_id", "id": "job_id"},
-        **{"show_name": "show_name", "show": "show_name"},
-        **{"guest_name": "guest_name", "guest": "guest_name"},
-        **{"description": "description", "platforms": "platforms"},
-        **{"source_url": "source_url", "url": "source_url"},
-        "submitted_at": "submitted_at",
-    },
-    "clipus": {
-        **{"campaign_id": "campaign_id", "id": "campaign_id"},
-        **{"url": "url", "source_url": "url"},
-        **{"title": "title", "languages": "languages", "submitted_at": "submitted_at"},
-    },
-}
 _LISTS = ("platforms", "languages")
 
 
@@ -58,32 +42,32 @@ def parse_ids(service: str, text: str, now: datetime, name: str = "") -> Tracked
     text = text.removeprefix("\ufeff")
     # Excel's own first line says the separator; the columns' names say it too.
     text = re.sub(r"\A\"?sep=.\"?[ \t]*(?=\r?\n)", "", text, flags=re.IGNORECASE)
-    what = name or "The input"
+    what, record = name or "The input", SERVICES[service]
     tracked = Tracked()
-    header, delimiter = _header(service, text)
-    columns = {_COLUMNS[service].get(column, column) for column in header}
-    if delimiter and ID_NAME[service] in columns:
-        unused = [column for column in header if column and column not in _names(service, header)]
+    header, delimiter = _header(record, text)
+    columns = {record.csv.get(column, column) for column in header}
+    if delimiter and record.id_name in columns:
+        unused = [column for column in header if column and column not in _names(record, header)]
         if unused:
             tracked.remarks.append(f"{what}: columns not used: {', '.join(unused)}")
-        for line, record in _csv_records(text, delimiter):
-            named = _names(service, header)
-            values = {named[column]: cell for column, cell in record.items() if column in named}
-            _take(tracked, service, line, values, now, name)
-    elif delimiter in (",", "\t") or (delimiter and columns & set(_COLUMNS[service].values())):
+        for line, row in _csv_records(text, delimiter):
+            named = _names(record, header)
+            values = {named[column]: cell for column, cell in row.items() if column in named}
+            _take(tracked, record, line, values, now, name)
+    elif delimiter in (",", "\t") or (delimiter and columns & set(record.csv.values())):
         raise Unusable(
-            f"{what} looks like CSV, but its header has no column {ID_NAME[service]}. Nothing was "
-            f"recorded. Name the column of ids {ID_NAME[service]}, or give one id a line."
+            f"{what} looks like CSV, but its header has no column {record.id_name}. Nothing was "
+            f"recorded. Name the column of ids {record.id_name}, or give one id a line."
         )
     else:
         for number, id_ in enumerate(text.splitlines(), 1):
             if id_.strip():
-                _take(tracked, service, number, {ID_NAME[service]: id_.strip()}, now, name)
+                _take(tracked, record, number, {record.id_name: id_.strip()}, now, name)
         odd = sum(";" in str(event.subject) for event in tracked.events)
         if odd:
             tracked.remarks.append(
                 f"{what}: {odd} of the ids hold a semicolon. If this is CSV, give it a header with "
-                f"the column {ID_NAME[service]}; `clipmart untrack {service} ID` forgets a wrong id"
+                f"the column {record.id_name}; `clipmart untrack {service} ID` forgets a wrong id"
             )
     return tracked
 
@@ -100,26 +84,27 @@ def refusal(service: str, id_: str) -> str | None:
         return "this is a folder, not an id"
     if re.search(r"[\s/?#%]", id_) or not id_.isprintable():
         return "an id has no white space, control characters or any of / ? # %"
-    if service == "klipit" and _is_uuid(id_):
-        return "this looks like a Clipus campaign; use `clipmart track clipus`"
-    if service == "clipus" and id_.startswith("job_"):
-        return "this looks like a Klipit job; use `clipmart track klipit`"
+    for other in SERVICES.values():
+        if other.name != service and other.id_pattern and re.fullmatch(other.id_pattern, id_):
+            return (
+                f"this looks like a {other.title} {other.thing}; use `clipmart track {other.name}`"
+            )
     return None
 
 
 def _take(
     tracked: Tracked,
-    service: str,
+    service: Service,
     line: int,
-    record: Mapping[str, str],
+    row: Mapping[str, str],
     now: datetime,
     name: str,
 ) -> None:
-    id_ = record.get(ID_NAME[service], "").strip()
-    why = refusal(service, id_)
-    body: dict[str, Any] = {ID_NAME[service]: id_}
+    id_ = row.get(service.id_name, "").strip()
+    why = refusal(service.name, id_)
+    body: dict[str, Any] = {service.id_name: id_}
     try:
-        body.update(_metadata(service, record))
+        body.update(_metadata(service, row))
     except Unusable as error:
         why = why or str(error)
     if why:
@@ -127,15 +112,15 @@ def _take(
         where = f"{name} line {line}" if name else f"line {line}"
         tracked.refused.append(f"{where}: {shown}{': ' if shown else ''}{why}")
         return
-    tracked.events.append(Event(service, "import", uuid.uuid4().hex, id_, now, body))
+    tracked.events.append(Event(service.name, "import", uuid.uuid4().hex, id_, now, body))
 
 
-def _metadata(service: str, record: Mapping[str, str]) -> dict[str, Any]:
+def _metadata(service: Service, row: Mapping[str, str]) -> dict[str, Any]:
     """The documented columns of an import that are filled in."""
     body: dict[str, Any] = {}
-    for name, value in record.items():
+    for name, value in row.items():
         text = value.strip()
-        if not text or name == ID_NAME[service]:
+        if not text or name == service.id_name:
             continue
         if name in _LISTS:
             body[name] = [part.strip() for part in re.split("[;,]", text) if part.strip()]
@@ -149,7 +134,7 @@ def _metadata(service: str, record: Mapping[str, str]) -> dict[str, Any]:
     return body
 
 
-def _header(service: str, text: str) -> tuple[list[str], str | None]:
+def _header(service: Service, text: str) -> tuple[list[str], str | None]:
     """The column names of the first line, and what separates them; None where nothing does.
 
     A line with the column of ids is split by what brings that out, any other by what it has.
@@ -163,17 +148,17 @@ def _header(service: str, text: str) -> tuple[list[str], str | None]:
     for delimiter, names in splits.items():
         # A lone `id` could be one; above others it is their column's name.
         alone = len(names) == 1 and len(lines) == 1
-        if ID_NAME[service] in names or (names.count("id") == 1 and not alone):
+        if service.id_name in names or (names.count("id") == 1 and not alone):
             return names, delimiter
     delimiter = max(splits, key=lambda each: len(splits[each]))
     names = splits[delimiter]
     return names, delimiter if len(names) > 1 else None
 
 
-def _names(service: str, header: list[str]) -> dict[str, str]:
+def _names(service: Service, header: list[str]) -> dict[str, str]:
     """The columns of a CSV that are used → their fields; one column for a field."""
     used: dict[str, str] = {}
-    for column, name in _COLUMNS[service].items():
+    for column, name in service.csv.items():
         if column in header and name not in used.values():
             used[column] = name
     return used
@@ -203,7 +188,3 @@ def _csv_records(text: str, delimiter: str | None) -> Iterator[tuple[int, dict[s
 def _column(name: str) -> str:
     """The name of a CSV's column as people vary it: "Job ID" is job_id."""
     return re.sub(r"[\s-]+", "_", name.strip().lower())
-
-
-def _is_uuid(text: str) -> bool:
-    return bool(re.fullmatch(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}", text))

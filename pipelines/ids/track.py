@@ -13,19 +13,12 @@ from typing import Any
 
 from pipelines.ids.parse import parse_ids
 from pipelines.landing.inbox import due_intents, fold
-from pipelines.landing.tables import ID_NAME, SUBMISSIONS
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
+from pipelines.service import SERVICES
 from pipelines.settings import Settings
 from sources.shared.errors import Unusable
-from sources.shared.tables import REMOVED, Row, digest
-
-_COLUMNS = {
-    "klipit": (
-        *("job_id", "show_name", "guest_name", "description", "platforms"),
-        *("source_url", "submitted_at"),
-    ),
-    "clipus": ("campaign_id", "url", "title", "languages", "submitted_at"),
-}
+from sources.shared.tables import REMOVED, Row
+from sources.shared.values import digest
 
 
 @dataclass
@@ -86,7 +79,7 @@ def untrack_ids(settings: Settings, service: str, ids: Iterable[str]) -> list[st
     Raises:
         FixConfiguration: the ledger cannot be written.
     """
-    id_name, now = ID_NAME[service], settings.now()
+    id_name, now = SERVICES[service].id_name, settings.now()
     wanted = list(dict.fromkeys(ids))
     with closing(open_ledger(settings)) as ledger:
         rows = known_submissions(ledger, service, published_submissions(settings, service))
@@ -111,11 +104,12 @@ def known_ids(settings: Settings, service: str) -> str:
         if settings.ledger_database or settings.ledger.exists():
             ledger = stack.enter_context(closing(open_ledger(settings, read_only=True)))
         rows = known_submissions(ledger, service, published)
+    columns = list(dict.fromkeys(SERVICES[service].csv.values()))
     text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS[service], extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        if row.get(ID_NAME[service]):
+        if row.get(SERVICES[service].id_name):
             writer.writerow({name: _cell(value) for name, value in row.items()})
     return text.getvalue()
 
@@ -144,7 +138,7 @@ def published_submissions(settings: Settings, service: str) -> list[Row]:
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     except NotPublished:
         return []
-    return [{name: row.get(name) for name in SUBMISSIONS[service].columns} for row in rows]
+    return [{name: row.get(name) for name in SERVICES[service].submissions.columns} for row in rows]
 
 
 def _cell(value: Any) -> Any:
@@ -176,7 +170,7 @@ def _latest_import(ledger: Ledger, service: str) -> dict[str, dict[str, Any]]:
     known: dict[str, dict[str, Any]] = {}
     untracked: set[str] = set()
     for event in ledger.events(service):
-        id_ = event.body.get(ID_NAME[service])
+        id_ = event.body.get(SERVICES[service].id_name)
         if id_ and event.kind == "untrack":
             untracked.add(id_)
             known.pop(id_, None)

@@ -6,17 +6,18 @@ A sync begins with it, since a load that finds pending packages loads those and 
 from __future__ import annotations
 
 from pipelines.ledger.ledger import Ledger
+from pipelines.service import SEQ, SERVICES
 
 from .inbox import LANDED_KINDS
-from .loader import Loader, inbox_tables, tables_of
+from .loader import Loader
 from .store import Landing
-from .tables import SEQ, SUBMISSIONS
+from .tables import inbox_tables, tables_of
 
 
 def drain(loader: Loader, ledger: Ledger, landing: Landing) -> None:
     """Load what is pending, then every event that has not landed yet."""
     loader.drain()
-    for name in SUBMISSIONS:
+    for name in SERVICES:
         landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
         made = landing.has_tables(name, tables_of(name))
         drained = landing.drained_up_to(name, landed) if made else 0

@@ -7,20 +7,20 @@ landed from there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from pipelines.ledger.ledger import Event, Ledger
-from sources.shared.tables import REMOVED, Row, instant
-
-from .tables import EXPORTS, ID_NAME, SEQ, SUBMISSIONS
+from pipelines.service import SEQ, SERVICES
+from sources.shared.tables import REMOVED, Row, Table
+from sources.shared.values import instant
 
 LANDED_KINDS = (
     *("import", "untrack", "intent", "answer", "tie", "webhook"),
     *("balance", "undo", "export"),
 )
-"""Kinds of events that become rows; `due` only asks for a poll."""
+"""Kinds of events that become rows; `due` only causes a poll."""
 
 
 def due_intents(ledger: Ledger, service: str) -> set[str]:
@@ -44,7 +44,7 @@ def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterat
     Yields:
         The rows that changed, and a removal for one whose id turned out to be an intent's.
     """
-    id_name = ID_NAME[service]
+    id_name, columns = SERVICES[service].id_name, SERVICES[service].submissions.columns
     rows = {row["submission_id"]: dict(row) for row in landed}
     by_id = {row[id_name]: row["submission_id"] for row in rows.values() if row[id_name]}
     changed: set[str] = set()
@@ -78,8 +78,8 @@ def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterat
             by_id[id_] = key
             row[id_name] = id_
         for name, value in event.body.items():
-            if name in SUBMISSIONS[service].columns and name != "error" and value is not None:
-                row[name] = _landable(SUBMISSIONS[service].columns[name], value)
+            if name in columns and name != "error" and value is not None:
+                row[name] = _landable(columns[name], value)
         outcome = event.body.get("outcome")
         if event.kind in ("answer", "tie"):
             # A webhook has an error too: the job's, not the submission's.
@@ -100,7 +100,26 @@ def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterat
     yield from removed.values()
 
 
-def webhook_rows(events: Iterable[Event]) -> Iterator[Row]:
+def rows_of_events(
+    service: str,
+    table: Table,
+    events: list[Event],
+    submissions: Callable[[str, list[str]], list[Row]],
+) -> Iterator[Row]:
+    """What a service's events mean for one of the tables that they fill.
+
+    Args:
+        submissions: gives the landed submissions of some ids.
+    """
+    if table is not SERVICES[service].submissions:
+        return _ROWS[table.name](table, events)
+    names = (SERVICES[service].id_name, "intent_id")
+    subjects = {event.body[n] for event in events for n in names if event.body.get(n)}
+    return fold(service, events, submissions(service, sorted(subjects)))
+
+
+def webhook_rows(_: Table, events: Iterable[Event]) -> Iterator[Row]:
+    """A row for each call."""
     for event in events:
         if event.kind == "webhook":
             yield {
@@ -113,7 +132,7 @@ def webhook_rows(events: Iterable[Event]) -> Iterator[Row]:
             }
 
 
-def export_rows(events: Iterable[Event]) -> Iterator[Row]:
+def export_rows(table: Table, events: Iterable[Event]) -> Iterator[Row]:
     """Exports by their latest event, which has all that is known; a removal for a refused one."""
     rows: dict[str, Row] = {}
     for event in events:
@@ -123,15 +142,14 @@ def export_rows(events: Iterable[Event]) -> Iterator[Row]:
                 rows[id_] = {"export_id": id_, REMOVED: True}
                 continue
             row = {
-                name: _landable(kind, event.body.get(name))
-                for name, kind in EXPORTS.columns.items()
+                name: _landable(kind, event.body.get(name)) for name, kind in table.columns.items()
             }
             rows[id_] = {**row, SEQ: event.seq}
     yield from rows.values()
 
 
-def balance_rows(events: Iterable[Event]) -> Iterator[Row]:
-    """Balances noted by hand, as `klipit.account_snapshots` rows; a removal for one taken back."""
+def balance_rows(_: Table, events: Iterable[Event]) -> Iterator[Row]:
+    """Balances that a person entered, as `account_snapshots` rows; a removal for one taken back."""
     rows: dict[datetime, Row] = {}
     for event in events:
         if event.kind not in ("balance", "undo"):
@@ -146,6 +164,11 @@ def balance_rows(events: Iterable[Event]) -> Iterator[Row]:
     yield from rows.values()
 
 
+_ROWS: dict[str, Callable[[Table, Iterable[Event]], Iterator[Row]]] = {
+    "webhook_events": webhook_rows,
+    "exports": export_rows,
+    "account_snapshots": balance_rows,
+}
 _ORIGIN = {
     "import": "import",
     "untrack": "import",

@@ -13,45 +13,20 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pipelines.disk import chain, is_full
 from pipelines.ledger.ledger import Ledger
+from pipelines.service import SEQ, SERVICES
 from pipelines.settings import Lake
-from sources.clipus import rows as clipus
-from sources.klipit import rows as klipit
-from sources.klipit.settings import ACCOUNT_SNAPSHOTS
+from sources.shared.chunks import REJECTED_RECORDS, Chunk
+from sources.shared.drift import Drift
 from sources.shared.errors import ClipmartError, FixConfiguration
-from sources.shared.tables import (
-    REJECTED_RECORDS,
-    REMOVED,
-    Chunk,
-    Drift,
-    Row,
-    Table,
-    arrow_item,
-    resource,
-    resource_hints,
-)
+from sources.shared.tables import REMOVED, Row, Table
 
-from . import inbox
-from .tables import EXPORTS, ID_NAME, SEQ, SUBMISSIONS, WEBHOOK_EVENTS
-
-SYNC_RUNS = Table(
-    "sync_runs",
-    ("run_id",),
-    {
-        "run_id": "text",
-        "started_at": "timestamp",
-        "finished_at": "timestamp",
-        "exit_code": "bigint",
-        "requests": "bigint",
-        "rows": "bigint",
-        "rejected": "bigint",
-    },
-)
+from .inbox import LANDED_KINDS, rows_of_events
+from .tables import RUNS, inbox_tables, tables_of
 
 # dlt puts the path into a template and into SQL as it is; DuckDB reads a=b in it as a partition.
 _UNFIT = re.compile(r"""[%'"?\\=\x00-\x1f]""")
@@ -71,20 +46,8 @@ _DLT_SETTINGS = {
 }
 
 
-_TABLES = {
-    "klipit": (*klipit.TABLES, SUBMISSIONS["klipit"], WEBHOOK_EVENTS, EXPORTS),
-    "clipus": (*clipus.TABLES, SUBMISSIONS["clipus"]),
-    "clipmart": (SYNC_RUNS, REJECTED_RECORDS),
-}
-
-
-def tables_of(schema: str) -> tuple[Table, ...]:
-    """The landing tables of a schema, as this version declares them."""
-    return _TABLES[schema]
-
-
 KEEP_PACKAGES = 10
-"""So many of dlt's completed packages are kept of each schema, for whoever looks into a fault."""
+"""Completed packages of dlt's that are saved of each schema, to look into a fault."""
 
 
 class LoadFailed(ClipmartError):
@@ -130,7 +93,7 @@ class Loader:
         Returns:
             schema → whether what was left of it could be loaded.
         """
-        left = [s for s in ("clipmart", "klipit", "clipus") if self.left_behind(s)]
+        left = [s for s in (RUNS, *SERVICES) if self.left_behind(s)]
         return {schema: self._run(schema, None) for schema in left}
 
     def left_behind(self, schema: str) -> bool:
@@ -154,21 +117,39 @@ class Loader:
         self, schema: str, rows: Mapping[Table, list[Row]], drift: Drift | None = None
     ) -> None:
         """Load rows in one package; a table without rows is made, empty."""
-        known = drift or Drift()
-        self.load_arrow(schema, {t: arrow_item(t, found, known) for t, found in rows.items()})
+        self._load_chunk(schema, Chunk(drift or Drift(), dict(rows)))
 
     def load_arrow(self, schema: str, items: Mapping[Table, Any]) -> None:
         """Load Arrow tables in one package."""
-        self._run(schema, lambda: [resource(table, item) for table, item in items.items()])
 
-    def load_chunk(self, schema: str, made: Chunk) -> dict[str, int]:
+        def at_hand() -> Any:
+            from sources.shared.resources import resource
+
+            return [resource(table, item) for table, item in items.items()]
+
+        self._run(schema, at_hand)
+
+    def load_chunk(self, schema: str, chunk: Chunk) -> dict[str, int]:
         """Load a chunk, its rejected records first; returns rows by table of the schema."""
-        rejected = made.of(REJECTED_RECORDS)
+        rejected = chunk.of(REJECTED_RECORDS)
         if rejected:
-            self.load("clipmart", {REJECTED_RECORDS: rejected})
-        if made.rows:
-            self.load(schema, made.rows, made.drift)
-        return {table.name: count(rows) for table, rows in made.rows.items()}
+            self.load(RUNS, {REJECTED_RECORDS: rejected})
+        if chunk.rows:
+            self._load_chunk(schema, chunk)
+        return {
+            table.name: sum(not row.get(REMOVED) for row in rows)
+            for table, rows in chunk.rows.items()
+        }
+
+    def _load_chunk(self, schema: str, chunk: Chunk) -> None:
+        """Through the resources that the public sources have."""
+
+        def from_chunk() -> Any:
+            from sources.shared.resources import resources
+
+            return resources(lambda: iter([chunk]), *chunk.rows)
+
+        self._run(schema, from_chunk)
 
     def drain_inbox(
         self,
@@ -187,19 +168,20 @@ class Loader:
         """
         import dlt
 
+        from sources.shared.resources import arrow_item, resource, resource_hints
+
         cursor = dlt.sources.incremental(SEQ, initial_value=0, range_start="open", row_order="asc")
 
         @dlt.resource(name="inbox", selected=False)
         def events(seq: Any = cursor) -> Iterator[list[dict[str, Any]]]:
             yield [
                 {SEQ: event.seq, "event": event}
-                for event in ledger.events(schema, seq.last_value or 0, inbox.LANDED_KINDS)
+                for event in ledger.events(schema, seq.last_value or 0, LANDED_KINDS)
             ]
 
         def rows_of(table: Table) -> Any:
             def landed(items: list[dict[str, Any]]) -> Iterator[Any]:
-                found = [item["event"] for item in items]
-                rows = list(_inbox_rows(schema, table, found, submissions))
+                rows = list(rows_of_events(schema, table, [i["event"] for i in items], submissions))
                 if rows or make_tables:
                     yield arrow_item(table, rows, Drift())
 
@@ -319,56 +301,6 @@ class Loader:
         loaded = self._dlt_dir / schema / "load" / "loaded"
         for package in sorted(loaded.glob("*"))[:-KEEP_PACKAGES]:
             shutil.rmtree(package, ignore_errors=True)
-
-
-def inbox_tables(schema: str) -> tuple[Table, ...]:
-    """The tables that events become rows of."""
-    if schema == "clipus":
-        return (SUBMISSIONS["clipus"],)
-    return (SUBMISSIONS["klipit"], WEBHOOK_EVENTS, EXPORTS, ACCOUNT_SNAPSHOTS)
-
-
-def count(rows: list[Row]) -> int:
-    return sum(not row.get(REMOVED) for row in rows)
-
-
-def sync_run_rows(runs: list[dict[str, Any]]) -> list[Row]:
-    """Finished runs of the run log as `clipmart.sync_runs` rows."""
-    rows = []
-    for run in runs:
-        if run["finished_at"] is None:
-            continue
-        services = (run["result"] or {}).get("services", {}).values()
-        rows.append(
-            {
-                "run_id": run["run_id"],
-                "started_at": datetime.fromisoformat(run["started_at"]),
-                "finished_at": datetime.fromisoformat(run["finished_at"]),
-                "exit_code": run["exit_code"],
-                "requests": sum(service["requests"] for service in services),
-                "rows": sum(sum(service["loaded"].values()) for service in services),
-                "rejected": sum(service["rejected"] for service in services),
-            }
-        )
-    return rows
-
-
-def _inbox_rows(
-    schema: str,
-    table: Table,
-    events: list[Any],
-    submissions: Callable[[str, list[str]], list[Row]],
-) -> Iterator[Row]:
-    if table is SUBMISSIONS[schema]:
-        names = (ID_NAME[schema], "intent_id")
-        subjects = {event.body[n] for event in events for n in names if event.body.get(n)}
-        yield from inbox.fold(schema, events, submissions(schema, sorted(subjects)))
-    elif table is WEBHOOK_EVENTS:
-        yield from inbox.webhook_rows(events)
-    elif table is EXPORTS:
-        yield from inbox.export_rows(events)
-    else:
-        yield from inbox.balance_rows(events)
 
 
 def _source(schema: str, data: Any) -> Any:

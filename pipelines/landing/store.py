@@ -17,14 +17,17 @@ import duckdb
 
 from pipelines.disk import disk_full, is_full
 from pipelines.ledger.ledger import holders
+from pipelines.service import SEQ, SERVICES
 from pipelines.settings import Lake, Settings
+from sources.shared.chunks import ApiTables, Read, Seen
+from sources.shared.drift import MAX_UNDOCUMENTED, PRIVATE, Drift, data_type
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
-from sources.shared.tables import MAX_UNDOCUMENTED, PRIVATE, Drift, Row, Table, data_type
+from sources.shared.tables import Row, Table
 
-from .loader import SYNC_RUNS
-from .tables import ID_NAME, SEQ, SUBMISSIONS
+from .tables import RUNS, SYNC_RUNS
 
 WAIT_SECONDS = 10.0
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def cannot_go_on(settings: Settings, error: Exception) -> ClipmartError:
@@ -124,13 +127,13 @@ class Landing:
     def submissions(self, service: str, subjects: Iterable[str]) -> list[Row]:
         """Landed submissions whose id or submission_id is among these."""
         wanted = list(subjects)
-        table = SUBMISSIONS[service]
+        table = SERVICES[service].submissions
         if not wanted or not self.has_tables(service, [table]):
             return []
         cursor = self.connection.execute(
             f"""SELECT * FROM {service}.submissions
                 WHERE submission_id IN (SELECT unnest($wanted))
-                   OR {ID_NAME[service]} IN (SELECT unnest($wanted))""",
+                   OR {SERVICES[service].id_name} IN (SELECT unnest($wanted))""",
             {"wanted": wanted},
         )
         names = [column[0] for column in cursor.description or []]
@@ -149,36 +152,50 @@ class Landing:
             newest = max(newest, seq or 0)
         return newest
 
-    def last_status(
-        self, table: str, ids: Iterable[Any], id_columns: tuple[str, ...], until: datetime
+    def _last_status(
+        self,
+        api: ApiTables,
+        table: Table,
+        ids: list[str],
+        id_columns: tuple[str, ...],
+        until: datetime,
     ) -> Any:
         """id, or tuple of ids → status last observed.
 
         Args:
             until: later rows are of a clock that was wrong, and do not count.
         """
-        keys = ", ".join(id_columns)
-        wanted = list(ids)
-        if not wanted:
+        if not ids:
             return {}
-        sql = f"""SELECT {keys}, arg_max(status, observed_at) FROM {table}
+        keys = ", ".join(id_columns)
+        sql = f"""SELECT {keys}, arg_max(status, observed_at) FROM {api.source}.{table.name}
                   WHERE {id_columns[0]} IN (SELECT unnest($ids)) AND observed_at <= $until
                   GROUP BY {keys}"""
-        rows = self.connection.execute(bound(sql, ids=wanted, until=until)).fetchall()
+        rows = self.connection.execute(bound(sql, ids=ids, until=until)).fetchall()
         if len(id_columns) == 1:
             return dict(rows)
         return {tuple(row[:-1]): row[-1] for row in rows}
 
-    def clip_jobs(self, clip_ids: list[str]) -> dict[str, str]:
-        """Clip id → id of the job that it is landed with."""
-        if not clip_ids:
-            return {}
-        sql = "SELECT id, job_id FROM klipit.clips WHERE id IN (SELECT unnest($ids))"
-        return dict(self.connection.execute(bound(sql, ids=clip_ids)).fetchall())
+    def seen(self, api: ApiTables, reads: list[Read]) -> Seen:
+        """What has landed of the ids of a chunk: their status, and whose their children are."""
+        ids = [read.id for read in reads]
+        until = max((read.observed_at for read in reads), default=_NEVER)
+        status = self._last_status(api, api.observations, ids, (api.parent,), until)
+        child_status = {}
+        if api.child_observations:
+            keys = (api.parent, api.child_id)
+            child_status = self._last_status(api, api.child_observations, ids, keys, until)
+        parents = {}
+        children = [child["id"] for read in reads for child in read.children or []]
+        if children and api.parent not in api.children.key:
+            sql = f"""SELECT id, {api.parent} FROM {api.source}.{api.children.name}
+                      WHERE id IN (SELECT unnest($ids))"""
+            parents = dict(self.connection.execute(bound(sql, ids=children)).fetchall())
+        return Seen(status, child_status, parents)
 
     def last_run(self, until: datetime) -> datetime | None:
         """When the latest run that is landed finished (UTC), up to an instant; None without one."""
-        if not self.has_tables("clipmart", [SYNC_RUNS]):
+        if not self.has_tables(RUNS, [SYNC_RUNS]):
             return None
         sql = "SELECT max(finished_at) FROM clipmart.sync_runs WHERE finished_at <= $until"
         row = self.connection.execute(bound(sql, until=until)).fetchone()

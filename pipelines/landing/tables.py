@@ -1,85 +1,51 @@
-"""The landing tables that the ledger's events fill: `submissions`, `webhook_events`, `exports`."""
+"""The tables of every landing schema: a service's own, and those of the runs and rejections."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from sources.shared.tables import DataType, Table
+from pipelines.service import SERVICES
+from sources.shared.chunks import REJECTED_RECORDS
+from sources.shared.tables import Row, Table
 
 if TYPE_CHECKING:
     import duckdb
 
-SEQ = "_clipmart_seq"
-"""Column of the event that a row was made from; how far the inbox is landed. Not published."""
-
-_COMMON: dict[str, DataType] = {"submission_id": "text", "origin": "text", "state": "text"}
-_STAMPS: dict[str, DataType] = {
-    "error": "text",
-    "submitted_at": "timestamp",
-    "recorded_at": "timestamp",
-    "untracked_at": "timestamp",
-    SEQ: "bigint",
-}
-_FIELDS: dict[str, dict[str, DataType]] = {
-    "klipit": {
-        "source_url": "text",
-        "file_name": "text",
-        "show_name": "text",
-        "guest_name": "text",
-        "description": "text",
-        "platforms": "json",
-    },
-    "clipus": {"url": "text", "languages": "json", "title": "text", "webhook_url": "text"},
-}
-ID_NAME = {"klipit": "job_id", "clipus": "campaign_id"}
-_VENDOR_JOB: dict[str, DataType] = {
-    "job_id": "text"
-}  # the POST of a campaign answers a job_id of its own
-
-SUBMISSIONS = {
-    "klipit": Table(
-        "submissions",
-        ("submission_id",),
-        {**_COMMON, "job_id": "text", **_FIELDS["klipit"], **_STAMPS},
-        parent="submission_id",
-    ),
-    "clipus": Table(
-        "submissions",
-        ("submission_id",),
-        {**_COMMON, "campaign_id": "text", **_FIELDS["clipus"], **_VENDOR_JOB, **_STAMPS},
-        parent="submission_id",
-    ),
-}
-WEBHOOK_EVENTS = Table(
-    "webhook_events",
-    ("event_id",),
+SYNC_RUNS = Table(
+    "sync_runs",
+    ("run_id",),
+    "One row per sync; one that landed nothing appears with the next that does.",
     {
-        "event_id": "text",
-        "event": "text",
-        "job_id": "text",
-        "clip_count": "bigint",
-        "error": "text",
-        "event_at": "timestamp",
-        "received_at": "timestamp",
-        SEQ: "bigint",
+        "run_id": ("text", "Key of the run."),
+        "started_at": ("timestamp", "When it began (UTC instant)."),
+        "finished_at": ("timestamp", "When it ended (UTC instant); NULL if it was killed."),
+        "exit_code": (
+            "bigint",
+            "0 done, 1 some failed, 3 configuration, 75 try again later; NULL if it was killed.",
+        ),
+        "requests": ("bigint", "Requests sent."),
+        "rows": ("bigint", "Rows landed."),
+        "rejected": ("bigint", "Records saved in clipmart.rejected_records."),
     },
 )
-EXPORTS = Table(
-    "exports",
-    ("export_id",),
-    {
-        "export_id": "text",
-        "job_id": "text",
-        "platform": "text",
-        "format": "text",
-        "state": "text",
-        "export_url": "text",
-        "expires_at": "timestamp",
-        "requested_at": "timestamp",
-        SEQ: "bigint",
-    },
-    parent="export_id",
-)
+RUNS = "clipmart"
+"""The schema of the runs and the rejections of all services."""
+
+
+def schemas() -> tuple[str, ...]:
+    """Every landing schema."""
+    return (*SERVICES, RUNS)
+
+
+def tables_of(schema: str) -> tuple[Table, ...]:
+    """The landing tables of a schema, as this version declares them."""
+    return (SYNC_RUNS, REJECTED_RECORDS) if schema == RUNS else SERVICES[schema].tables
+
+
+def inbox_tables(service: str) -> tuple[Table, ...]:
+    """The tables that the ledger's events fill."""
+    return (SERVICES[service].submissions, *SERVICES[service].events)
 
 
 def tracked(con: duckdb.DuckDBPyConnection, service: str) -> str:
@@ -89,3 +55,24 @@ def tracked(con: duckdb.DuckDBPyConnection, service: str) -> str:
     """
     columns = con.execute(f"FROM {service}.submissions LIMIT 0").description or []
     return "untracked_at IS NULL" if "untracked_at" in {c[0] for c in columns} else "true"
+
+
+def sync_run_rows(runs: list[dict[str, Any]]) -> list[Row]:
+    """Finished runs of the run log as `clipmart.sync_runs` rows."""
+    rows = []
+    for run in runs:
+        if run["finished_at"] is None:
+            continue
+        services = (run["result"] or {}).get("services", {}).values()
+        rows.append(
+            {
+                "run_id": run["run_id"],
+                "started_at": datetime.fromisoformat(run["started_at"]),
+                "finished_at": datetime.fromisoformat(run["finished_at"]),
+                "exit_code": run["exit_code"],
+                "requests": sum(service["requests"] for service in services),
+                "rows": sum(sum(service["loaded"].values()) for service in services),
+                "rejected": sum(service["rejected"] for service in services),
+            }
+        )
+    return rows

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines.landing.drain import drain
-from pipelines.landing.loader import Loader, tables_of
+from pipelines.landing.loader import Loader
 from pipelines.landing.store import Landing
-from pipelines.landing.tables import SEQ
+from pipelines.landing.tables import tables_of
 from pipelines.ledger.ledger import Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
+from pipelines.service import SEQ
 from pipelines.settings import Lake, Settings
 from pipelines.warehouse import publish
 from pipelines.warehouse.build import LANDING_SCHEMAS, dotted, landing_fingerprint, name, text

@@ -21,15 +21,16 @@ import duckdb
 
 from pipelines.disk import chain
 from pipelines.ids.parse import refusal
-from pipelines.landing.loader import Loader, tables_of
-from pipelines.landing.tables import ID_NAME
+from pipelines.landing.loader import Loader
+from pipelines.landing.tables import schemas, tables_of
 from pipelines.ledger.ledger import Event, Ledger, is_damage
 from pipelines.ledger.lock import sync_lock
+from pipelines.service import SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse.build import LANDING_SCHEMAS, remove_database
 from sources.shared.errors import FixConfiguration, TryAgainLater
 from sources.shared.slots import SCHEMA as SLOTS_SCHEMA
-from sources.shared.tables import Table, hinted
+from sources.shared.tables import Table
 
 from .sqlite_pages import Entry, entries
 from .stores import LANDING, PUBLISHED, Stores
@@ -162,6 +163,8 @@ def _loads(stores: Stores, schema: str) -> Iterator[tuple[dict[Table, Any], int,
     Yields:
         (Arrow rows by table, how many, how many of them were not published).
     """
+    from sources.shared.resources import hinted
+
     batches = {table: stores.batches(schema, table, BATCH_ROWS) for table in tables_of(schema)}
     items: dict[Table, Any] = {table: table.arrow([], {}) for table in batches}
     while True:
@@ -228,7 +231,7 @@ def _ledger_is_sound(path: Path) -> bool:
             if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
                 return False
         with closing(Ledger(path)) as ledger:
-            for service in (*ID_NAME, "clipmart"):
+            for service in schemas():
                 for _ in ledger.events(service):
                     pass
             ledger.runs(datetime.now(UTC))
@@ -266,8 +269,8 @@ def _salvage(aside: Path, ledger: Ledger, now: datetime) -> tuple[int, int, int]
     events = []
     for row in sorted(lost & subjects.keys()):
         (service, kind), id_ = kinds[row], subjects[row]
-        if kind in _WITH_ID and service in ID_NAME and refusal(service, id_) is None:
-            body = {ID_NAME[service]: id_}
+        if kind in _WITH_ID and service in SERVICES and refusal(service, id_) is None:
+            body = {SERVICES[service].id_name: id_}
             events.append(Event(service, "import", uuid.uuid4().hex, id_, now, body))
     ledger.add(events)
     return len(saved), len(lost), len(events)
@@ -289,7 +292,7 @@ def _statement(entry: Entry) -> str | None:
     marks = f"VALUES ({', '.join(f':v{number}' for number in range(len(entry.values)))})"
     match entry.values:
         case (int(), str(), str(service), str(), None | str(), str(body), str(at)):
-            if service in (*ID_NAME, "clipmart") and _is_json(body) and _is_instant(at):
+            if service in schemas() and _is_json(body) and _is_instant(at):
                 return (
                     "INSERT OR IGNORE INTO events "
                     f"(seq, event_id, service, kind, subject, body, recorded_at) {marks}"

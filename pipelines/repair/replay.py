@@ -6,16 +6,21 @@ import json
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from pipelines.landing.loader import Loader, tables_of
+from pipelines.landing.loader import Loader
 from pipelines.landing.store import Landing
+from pipelines.landing.tables import RUNS, tables_of
 from pipelines.ledger.ledger import open_ledger
 from pipelines.ledger.lock import sync_lock
+from pipelines.service import SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse import publish
 from pipelines.warehouse.read import open_published
-from sources.shared.tables import BadRecord, Chunk, Row, Table
+from sources.shared.chunks import ApiTables, Chunk
+from sources.shared.tables import Row, Table
+from sources.shared.values import BadRecord
 
 from .recover import recover_locked
 
@@ -63,9 +68,9 @@ def replay(settings: Settings) -> Replayed:
         try:
             loader = Loader(place, settings.dlt_dir, ledger.alone)
             loader.drain()
-            if not landing.has_tables("clipmart", tables_of("clipmart")):
+            if not landing.has_tables(RUNS, tables_of(RUNS)):
                 return outcome
-            for service in ("klipit", "clipus"):
+            for service in SERVICES:
                 if landing.has_tables(service, tables_of(service)):
                     _replay_service(service, landing, loader, outcome)
         finally:
@@ -76,84 +81,68 @@ def replay(settings: Settings) -> Replayed:
 
 
 def _replay_service(service: str, landing: Landing, loader: Loader, outcome: Replayed) -> None:
-    made = Chunk(landing.drift(service, tables_of(service)))
+    chunk = Chunk(landing.drift(service, tables_of(service)))
     done: list[str] = []
     children: dict[str, list[Row]] = defaultdict(list)
-    parents, kids = _tables(service)
+    api = SERVICES[service].api
     for record_id, endpoint, id_, payload, seen_at in landing.connection.execute(
         """SELECT record_id, endpoint, id, payload, seen_at FROM clipmart.rejected_records
            WHERE source = ? AND payload IS NOT NULL AND reason NOT IN ('field', 'not_found')""",
         [service],
     ).fetchall():
         try:
-            row, parent = _row(service, endpoint, id_, json.loads(payload), seen_at)
+            row, parent = _row(api, endpoint, id_, json.loads(payload), seen_at)
         except BadRecord:
             outcome.still_rejected += 1
             continue
-        if not _is_latest(landing, service, endpoint, parent or id_, seen_at):
+        if not _is_latest(landing, api, endpoint, parent or id_, seen_at):
             outcome.outdated += 1
         else:
             outcome.landed += 1
             if parent is None:
-                made.add(parents, row)
+                chunk.add(api.records, row)
             else:
-                made.drift.fit(kids, row)
+                chunk.drift.fit(api.children, row)
                 children[parent].append(row)
         done.append(record_id)
     for parent, rows in children.items():
         # A load replaces a parent's rows, so those that had landed go along.
-        made.rows.setdefault(kids, []).extend(_landed(landing, service, kids, parent) + rows)
-    if made.rows:
-        loader.load(service, made.rows, made.drift)
+        landed = _landed(landing, service, api.children, parent)
+        chunk.rows.setdefault(api.children, []).extend(landed + rows)
+    if chunk.rows:
+        loader.load(service, chunk.rows, chunk.drift)
     landing.connection.execute(
         "DELETE FROM clipmart.rejected_records WHERE record_id IN (SELECT unnest(?::VARCHAR[]))",
         [done],
     )
 
 
-def _tables(service: str) -> tuple[Table, Table]:
-    if service == "klipit":
-        from sources.klipit.settings import CLIPS, JOBS
-
-        return JOBS, CLIPS
-    from sources.clipus.settings import CAMPAIGNS, VIDEOS
-
-    return CAMPAIGNS, VIDEOS
-
-
 def _row(
-    service: str, endpoint: str, id_: str, payload: Any, seen_at: Any
+    api: ApiTables, endpoint: str, id_: str, payload: Any, seen_at: datetime
 ) -> tuple[Row, str | None]:
-    """The row of a payload, and its parent's id where it is a clip or a video.
+    """The row of a payload, and its record's id if it is a clip or a video.
 
     Raises:
         BadRecord: it still cannot be read.
     """
-    from sources.clipus.client import campaign_row
-    from sources.klipit.client import job_row
-
-    parents, kids = _tables(service)
     if not isinstance(payload, dict):
         raise BadRecord("shape: the record is not an object")
-    if endpoint == parents.name:
-        read = job_row if service == "klipit" else campaign_row
-        return {**read(payload, id_), "observed_at": seen_at}, None
-    parent = payload.get(kids.parent or "")
+    if endpoint == api.records.name:
+        return {**api.record(payload, id_), "observed_at": seen_at}, None
+    parent = payload.get(api.parent)
     if not isinstance(parent, str):
         raise BadRecord("shape: the record does not say whose it is")
-    return {**kids.read(payload), kids.parent or "": parent, "observed_at": seen_at}, parent
+    return {**api.children.read(payload), api.parent: parent, "observed_at": seen_at}, parent
 
 
-def _is_latest(landing: Landing, service: str, endpoint: str, id_: str, seen_at: Any) -> bool:
+def _is_latest(
+    landing: Landing, api: ApiTables, endpoint: str, id_: str, seen_at: datetime
+) -> bool:
     """Whether nothing newer has landed of the same job or campaign."""
-    place = {
-        "jobs": "klipit.jobs WHERE id",
-        "clips": "klipit.clip_reads WHERE job_id",
-        "campaigns": "clipus.campaigns WHERE campaign_id",
-        "videos": "clipus.campaigns WHERE campaign_id",
-    }[endpoint]
+    table = api.records if endpoint == api.records.name else api.reads or api.records
     row = landing.connection.execute(
-        f"SELECT max(observed_at) > ? FROM {place} = ?", [seen_at, id_]
+        f"SELECT max(observed_at) > ? FROM {api.source}.{table.name} WHERE {table.key[0]} = ?",
+        [seen_at, id_],
     ).fetchone()
     return not (row and row[0])
 

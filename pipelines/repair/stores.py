@@ -15,14 +15,16 @@ from typing import Any
 import duckdb
 
 from pipelines.disk import is_full
-from pipelines.landing.loader import tables_of
-from pipelines.landing.tables import ID_NAME
+from pipelines.landing.tables import tables_of
+from pipelines.service import SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse import only_copy
 from pipelines.warehouse.build import LANDING_SCHEMAS, dotted, name, text
 from pipelines.warehouse.read import attach
+from sources.shared.drift import PRIVATE, data_type
 from sources.shared.errors import FixConfiguration, TryAgainLater
-from sources.shared.tables import PRIVATE, REMOVED, DataType, Table, data_type
+from sources.shared.tables import REMOVED, Table
+from sources.shared.values import DataType
 
 LANDING, PUBLISHED = "landing", "warehouse"
 
@@ -310,7 +312,7 @@ class Stores:
             )
         elif both and store == PUBLISHED and declared.name == "submissions":
             # An id whose intent was answered since has one row, under its intent's key.
-            id_ = ID_NAME[table.partition(".")[0]]
+            id_ = SERVICES[table.partition(".")[0]].id_name
             landed = f"FROM {LANDING}.{table}"
             where.append(
                 f"({id_} IS NULL OR submission_id IN (SELECT submission_id {landed}) OR {id_} NOT"

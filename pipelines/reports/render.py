@@ -23,7 +23,7 @@ import duckdb
 
 from pipelines.output import json_escaped, printable
 from pipelines.warehouse.read import report_name
-from sources.shared.tables import MAX_DEPTH
+from sources.shared.values import MAX_DEPTH
 
 MAIN = ("shareability", "moment_types", "video_readiness", "credit_usage")
 LINKS = frozenset({"media_url", "file_url", "export_url"})  # each may hold a signature

@@ -57,26 +57,17 @@ def this_place(settings: Settings) -> Place:
 
 def remarks(settings: Settings) -> list[str]:
     """What to do before a scheduled sync can work; nothing, usually."""
-    filed = _secrets(load_settings(environ={}))
+    filed = load_settings(environ={}).secrets
     lines = [
         f"{name} is set in this shell alone, so a scheduled clipmart would not have it. Write it "
         f"into {Path.cwd()}/.env."
-        for name, value in _secrets(settings).items()
+        for name, value in settings.secrets.items()
         if value and not filed[name]
     ]
     if not settings.data_dir.exists():
         folder = shlex.quote(str(settings.data_dir))
         lines.append(f"The data folder must exist before systemd starts: mkdir -p {folder}")
     return lines
-
-
-def _secrets(settings: Settings) -> dict[str, object]:
-    return {
-        "KLIPIT_API_KEY": settings.klipit_api_key,
-        "CLIPUS_API_KEY": settings.clipus_api_key,
-        "KLIPIT_WEBHOOK_SECRET": settings.klipit_webhook_secrets,
-        "CLIPUS_WEBHOOK_TOKEN": settings.clipus_webhook_token,
-    }
 
 
 def check_notify(url: str) -> None:

@@ -23,15 +23,16 @@ from typing import Any
 from pipelines import stop
 from pipelines.ids.parse import refusal
 from pipelines.ledger.ledger import Event, Ledger, open_ledger, unusable
+from pipelines.service import KLIPIT
+from pipelines.service.klipit import EXPORT_ADVICE
 from pipelines.settings import Settings, is_loopback
 from sources.klipit.client import KlipitClient
 from sources.shared.clients import http_client
-from sources.shared.errors import ClipmartError, TryAgainLater, Unusable
-from sources.shared.http import OutcomeUnknown
-from sources.shared.tables import digest
+from sources.shared.errors import ClipmartError, OutcomeUnknown, TryAgainLater, Unusable
+from sources.shared.values import digest
 
 from .download import fetch
-from .post import Say, api_of, cancelled_by_signals, without_our_secrets
+from .post import Say, api_of, cancelled_by_signals
 
 
 @dataclass
@@ -92,7 +93,7 @@ def export(
         FixConfiguration: no key, or the ledger can't be written.
         OSError: the folder can't be written.
     """
-    if why := refusal("klipit", job_id):
+    if why := refusal(KLIPIT.name, job_id):
         raise Unusable(
             f"This can't be exported: {why}. Nothing was sent. The jobs there are: "
             "`clipmart ids klipit`."
@@ -112,7 +113,9 @@ def export(
     if link is not None and download is not None:
         try:
             path = download / file_name(job_id, platform, format_)
-            done.path = fetch(link, path, from_this_machine=is_loopback(settings.klipit_base_url))
+            done.path = fetch(
+                link, path, from_this_machine=is_loopback(settings.base_url(KLIPIT.name))
+            )
         except ClipmartError as error:
             done.error = error
     return done
@@ -140,15 +143,18 @@ async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> 
         if state == "failed" and before.get("export_url"):
             body = before  # its link holds until it expires
         event_id = f"export {uuid.uuid4().hex}"
-        ledger.add([Event("klipit", "export", event_id, done.job_id, settings.now(), body)])
+        ledger.add([Event(KLIPIT.name, "export", event_id, done.job_id, settings.now(), body)])
 
     old_link = {name: before.get(name) for name in ("export_url", "expires_at")}
     async with http_client() as client:
-        api = api_of(settings, ledger, "klipit", client, say)
+        api = api_of(settings, ledger, KLIPIT, client, say)
         try:
             with cancelled_by_signals():
                 told = await KlipitClient(api, settings.now).export(
-                    done.job_id, fields, before=lambda: keep("unknown", **old_link)
+                    done.job_id,
+                    fields,
+                    advice=EXPORT_ADVICE,
+                    before=lambda: keep("unknown", **old_link),
                 )
         except (OutcomeUnknown, asyncio.CancelledError) as error:
             if not asked:
@@ -165,7 +171,7 @@ async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> 
             if not asked:
                 raise
             keep("failed")
-            done.error = type(error)(without_our_secrets(settings, str(error)))
+            done.error = type(error)(settings.without_secrets(str(error)))
             return None
     if told is None:
         keep("not_ready", **old_link)
@@ -183,7 +189,7 @@ async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> 
 
 def _latest(ledger: Ledger, done: Exported) -> dict[str, Any]:
     """What the ledger says of this export; {} where it was never requested."""
-    events = ledger.events("klipit", kinds=("export",))
+    events = ledger.events(KLIPIT.name, kinds=("export",))
     bodies = [event.body for event in events if event.body["export_id"] == done.export_id]
     return bodies[-1] if bodies else {}
 

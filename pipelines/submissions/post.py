@@ -10,10 +10,10 @@ import httpx
 
 from pipelines import stop
 from pipelines.ledger.ledger import Ledger
+from pipelines.service import Service
 from pipelines.settings import Settings
 from sources.shared.errors import FixConfiguration
 from sources.shared.http import Api
-from sources.shared.refusals import without_secrets
 
 Say = Callable[[str], None]
 Sleep = Callable[[float], Awaitable[None]]
@@ -22,7 +22,7 @@ Sleep = Callable[[float], Awaitable[None]]
 def api_of(
     settings: Settings,
     ledger: Ledger,
-    service: str,
+    service: Service,
     client: httpx.AsyncClient,
     say: Say,
     sleep: Sleep = asyncio.sleep,
@@ -32,11 +32,11 @@ def api_of(
     Raises:
         FixConfiguration: its key is not set.
     """
-    variable = f"{service.upper()}_API_KEY"
-    key = settings.api_key(service)
+    key = settings.api_key(service.name)
     if key is None:
         raise FixConfiguration(
-            f"{variable} is not set, so nothing was sent. Set it in the environment or in .env."
+            f"{service.key_variable} is not set, so nothing was sent. Set it in the environment or "
+            "in .env."
         )
     paused = 0.0
 
@@ -44,30 +44,19 @@ def api_of(
         nonlocal paused
         before, paused = paused, paused + seconds
         if before < 2 <= paused:
-            say(f"{service}: waiting before sending: its rate limit, or it can't be reached")
+            say(f"{service.name}: waiting before sending: its rate limit, or it can't be reached")
         await sleep(seconds)
 
     return Api(
-        name=service.capitalize(),
-        base_url=getattr(settings, f"{service}_base_url"),
+        name=service.title,
+        base_url=settings.base_url(service.name),
         key=key,
-        key_variable=variable,
+        key_variable=service.key_variable,
+        address_variable=service.address_variable,
+        rerun="the same command",
         slots=ledger.slots(settings.minute_seconds),
         client=client,
         sleep=pause,
-    )
-
-
-def without_our_secrets(settings: Settings, text: str) -> str:
-    """A vendor's words, in case they repeat what was sent."""
-    return without_secrets(
-        text,
-        (
-            settings.klipit_api_key,
-            settings.clipus_api_key,
-            settings.clipus_webhook_token,
-            *settings.klipit_webhook_secrets,
-        ),
     )
 
 

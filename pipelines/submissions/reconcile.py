@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipelines.landing.store import Landing
-from pipelines.landing.tables import ID_NAME, tracked
+from pipelines.landing.tables import tracked
 from pipelines.ledger.ledger import Event
-from sources.shared.tables import digest
+from pipelines.service import SERVICES
+from sources.shared.values import digest
 
-from .request import URL_NAME, same_url
+from .request import same_url
 
 BY_TIME = "The answer was lost; matched by time with the only job created then."
 CREATED_WITHIN = timedelta(minutes=10)
@@ -48,19 +49,22 @@ class Unclaimed:
 
 def find_ties(landing: Landing, service: str, now: datetime) -> list[Event]:
     """Events that tie what is landed; to be added to the ledger and drained."""
-    execute = landing.connection.execute
+    record, execute = SERVICES[service], landing.connection.execute
+    if record.unclaimed is None:
+        return []
     unknown = [
         Unknown(*row)
         for row in execute(
-            f"""SELECT submission_id, {URL_NAME[service]}, submitted_at FROM {service}.submissions
+            f"""SELECT submission_id, {record.url_name}, submitted_at FROM {service}.submissions
                 WHERE state = 'unknown' AND submitted_at IS NOT NULL ORDER BY submitted_at"""
         ).fetchall()
     ]
     if not unknown:
         return []
-    sql = _UNCLAIMED[service].replace("$tracked", tracked(landing.connection, service))
+    sql = record.unclaimed.replace("$tracked", tracked(landing.connection, service))
     unclaimed = [Unclaimed(*row) for row in execute(sql).fetchall()]
-    ties = by_url(unknown, unclaimed) if service == "clipus" else by_time(unknown, unclaimed, now)
+    by_time_alone = not record.ties_by_url
+    ties = by_time(unknown, unclaimed, now) if by_time_alone else by_url(unknown, unclaimed)
     return [
         Event(
             service,
@@ -70,9 +74,9 @@ def find_ties(landing: Landing, service: str, now: datetime) -> list[Event]:
             now,
             {
                 "intent_id": intent,
-                ID_NAME[service]: id_,
+                record.id_name: id_,
                 "outcome": "known",
-                "error": BY_TIME if service == "klipit" else None,
+                "error": BY_TIME if by_time_alone else None,
             },
         )
         for intent, id_ in ties
@@ -119,17 +123,3 @@ def by_time(
         for intent, found in fits.items()
         if len(found) == 1 and len(wanted[found[0]]) == 1
     ]
-
-
-_UNCLAIMED = {
-    "klipit": """
-        SELECT e.job_id, NULL, min(COALESCE(e.event_at, e.received_at))
-        FROM klipit.webhook_events AS e
-        JOIN klipit.submissions AS s ON s.job_id = e.job_id AND s.origin = 'webhook'
-        WHERE e.event = 'job.created' AND $tracked GROUP BY e.job_id ORDER BY e.job_id""",
-    "clipus": """
-        SELECT c.campaign_id, c.url, c.created_at
-        FROM clipus.campaigns AS c
-        JOIN clipus.submissions AS s ON s.campaign_id = c.campaign_id AND s.origin <> 'submit'
-        WHERE $tracked ORDER BY c.campaign_id""",
-}

@@ -11,14 +11,11 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pipelines.ids.track import known_submissions, published_submissions
-from pipelines.landing.tables import ID_NAME
 from pipelines.ledger.ledger import Ledger
-from pipelines.settings import CLIPUS_BASE_URL, Settings, is_loopback
-from sources.klipit.settings import FAILED
+from pipelines.service import CLIPUS, KLIPIT, SERVICES
+from pipelines.settings import Settings, is_loopback
 from sources.shared.errors import Unusable
 
-THING = {"klipit": "job", "clipus": "campaign"}
-URL_NAME = {"klipit": "source_url", "clipus": "url"}
 _LOCAL_NAMES = ("localhost", "local", "internal")
 _CREDENTIAL = re.compile(
     r"(^|[-_.])(token|auth|authorization|(api|access)[-_]?key|secret|sig|signature|password|passwd"
@@ -38,7 +35,7 @@ class Request:
 
     @property
     def url(self) -> str | None:
-        return self.fields.get(URL_NAME[self.service])
+        return self.fields.get(SERVICES[self.service].url_name)
 
 
 def klipit_request(
@@ -63,10 +60,10 @@ def klipit_request(
     if file is None:
         url = _web_address("--source-url", source_url)
         fields = {"source_url": without_credentials(url), **about}
-        return Request("klipit", fields, {**fields, "source_url": url})
+        return Request(KLIPIT.name, fields, {**fields, "source_url": url})
     if not file.is_file() or file.stat().st_size == 0:
         raise Unusable(f"{file} is no file with content. Nothing was sent. Check --file.")
-    return Request("klipit", {**_filled_in(file_name=file.name), **about}, about, file)
+    return Request(KLIPIT.name, {**_filled_in(file_name=file.name), **about}, about, file)
 
 
 def clipus_request(
@@ -76,7 +73,7 @@ def clipus_request(
     title: str | None = None,
     webhook_url: str | None = None,
     token: str | None = None,
-    api: str = CLIPUS_BASE_URL,
+    api: str = CLIPUS.base_url,
 ) -> Request:
     """A page.
 
@@ -92,7 +89,7 @@ def clipus_request(
     fields = _filled_in(url=without_credentials(page), languages=list(languages), title=title)
     sent = {**fields, "url": page}
     if webhook_url is None:
-        return Request("clipus", fields, sent)
+        return Request(CLIPUS.name, fields, sent)
     called = _web_address("--webhook-url", webhook_url)
     if not _is_public(called) and not is_loopback(api):
         raise Unusable(
@@ -102,7 +99,7 @@ def clipus_request(
         )
     fields["webhook_url"] = without_credentials(called)
     sent["webhook_url"] = with_token(called, token) if token else called
-    return Request("clipus", fields, sent)
+    return Request(CLIPUS.name, fields, sent)
 
 
 class DoubleCheck:
@@ -124,20 +121,20 @@ class DoubleCheck:
         url = self._request.url
         if url is None:
             return
-        id_name, url_name = ID_NAME[self._service], URL_NAME[self._service]
+        record = SERVICES[self._service]
         failed = self._failed | {
-            event.body.get("job_id")
+            event.body.get(record.id_name)
             for event in self._ledger.events(self._service, kinds=("webhook",))
             if event.body.get("event") == "job.failed"
         }
         for row in known_submissions(self._ledger, self._service, self._published):
-            other = row.get(url_name)
+            other = row.get(record.url_name)
             if other is None or not same_url(other, url):
                 continue
             shown, submission_id = plain_url(url), row["submission_id"]
-            if row["state"] == "known" and row[id_name] not in failed:
+            if row["state"] == "known" and row[record.id_name] not in failed:
                 raise Unusable(
-                    f"{shown} is submitted already: {THING[self._service]} {row[id_name]} "
+                    f"{shown} is submitted already: {record.thing} {row[record.id_name]} "
                     f"(submission {submission_id}, known). Nothing was sent. To submit it once "
                     "more, at its price, add --again."
                 )
@@ -238,12 +235,13 @@ def _filled_in(**fields: str | list[str] | None) -> dict[str, Any]:
 def _published_failures(settings: Settings, service: str) -> set[str | None]:
     from pipelines.warehouse.read import NotPublished, open_published
 
-    table, name = ("jobs", "id") if service == "klipit" else ("campaigns", "campaign_id")
+    record = SERVICES[service]
+    table, name = record.api.records.name, record.api.records.key[0]
     try:
         with open_published(settings) as con:
             rows = con.execute(
                 f"SELECT {name} FROM {service}.{table} WHERE lower(status) IN (SELECT unnest(?))",
-                [sorted(FAILED)],
+                [sorted(record.failed)],
             ).fetchall()
     except NotPublished:
         return set()

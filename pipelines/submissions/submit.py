@@ -13,23 +13,27 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipelines import stop
 from pipelines.ids.parse import refusal
-from pipelines.landing.tables import ID_NAME
 from pipelines.ledger.ledger import Event, Ledger, open_ledger, unusable
+from pipelines.service import SERVICES, Service
 from pipelines.settings import Settings
-from sources.clipus.client import ClipusClient
-from sources.klipit.client import KlipitClient
 from sources.shared.clients import http_client
-from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
-from sources.shared.http import Api, OutcomeUnknown
+from sources.shared.errors import (
+    ClipmartError,
+    FixConfiguration,
+    OutcomeUnknown,
+    TryAgainLater,
+)
+from sources.shared.http import Api
 from sources.shared.slots import STORE_ERRORS
 
-from .post import Say, Sleep, api_of, cancelled_by_signals, without_our_secrets
-from .request import THING, DoubleCheck, Request
-from .wait import Failed, follow
+from .post import Say, Sleep, api_of, cancelled_by_signals
+from .request import DoubleCheck, Request
+from .wait import Failed, poll_to_end
 
 
 @dataclass
@@ -49,7 +53,7 @@ class Submitted:
             "service": self.service,
             "submission_id": self.submission_id,
             "state": self.state,
-            ID_NAME[self.service]: self.id,
+            SERVICES[self.service].id_name: self.id,
             "status": self.status,
             "error": None if self.error is None else str(self.error),
         }
@@ -107,7 +111,7 @@ class _Submission:
         self.settings = settings
         self.ledger = ledger
         self.request = request
-        self.service = request.service
+        self.service = SERVICES[request.service]
         self.say = say
         self.on_known = on_known
         self.sleep = sleep
@@ -151,31 +155,29 @@ class _Submission:
         except ClipmartError as error:
             if not self.intended:
                 raise
-            words = without_our_secrets(self.settings, str(error))
+            words = self.settings.without_secrets(str(error))
             self.done.state, self.done.error = "failed", type(error)(words)
             self._answer(outcome="failed", error=words)
         else:
             self._take(told)
 
     async def _post(self, api: Api, before: Callable[[], None]) -> dict[str, Any]:
-        """The ids that the answer tells, by their columns."""
-        if self.service == "clipus":
-            clipus = ClipusClient(api, self.settings.now)
-            campaign_id, job_id = await clipus.submit(self.request.sent, before=before)
-            return {"campaign_id": campaign_id, "job_id": job_id}
-        klipit = KlipitClient(api, self.settings.now)
-        if self.request.file is None:
-            return {"job_id": await klipit.submit(self.request.sent, before=before)}
-        with self.request.file.open("rb") as opened:
-            file = (self.request.fields["file_name"], opened)
-            return {"job_id": await klipit.submit(self.request.sent, file, before=before)}
+        """The ids of the answer, by their columns."""
+        client, request = self.service.client(api, self.settings.now), self.request
+        submit = partial(client.submit, advice=self.service.submit_advice, before=before)
+        if request.file is None:
+            return await submit(request.sent)
+        with request.file.open("rb") as opened:
+            return await submit(request.sent, (request.fields["file_name"], opened))
 
     def _intend(self, refuse: Callable[[], None]) -> None:
         """Write the intent, unless another one with its URL came first."""
         now = self.settings.now()
         id_ = self.done.submission_id
         body = {"intent_id": id_, **self.request.fields, "submitted_at": now.isoformat()}
-        self.ledger.add([Event(self.service, "intent", f"intent {id_}", id_, now, body)], refuse)
+        self.ledger.add(
+            [Event(self.service.name, "intent", f"intent {id_}", id_, now, body)], refuse
+        )
         self.intended = True
 
     def _answer(self, **told: Any) -> None:
@@ -183,12 +185,12 @@ class _Submission:
         id_ = self.done.submission_id
         body = {"intent_id": id_, **told}
         now = self.settings.now()
-        self.ledger.add([Event(self.service, "answer", f"answer {id_}", id_, now, body)])
+        self.ledger.add([Event(self.service.name, "answer", f"answer {id_}", id_, now, body)])
 
     def _take(self, told: dict[str, Any]) -> None:
-        id_ = told[ID_NAME[self.service]]
-        name = self.service.capitalize()
-        if why := refusal(self.service, id_):
+        id_ = told[self.service.id_name]
+        name = self.service.title
+        if why := refusal(self.service.name, id_):
             self._unknown(f"{name} took it and answered an id that can't be used ({why}).")
             return
         self.done.id, self.done.state = id_, "known"
@@ -197,7 +199,7 @@ class _Submission:
         except STORE_ERRORS as error:
             raise FixConfiguration(
                 f"{name} took it as {id_}, but {self.ledger.place} can't be written ({error}). "
-                f"Note the id; once that is mended: `clipmart track {self.service} {id_} "
+                f"Note the id; once that is mended: `clipmart track {self.service.name} {id_} "
                 f"--intent {self.done.submission_id}`."
             ) from error
         finally:
@@ -206,19 +208,20 @@ class _Submission:
     def _unknown(self, cause: str) -> None:
         self._answer(outcome="unknown", error=cause)
         joined = ""
-        if self.service == "clipus":
-            joined = " Or track the id alone: `clipmart sync` joins a campaign by its url."
+        if self.service.ties_by_url:
+            joined = " Or track the id alone: `clipmart sync` joins it by its URL."
         self.done.error = OutcomeUnknown(
-            f"{cause} The {THING[self.service]} may exist, so it is not sent again by itself. It "
-            f"is kept as submission {self.done.submission_id}, outcome unknown. If you find its "
-            f"id: `clipmart track {self.service} ID --intent {self.done.submission_id}`.{joined}"
+            f"{cause} The {self.service.thing} may exist, so it is not sent again by itself. It "
+            f"is recorded as submission {self.done.submission_id}, outcome unknown. If you find "
+            f"its id: `clipmart track {self.service.name} ID --intent {self.done.submission_id}`."
+            f"{joined}"
         )
 
     async def _follow(self, api: Api) -> None:
         id_ = str(self.done.id)
         kept = f"{id_} is submitted and kept; `clipmart sync` loads what becomes of it."
         try:
-            self.done.status = await follow(
+            self.done.status = await poll_to_end(
                 self.service, id_, api, self.settings.now, self.say, self.sleep
             )
         except asyncio.CancelledError:
@@ -230,19 +233,17 @@ class _Submission:
 
 
 @contextmanager
-def _patience(service: str, say: Say) -> Iterator[Callable[[], None]]:
+def _patience(service: Service, say: Say) -> Iterator[Callable[[], None]]:
     """Gives a function to call when sending begins; it is then said what is waited for."""
     timers: list[asyncio.TimerHandle] = []
-    told = {
-        "klipit": "klipit: sending, and waiting for the answer",
-        "clipus": "clipus: it reads the page before it answers; this may take up to 300 s",
-    }
 
     def sending() -> None:
         loop = asyncio.get_running_loop()
-        timers.append(loop.call_later(2, say, told[service]))
+        timers.append(loop.call_later(2, say, f"{service.name}: {service.sending}"))
         for seconds in range(60, 301, 60):
-            timers.append(loop.call_later(seconds, say, f"{service}: {seconds} s, no answer yet"))
+            timers.append(
+                loop.call_later(seconds, say, f"{service.name}: {seconds} s, no answer yet")
+            )
 
     try:
         yield sending

@@ -19,12 +19,13 @@ class ServiceResult:
 
     known: int = 0
     due: int = 0
-    asked: int = 0
+    requested: int = 0
+    """`asked` in JSON."""
     loaded: Counter[str] = field(default_factory=Counter)
     rejected: int = 0
     remaining: int = 0
     eta_seconds: float | None = None
-    """Seconds until the last of the due ids can be asked, as reckoned at the start."""
+    """Seconds until the last of the due ids can be requested, as estimated at the start."""
     requests: int = 0
     refused: int = 0
     error: str | None = None
@@ -46,7 +47,7 @@ class ServiceResult:
         return {
             "known": self.known,
             "due": self.due,
-            "asked": self.asked,
+            "asked": self.requested,
             "loaded": dict(self.loaded),
             "rejected": self.rejected,
             "remaining": self.remaining,
@@ -88,47 +89,47 @@ class SyncResult:
 
     def lines(self, *, dry_run: bool) -> list[str]:
         """A line a service and one for publishing."""
-        told = []
+        lines = []
         for name, s in self.services.items():
             if dry_run:
-                told.append(
-                    f"{name}: {s.known} known, {s.due} due, asked for in {in_words(s.eta_seconds)}"
+                lines.append(
+                    f"{name}: {s.known} known, {s.due} due, ready in {in_words(s.eta_seconds)}"
                 )
                 continue
             loaded = ", ".join(f"{count} {table}" for table, count in s.loaded.items() if count)
-            told.append(
-                f"{name}: {s.known} known, {s.due} due, {s.asked} asked; loaded "
+            lines.append(
+                f"{name}: {s.known} known, {s.due} due, {s.requested} requested; loaded "
                 f"{loaded or 'nothing'}; {s.rejected} rejected, {s.remaining} remaining; "
                 f"{s.requests} requests, {s.refused} refused"
             )
-            told += [f"{name}: {note}" for note in s.notes]
+            lines += [f"{name}: {note}" for note in s.notes]
             if s.rejected:
-                told.append(f"{name}: `clipmart rejected` tells what was rejected, and why")
+                lines.append(f"{name}: `clipmart rejected` shows what was rejected, and why")
         if not dry_run:
             if self.published:
-                told.append(f"published {self.place or f'{self.data_dir}/warehouse.duckdb'}")
+                lines.append(f"published {self.place or f'{self.data_dir}/warehouse.duckdb'}")
             elif self.error:
-                told.append("not published: the file stays as it is")
+                lines.append("not published: the file stays as it is")
             else:
-                told.append("nothing changed: the published file stays as it is")
-        return told
+                lines.append("nothing changed: the published file stays as it is")
+        return lines
 
     def problems(self) -> list[str]:
         """What went wrong, each a message with its remedy."""
-        found = [self.error] if self.error else []
+        problems = [self.error] if self.error else []
         if self.stopped and not self.error:
-            found.append(
+            problems.append(
                 "Stopped by a signal. What was fetched is loaded"
                 f"{' and published' if self.published else ''}; the rest stays due. Run `clipmart "
                 "sync` again."
             )
-        return found + [s.error for s in self.services.values() if s.error]
+        return problems + [s.error for s in self.services.values() if s.error]
 
 
 def worst(codes: Iterable[int]) -> int:
     """Of several outcomes the first in the order 3, 75, 1, 2, 0."""
-    found = set(codes)
-    return next(code for code in (3, 75, 1, 2, 0) if code in found | {0})
+    outcomes = {*codes, 0}
+    return next(code for code in (3, 75, 1, 2, 0) if code in outcomes)
 
 
 def _z(instant: datetime) -> str:

@@ -19,25 +19,24 @@ import duckdb
 from pipelines import stop
 from pipelines.landing.drain import drain
 from pipelines.landing.inbox import LANDED_KINDS
-from pipelines.landing.loader import SYNC_RUNS, Loader, sync_run_rows, tables_of
+from pipelines.landing.loader import Loader
 from pipelines.landing.store import Landing, cannot_go_on
-from pipelines.landing.tables import ID_NAME
+from pipelines.landing.tables import RUNS, SYNC_RUNS, sync_run_rows, tables_of
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
 from pipelines.repair import recover
+from pipelines.service import SERVICES, Service
 from pipelines.settings import Settings
 from pipelines.submissions.reconcile import find_ties
 from pipelines.warehouse import only_copy, publish
 from pipelines.warehouse.build import landing_fingerprint
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
-from .eta import needs, seconds_needed
+from .eta import seconds_needed
 from .result import ServiceResult, SyncResult, worst
 from .services import Services
 from .worklist import Worklist, worklist
 from .writer import Writer
-
-SERVICES = ("klipit", "clipus")
 
 
 def sync(
@@ -106,7 +105,7 @@ class _Sync:
             if dry_run:
                 return result
             for name in without_key:
-                result.services.setdefault(name, ServiceResult()).fail(_no_key(name))
+                result.services.setdefault(name, ServiceResult()).fail(_no_key(SERVICES[name]))
             self._fetch_and_load(landing, worklists)
             self._tie(landing)
             if self.publish_now:
@@ -143,8 +142,9 @@ class _Sync:
         ]
         if not wanted and not lacking:
             raise FixConfiguration(
-                "No key is set, so nothing was asked. Set KLIPIT_API_KEY or CLIPUS_API_KEY in the "
-                "environment or in .env; `clipmart demo` needs none."
+                "No key is set, so nothing was requested. Set "
+                f"{' or '.join(s.key_variable for s in SERVICES.values())} in the environment or "
+                "in .env; `clipmart demo` needs none."
             )
         return wanted, lacking
 
@@ -164,7 +164,7 @@ class _Sync:
         worklists = {}
         known_by = {
             name: {
-                row[ID_NAME[name]]
+                row[SERVICES[name].id_name]
                 for row in landing.submissions(name, refresh)
                 if row["untracked_at"] is None
             }
@@ -173,8 +173,8 @@ class _Sync:
         strange = [id_ for id_ in refresh if not any(id_ in ids for ids in known_by.values())]
         if strange:
             raise Unusable(
-                f"Not known: {', '.join(strange[:5])}. Nothing was asked. "
-                "Track it first: `clipmart track klipit ID` or `clipmart track clipus ID`."
+                f"Not known: {', '.join(strange[:5])}. Nothing was requested. Track it first: "
+                f"{' or '.join(f'`clipmart track {name} ID`' for name in SERVICES)}."
             )
         slots = self.ledger.slots(self.settings.minute_seconds)
         for name in wanted:
@@ -184,14 +184,15 @@ class _Sync:
                 for event in self.ledger.events(name, kinds=("due",))
                 if event.subject
             }
-            found = worklist(landing, name, self.settings.now(), by_name, hints)
-            worklists[name] = found
+            due = worklist(landing, name, self.settings.now(), by_name, hints)
+            worklists[name] = due
             self.result.services[name] = ServiceResult(
-                known=found.known,
-                due=len(found.due),
-                remaining=len(found.due),
+                known=due.known,
+                due=len(due.due),
+                remaining=len(due.due),
                 eta_seconds=seconds_needed(
-                    slots, needs(name, self.settings.api_key(name) or "", found.due)
+                    slots,
+                    SERVICES[name].requests_needed(self.settings.api_key(name) or "", due.due),
                 ),
             )
         return worklists
@@ -248,7 +249,7 @@ class _Sync:
         since = self._last_run(landing)
         runs = sync_run_rows(self.ledger.runs(self.settings.now(), finished_since=since))
         if runs:
-            self.loader.load("clipmart", {SYNC_RUNS: runs})
+            self.loader.load(RUNS, {SYNC_RUNS: runs})
         landing.close()
         self._put_in_place()
 
@@ -258,9 +259,9 @@ class _Sync:
         return last - timedelta(days=1) if last and landing.shared else last
 
 
-def _no_key(name: str) -> FixConfiguration:
-    variable = f"{name.upper()}_API_KEY"
+def _no_key(service: Service) -> FixConfiguration:
+    variable = service.key_variable
     return FixConfiguration(
-        f"{name.capitalize()} has tracked ids or was named, but {variable} is not set. Nothing of "
-        f"it was asked. Set {variable} in the environment or in .env."
+        f"{service.title} has tracked ids or was named, but {variable} is not set. Nothing of it "
+        f"was requested. Set {variable} in the environment or in .env."
     )

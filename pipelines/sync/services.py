@@ -7,28 +7,30 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 import httpx
 
 from pipelines import stop
 from pipelines.ledger.ledger import Ledger
+from pipelines.service import SERVICES, Service
 from pipelines.settings import Settings
-from sources.clipus.client import ClipusClient
-from sources.clipus.settings import PLAN_OBSERVATIONS
-from sources.klipit.client import KlipitClient
-from sources.klipit.settings import ACCOUNT_SNAPSHOTS
+from sources.shared.chunks import Read
 from sources.shared.clients import reading_client
-from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
-from sources.shared.http import Api, Watch
+from sources.shared.errors import ClipmartError, FixConfiguration, StrangeKey, TryAgainLater
+from sources.shared.fetch import Fetch
+from sources.shared.http import Api
 from sources.shared.slots import fingerprint
+from sources.shared.tables import Row
 
-from .eta import needs, seconds_needed
-from .fetch import Fetch
+from .eta import seconds_needed
 from .progress import Progress, Step
 from .result import ServiceResult
-from .worklist import Due, Worklist
+from .worklist import Worklist
 from .writer import Snapshot, Writer
+
+if TYPE_CHECKING:
+    from pipelines.service.record import ServiceClient
 
 BALANCE_FIRST_SECONDS = 1.0
 """How long the balance goes first, so that a refused key costs one request, not several."""
@@ -37,7 +39,7 @@ PUBLISH_AFTER_SECONDS = 30.0
 
 
 class Services:
-    """Asks for every due id of the wanted services and hands the answers to the writer.
+    """Requests every due id of the wanted services and hands the answers to the writer.
 
     Args:
         counts: service → what is counted of it.
@@ -96,33 +98,33 @@ class Services:
             if outcome is not None and not isinstance(outcome, asyncio.CancelledError):
                 raise outcome
 
-    async def _fetch(self, name: str, todo: Worklist, client: httpx.AsyncClient) -> None:
-        count = self._counts[name]
+    async def _fetch(self, name: str, todo: Worklist, http: httpx.AsyncClient) -> None:
+        count, service = self._counts[name], SERVICES[name]
         key = self._settings.api_key(name) or ""
         proof = f"{name}/{fingerprint(key)}"
         api = Api(
-            name=name.capitalize(),
-            base_url=getattr(self._settings, f"{name}_base_url"),
+            name=service.title,
+            base_url=self._settings.base_url(name),
             key=key,
-            key_variable=f"{name.upper()}_API_KEY",
+            key_variable=service.key_variable,
+            address_variable=service.address_variable,
             slots=self._slots,
-            client=client,
+            client=http,
+            rerun="the next `clipmart sync`",
             deadline=self._deadline,
         )
-        reader = _Klipit(api, self._settings) if name == "klipit" else _Clipus(api, self._settings)
+        reader = _Reader(service, service.client(api, self._settings.now))
         fetch = self._fetches[name] = Fetch(
-            service=name,
+            client=reader.client,
             due=todo.due,
-            read=reader.read,
             emit=lambda read: self._emit(name, reader, read),
             proven=self._ledger.is_proven(proof),
             prove=lambda: self._ledger.prove(proof, self._settings.now()),
-            ramp=api.ramp,
             claim=lambda id_: self._ledger.claim(name, id_),
         )
 
         async def begin() -> None:
-            count.notes += await reader.begin()
+            count.notes += await reader.begin(self._settings.account_path(name))
 
         begun = asyncio.create_task(begin())
         try:
@@ -137,13 +139,18 @@ class Services:
             if fetch.failed:
                 down = not api.tally.answered
                 count.fail(_Down(fetch.failed) if down else _Incomplete(fetch.failed))
+        except StrangeKey as error:
+            by_name = f"`clipmart sync {name} --refresh ID`"
+            count.fail(
+                StrangeKey(f"{error} If it is the right key, name an id that exists: {by_name}.")
+            )
         except ClipmartError as error:
             count.fail(error)
         finally:
             begun.cancel()
             await asyncio.gather(begun, return_exceptions=True)
             self._hand_over(name, reader)
-            count.asked = fetch.asked
+            count.requested = fetch.requested
             count.remaining = count.due - fetch.done
             count.requests = api.tally.requests
             count.refused = api.tally.refused
@@ -154,19 +161,19 @@ class Services:
         done, running = await asyncio.wait(fetches, return_when=asyncio.FIRST_COMPLETED)
         if running:
             _, running = await asyncio.wait(running, timeout=PUBLISH_AFTER_SECONDS)
-        if running and any(self._counts[task.get_name()].asked for task in done):
+        if running and any(self._counts[task.get_name()].requested for task in done):
             self._writer.publish()
 
-    async def _emit(self, name: str, reader: _Klipit | _Clipus, read: Any) -> None:
+    async def _emit(self, name: str, reader: _Reader, read: Read) -> None:
         await self._room.acquire()
         if self._writer.failed or name in self._writer.failed_services:
             raise _NoWriter
-        # First, what its answer told besides: after a kill, nothing may ask for it again.
+        # First, what its answer reports of the account: after a kill, nothing may be due again.
         self._hand_over(name, reader)
         self._writer.add(name, read)
 
-    def _hand_over(self, name: str, reader: _Klipit | _Clipus) -> None:
-        for snapshot in reader.snapshots():
+    def _hand_over(self, name: str, reader: _Reader) -> None:
+        if (snapshot := reader.changed_account()) is not None:
             self._writer.add(name, snapshot)
 
     def _make_room(self, ids: int) -> None:
@@ -185,8 +192,10 @@ class Services:
                         len(fetch.due),
                         seconds_needed(
                             self._slots,
-                            needs(name, self._settings.api_key(name) or "", fetch.waiting),
-                            fetch.ramp.latency_seconds,
+                            SERVICES[name].requests_needed(
+                                self._settings.api_key(name) or "", fetch.waiting
+                            ),
+                            fetch.client.api.ramp.latency_seconds,
                         ),
                     )
                     for name, fetch in self._fetches.items()
@@ -198,68 +207,37 @@ class Services:
             progress.close()
 
 
-class _Klipit:
-    """Reads jobs; begins with the account's balance."""
+class _Reader:
+    """A service's client, and what its API reports of the account."""
 
-    def __init__(self, api: Api, settings: Settings) -> None:
-        self._client = KlipitClient(api, settings.now)
-        self._settings = settings
-        self._snapshots: list[Snapshot] = []
+    def __init__(self, service: Service, client: ServiceClient) -> None:
+        self.client = client
+        self._service = service
+        self._reported: Row = {}
 
-    async def begin(self) -> list[str]:
-        """Ask for the balance; that it is not told is said and no failure."""
+    async def begin(self, path: str | None) -> list[str]:
+        """Request the account; returns a line if it is not reported, which is no failure."""
+        if path is None:
+            return []
         try:
-            told = await self._client.balance(self._settings.klipit_account_path)
+            account = await self.client.read_account(path)
         except FixConfiguration:
             raise
         except ClipmartError as error:
             return [f"The balance could not be read: {error}"]
-        if told is None:
-            return ["This key or API tells no balance; enter one with `clipmart credits BALANCE`."]
-        balance, at = told
-        row = {"observed_at": at, "balance": balance, "origin": "api"}
-        self._snapshots.append(Snapshot(ACCOUNT_SNAPSHOTS, row))
-        return []
+        return [self._service.account_missing] if account is None else []
 
-    async def read(self, item: Due, watch: Watch) -> Any:
-        return await self._client.read(
-            item.id,
-            poll=item.poll,
-            clips_read_at=item.clips_read_at,
-            clips_again=item.refresh,
-            watch=watch,
-        )
-
-    def snapshots(self) -> list[Snapshot]:
-        """What was told since the last call."""
-        told, self._snapshots = self._snapshots, []
-        return told
-
-
-class _Clipus:
-    """Reads campaigns, and what the answers' headers tell of the plan."""
-
-    def __init__(self, api: Api, settings: Settings) -> None:
-        self._client = ClipusClient(api, settings.now)
-        self._told: dict[str, Any] = {}
-
-    async def begin(self) -> list[str]:
-        return []
-
-    async def read(self, item: Due, watch: Watch) -> Any:
-        return await self._client.poll(item.id, watch=watch)
-
-    def snapshots(self) -> list[Snapshot]:
-        """The plan, where it was not told yet or is another than before."""
-        plan = self._client.plan
-        if plan is None or {**plan, "observed_at": None} == self._told:
-            return []
-        self._told = {**plan, "observed_at": None}
-        return [Snapshot(PLAN_OBSERVATIONS, plan)]
+    def changed_account(self) -> Snapshot | None:
+        """What the API reports of the account, if it is something else than at the last call."""
+        account = self.client.account
+        if account is None or {**account, "observed_at": None} == self._reported:
+            return None
+        self._reported = {**account, "observed_at": None}
+        return Snapshot(account)
 
 
 class _NoWriter(ClipmartError):
-    """Loading failed; its own error is told when the writer ends."""
+    """Loading failed; its own error is reported when the writer ends."""
 
 
 class _Incomplete(ClipmartError):

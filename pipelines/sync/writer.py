@@ -7,17 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Protocol
 
-from pipelines.landing.loader import Loader, LoadFailed, tables_of
+from pipelines.landing.loader import Loader, LoadFailed
 from pipelines.landing.store import Landing
-from sources.clipus.rows import chunk as clipus_chunk
-from sources.klipit.rows import chunk as klipit_chunk
-from sources.klipit.settings import ACCOUNT_SNAPSHOTS
+from pipelines.landing.tables import RUNS, tables_of
+from pipelines.service import SERVICES
+from sources.shared.chunks import REJECTED_RECORDS, Read, Rejected, chunk_of
+from sources.shared.drift import Drift
 from sources.shared.errors import ClipmartError
-from sources.shared.tables import REJECTED_RECORDS, Chunk, Drift, Rejected, Row, Table
+from sources.shared.tables import Row
 
 CHUNK_IDS = 500
 """Most ids that are fetched and not yet loaded: what a kill can cost."""
@@ -30,9 +31,11 @@ MOST_SUSPECTS = 3
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A row that lands only if it differs from the last one or is the first of its UTC day."""
+    """A row of a service's account table.
 
-    table: Table
+    It lands only if it differs from the last one or is the first of its UTC day.
+    """
+
     row: Row
 
 
@@ -66,10 +69,10 @@ class Writer(threading.Thread):
         self._landing = landing
         self._counts = counts
         self._publish = publish
-        self._inbox: queue.SimpleQueue[tuple[str, Any] | _Order] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[str, Read | Snapshot] | _Order] = queue.SimpleQueue()
         self._drift: dict[str, Drift] = {}
         self._landed: set[str] = set()
-        self._suspects: dict[str, list[tuple[Any, LoadFailed]]] = {}
+        self._suspects: dict[str, list[tuple[Read, LoadFailed]]] = {}
         self._quarantined = 0
         self.failed_services: set[str] = set()
         """Services of which nothing more can land in this run."""
@@ -78,9 +81,9 @@ class Writer(threading.Thread):
         self.on_loaded: Callable[[int], None] = lambda ids: None
         """Called after a chunk with the number of ids that are safe."""
 
-    def add(self, service: str, read: Any) -> None:
-        """Hand over what one id's requests brought, or a `Snapshot`."""
-        self._inbox.put((service, read))
+    def add(self, service: str, item: Read | Snapshot) -> None:
+        """Hand over what one id's requests brought, or what the account reports."""
+        self._inbox.put((service, item))
 
     def publish(self) -> None:
         """Load what was handed over so far, then publish; what comes after it waits."""
@@ -117,9 +120,9 @@ class Writer(threading.Thread):
     def failed(self) -> bool:
         return self._error is not None
 
-    def _gather(self) -> tuple[_Order | None, list[tuple[str, Any]]]:
+    def _gather(self) -> tuple[_Order | None, list[tuple[str, Read | Snapshot]]]:
         """Wait for a chunk, a minute, or an order."""
-        items: list[tuple[str, Any]] = []
+        items: list[tuple[str, Read | Snapshot]] = []
         ids = 0
         until: float | None = None
         while ids < self.chunk_ids:
@@ -135,10 +138,14 @@ class Writer(threading.Thread):
             until = until or time.monotonic() + CHUNK_SECONDS
         return None, items
 
-    def _load(self, service: str, items: list[Any]) -> None:
-        reads = [item for item in items if not isinstance(item, Snapshot)]
-        news = [i for i in items if isinstance(i, Snapshot) and self._is_news(service, i)]
-        if not reads and not news:
+    def _load(self, service: str, items: list[Read | Snapshot]) -> None:
+        reads = [item for item in items if isinstance(item, Read)]
+        account = [
+            item.row
+            for item in items
+            if isinstance(item, Snapshot) and self._differs(service, item.row)
+        ]
+        if not reads and not account:
             return
         drift = self._drift.get(service)
         if drift is None or self._landing.shared:
@@ -146,7 +153,7 @@ class Writer(threading.Thread):
                 self._loader.load(service, {table: [] for table in tables_of(service)})
             self._drift[service] = self._landing.drift(service, tables_of(service))
         try:
-            self._land(service, reads, news)
+            self._land(service, reads, account)
         except LoadFailed as error:
             if not error.by_data:
                 raise
@@ -157,32 +164,32 @@ class Writer(threading.Thread):
             for read, cause in self._suspects.pop(service, []):
                 self._quarantine(service, read, cause)
 
-    def _land(self, service: str, reads: list[Any], news: list[Snapshot]) -> None:
+    def _land(self, service: str, reads: list[Read], account: list[Row]) -> None:
         """Load a chunk; if its rows cannot land, halve it until the record at fault is alone."""
-        drift = self._drift[service]
-        made = self._klipit(reads, drift) if service == "klipit" else self._clipus(reads, drift)
-        for snapshot in news:
-            made.add(snapshot.table, snapshot.row)
+        api = SERVICES[service].api
+        chunk = chunk_of(api, reads, self._drift[service], self._landing.seen(api, reads))
+        for row in account:
+            chunk.add(api.account, row)
         try:
-            rows = self._loader.load_chunk(service, made)
+            rows = self._loader.load_chunk(service, chunk)
         except LoadFailed as error:
             if not error.by_data or not reads:
                 raise
             self._loader.drop_working_folder(service)
             self._drift[service] = self._landing.drift(service, tables_of(service))
-            if len(reads) == 1 and not news:
+            if len(reads) == 1 and not account:
                 self._suspect(service, reads[0], error)
                 return
             middle = len(reads) // 2
-            for part, snapshots in ((reads[:middle], []), (reads[middle:], []), ([], news)):
-                if part or snapshots:
-                    self._land(service, part, snapshots)
+            for part, rest in ((reads[:middle], []), (reads[middle:], []), ([], account)):
+                if part or rest:
+                    self._land(service, part, rest)
             return
         if reads:
             self._landed.add(service)
-        self._counts[service].add(rows, sum(found.reason != "field" for found in made.rejected))
+        self._counts[service].add(rows, sum(r.reason != "field" for r in chunk.rejected))
 
-    def _suspect(self, service: str, read: Any, error: LoadFailed) -> None:
+    def _suspect(self, service: str, read: Read, error: LoadFailed) -> None:
         """Note an id whose rows cannot land. It is to blame only if others of this run land."""
         suspects = self._suspects.setdefault(service, [])
         most = MOST_QUARANTINED - self._quarantined if service in self._landed else MOST_SUSPECTS
@@ -190,55 +197,33 @@ class Writer(threading.Thread):
             raise error
         suspects.append((read, error))
 
-    def _quarantine(self, service: str, read: Any, error: LoadFailed) -> None:
+    def _quarantine(self, service: str, read: Read, error: LoadFailed) -> None:
         """Record an id whose rows cannot land; it is requested again as its age allows."""
         self._quarantined += 1
-        id_ = read.job_id if service == "klipit" else read.campaign_id
-        endpoint = "jobs" if service == "klipit" else "campaigns"
-        reason = f"load: {error.cause}"
-        rejected = Rejected(service, endpoint, id_, reason, None, read.observed_at)
-        self._loader.load("clipmart", {REJECTED_RECORDS: [rejected.row()]})
+        endpoint, reason = SERVICES[service].api.records.name, f"load: {error.cause}"
+        rejected = Rejected(service, endpoint, read.id, reason, None, read.observed_at)
+        self._loader.load(RUNS, {REJECTED_RECORDS: [rejected.row()]})
         self._counts[service].add({}, 1)
 
-    def _klipit(self, reads: list[Any], drift: Drift) -> Chunk:
-        ids = [read.job_id for read in reads]
-        until = max((read.observed_at for read in reads), default=_NEVER)
-        last = self._landing.last_status("klipit.job_observations", ids, ("job_id",), until)
-        clips = [clip["id"] for read in reads for clip in read.clips or []]
-        return klipit_chunk(reads, drift, last, self._landing.clip_jobs(clips))
-
-    def _clipus(self, reads: list[Any], drift: Drift) -> Chunk:
-        ids = [read.campaign_id for read in reads]
-        until = max((read.observed_at for read in reads), default=_NEVER)
-        last_status = self._landing.last_status
-        return clipus_chunk(
-            reads,
-            drift,
-            last_status("clipus.campaign_observations", ids, ("campaign_id",), until),
-            last_status("clipus.video_observations", ids, ("campaign_id", "video_id"), until),
-        )
-
-    def _is_news(self, service: str, snapshot: Snapshot) -> bool:
-        if not self._landing.has_tables(service, [snapshot.table]):
+    def _differs(self, service: str, row: Row) -> bool:
+        """Whether the account reports something else than before, or for the first time today."""
+        table = SERVICES[service].api.account
+        if not self._landing.has_tables(service, [table]):
             return True
-        told = tuple(name for name in snapshot.table.columns if name not in _STAMPS)
-        table, where = f"{service}.{snapshot.table.name}", "true"
-        until = snapshot.row["observed_at"]
-        if snapshot.table is ACCOUNT_SNAPSHOTS:
-            # A balance by hand is no answer of the API: whatever follows it is news.
+        reported = tuple(name for name in table.columns if name not in _STAMPS)
+        place, where, until = f"{service}.{table.name}", "true", row["observed_at"]
+        if "origin" in table.columns:
+            # A person's note is no answer of the API: any answer that follows it lands.
             where = "origin = 'api'"
-            latest = self._landing.latest(table, ("observed_at", "origin"), until)
-            by_hand = latest is not None and latest["origin"] == "hand"
-            if latest and by_hand and latest["observed_at"] < until:
+            latest = self._landing.latest(place, ("observed_at", "origin"), until)
+            if latest and latest["origin"] == "hand" and latest["observed_at"] < until:
                 return True
-        seen = self._landing.latest(table, ("observed_at", *told), until, where)
-        if seen is None:
+        last = self._landing.latest(place, ("observed_at", *reported), until, where)
+        if last is None:
             return True
-        last_day = seen["observed_at"].astimezone(UTC).date()
-        if last_day != snapshot.row["observed_at"].astimezone(UTC).date():
+        if last["observed_at"].astimezone(UTC).date() != until.astimezone(UTC).date():
             return True
-        return any(snapshot.row[name] != seen[name] for name in told)
+        return any(row[name] != last[name] for name in reported)
 
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
 _STAMPS = frozenset({"observed_at", "origin"})

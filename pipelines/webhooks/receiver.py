@@ -42,7 +42,7 @@ from pipelines.output import print_line, printable
 from pipelines.settings import SECRET_CHARACTERS, Settings
 from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.signatures import is_signed
-from sources.shared.tables import digest, instant
+from sources.shared.values import digest, instant
 
 from .http_bounds import BoundedProtocol, accepted_at_once, end_overdue
 

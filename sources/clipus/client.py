@@ -1,4 +1,4 @@
-"""Clipus's endpoints: a campaign with its videos as records, what headers tell of the plan, submit.
+"""Clipus's endpoints: a campaign with its videos as records, the plan in the headers, submit.
 
 Source: Clipus API reference, "Create a campaign", "Get campaign status" and "Rate limits".
 """
@@ -6,45 +6,39 @@ Source: Clipus API reference, "Create a campaign", "Get campaign status" and "Ra
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import IO, Any
 from urllib.parse import quote
 
-from ..shared.http import UNWATCHED, Answer, Api, OutcomeUnknown, Watch, refuse_unauthorised
-from ..shared.refusals import refusal_reason, refused
-from ..shared.slots import fingerprint
-from ..shared.tables import MAX_RECORDS, BadRecord, Rejected, Row, too_many
+from ..shared.answers import Answer
+from ..shared.chunks import Read
+from ..shared.due import Due
+from ..shared.errors import OutcomeUnknown
+from ..shared.http import UNWATCHED, Api, Watch
+from ..shared.tables import Row
 from . import settings
+from .tables import CAMPAIGNS, TABLES
 
-
-@dataclass
-class CampaignRead:
-    """What one campaign's request brought: rows to land and records that cannot."""
-
-    campaign_id: str
-    observed_at: datetime
-    campaign: Row | None = None
-    videos: list[Row] | None = None
-    """None: not told. Empty: the answer held none, so landed ones are to be removed."""
-    found: bool = True
-    """False: 404."""
-    ok: bool = True
-    """Whether the (last) answer was 2xx."""
-    rejected: list[Rejected] = field(default_factory=list)
+PUBLISHING = timedelta(days=14)
+"""How long after its creation a finished campaign may still have a video published."""
 
 
 class ClipusClient:
-    """Reads Clipus. `plan` is what the latest answer's headers told."""
+    """Reads Clipus. `now` dates an answer without a Date header."""
 
     def __init__(self, api: Api, now: Callable[[], datetime]) -> None:
         self.api = api
+        self.account: Row | None = None
+        """The plan in the latest answer's headers, as a row of `plan_observations`."""
         self._now = now
-        self._bucket = settings.requests_bucket(fingerprint(api.key))
-        self.plan: Row | None = None
+        self._bucket = settings.requests_bucket(api.key)
         api.on_answer = self._learn
 
-    async def poll(self, campaign_id: str, *, watch: Watch = UNWATCHED) -> CampaignRead:
+    async def read(self, due: Due, watch: Watch = UNWATCHED) -> Read:
+        """A campaign and its videos, as `poll`."""
+        return await self.poll(due.id, watch)
+
+    async def poll(self, campaign_id: str, watch: Watch = UNWATCHED) -> Read:
         """GET /api/v1/campaigns/{id}.
 
         Raises:
@@ -53,37 +47,43 @@ class ClipusClient:
         """
         path = f"/api/v1/campaigns/{quote(campaign_id, safe='')}"
         answer = await self.api.get(path, self._bucket, _is_campaign, watch=watch)
-        refuse_unauthorised(self.api, answer, "the plan Growth or above")
-        read = CampaignRead(campaign_id, self.api.observed_at(answer, self._now()))
-        read.ok = answer.status < 400
+        self.api.refuse_unauthorised(answer, "the plan Growth or above")
+        read = Read(campaign_id, self.api.observed_at(answer, self._now()))
+        read.ok, read.found = answer.status < 400, answer.status != 404
         if not read.ok:
-            read.found = answer.status != 404
-            self._reject(read, refusal_reason(self.api, answer), answer.body)
-            return read
-        try:
-            if not _is_campaign(answer.body):
-                raise BadRecord(answer.wrong_shape("is not a campaign with a list of videos"))
-            campaign = campaign_row(answer.body, campaign_id)
-        except BadRecord as error:
-            self._reject(read, str(error), answer.body)
-            return read
-        read.campaign = {**campaign, "observed_at": read.observed_at}
-        videos = answer.body.get("videos")
-        read.videos = None if videos is None else self._videos(read, videos)
+            read.reject(TABLES, CAMPAIGNS, answer.refusal_reason(self.api.key), answer.body)
+        elif not _is_campaign(answer.body):
+            reason = answer.wrong_shape("is not a campaign with a list of videos")
+            read.reject(TABLES, CAMPAIGNS, reason, answer.body)
+        else:
+            read.take_record(TABLES, answer.body)
+            if read.record is not None and answer.body.get("videos") is not None:
+                read.take_children(TABLES, answer.body["videos"])
         return read
 
-    async def submit(
-        self, fields: Mapping[str, Any], *, before: Callable[[], None] = lambda: None
-    ) -> tuple[str, str | None]:
-        """POST /api/v1/campaigns, never twice what may have been taken.
+    async def read_account(self, path: str = "") -> Row | None:
+        """The plan, which no request asks for: every answer has it."""
+        return self.account
 
-        It stays open while Clipus reads the page, up to 300 s.
+    async def submit(
+        self,
+        fields: Mapping[str, Any],
+        file: tuple[str, IO[bytes]] | None = None,
+        *,
+        advice: Mapping[int, str],
+        before: Callable[[], None] = lambda: None,
+    ) -> Row:
+        """POST /api/v1/campaigns, never twice what may have been accepted.
+
+        The request stays open while Clipus reads the page, up to 300 s.
 
         Args:
+            file: none; Clipus reads a page.
+            advice: status of a refusal → what to do about it.
             before: as `Api.post`.
 
         Returns:
-            The campaign's id, and the id of Clipus's own job behind it where it tells one.
+            `campaign_id`, and `job_id`, the id of Clipus's own job behind it, None if not reported.
 
         Raises:
             OutcomeUnknown: the campaign may exist.
@@ -97,79 +97,48 @@ class ClipusClient:
             json=dict(fields),
         )
         if answer.status >= 400:
-            raise refused(
-                self.api,
-                answer,
-                needed="the plan Growth or above and the scope campaigns:create",
-                advice=settings.SUBMIT_ADVICE,
-            )
+            needed = "the plan Growth or above and the scope campaigns:create"
+            raise self.api.refusal(answer, needed=needed, advice=advice)
         body = answer.body if isinstance(answer.body, dict) else {}
         id_, job_id = body.get("campaign_id"), body.get("job_id")
         if not isinstance(id_, str) or not id_:
             raise OutcomeUnknown(
                 f"Clipus: POST /api/v1/campaigns answered {answer.status} without the campaign's "
-                "id; whether it was taken is unknown."
+                "id; whether it was accepted is unknown."
             )
-        return id_, job_id if isinstance(job_id, str) else None
-
-    def _videos(self, read: CampaignRead, records: list[Any]) -> list[Row]:
-        videos: dict[str, Row] = {}
-        if len(records) > MAX_RECORDS:
-            read.rejected.append(
-                Rejected(
-                    "clipus", "videos", read.campaign_id, too_many(records), None, read.observed_at
-                )
-            )
-        for record in records[:MAX_RECORDS]:
-            try:
-                if not isinstance(record, dict):
-                    raise BadRecord("shape: the video is not an object")
-                video = settings.VIDEOS.read(record)
-                if video["id"] in videos:
-                    raise BadRecord("key: id stands twice in one answer")
-            except BadRecord as error:
-                told = (read.campaign_id, str(error), record, read.observed_at)
-                read.rejected.append(Rejected.child("clipus", settings.VIDEOS, *told))
-                continue
-            videos[video["id"]] = {
-                **video,
-                "campaign_id": read.campaign_id,
-                "observed_at": read.observed_at,
-            }
-        return list(videos.values())
+        return {"campaign_id": id_, "job_id": job_id if isinstance(job_id, str) else None}
 
     def _learn(self, answer: Answer) -> None:
-        """Every answer tells plan, limit and scopes; a changed limit is obeyed at once."""
-        told = plan_headers(answer.headers)
-        if told is None:
+        """Every answer has plan, limit and scopes; a changed limit is obeyed at once."""
+        plan = plan_headers(answer.headers)
+        if plan is None:
             return
-        if told["requests_per_minute"] is not None:
-            self.api.slots.learn(self._bucket, told["requests_per_minute"])
-        self.plan = {"observed_at": self.api.observed_at(answer, self._now()), **told}
-
-    @staticmethod
-    def _reject(read: CampaignRead, reason: str, payload: Any) -> None:
-        read.rejected.append(
-            Rejected("clipus", "campaigns", read.campaign_id, reason, payload, read.observed_at)
-        )
+        if plan["requests_per_minute"] is not None:
+            self.api.slots.learn(self._bucket, plan["requests_per_minute"])
+        self.account = {"observed_at": self.api.observed_at(answer, self._now()), **plan}
 
 
-def campaign_row(record: dict[str, Any], campaign_id: str) -> Row:
-    """The campaign in an answer's body.
+def is_settled(read: Read) -> bool:
+    """Whether a campaign will not change any more.
 
-    Raises:
-        BadRecord: as `Table.read`, or it is another campaign.
+    It failed, or is finished with every video published or failed, or was created 14 days ago.
     """
-    # `success` wraps the record, it is no part of it.
-    told = {name: value for name, value in record.items() if name not in ("success", "videos")}
-    campaign = settings.CAMPAIGNS.read(told)
-    if campaign["campaign_id"] != campaign_id:
-        raise BadRecord("key: campaign_id is another campaign's")
-    return campaign
+    if read.record is None or read.status in settings.FAILED:
+        return read.record is not None
+    created_at = read.record.get("created_at")
+    is_old = created_at is not None and read.observed_at - created_at >= PUBLISHING
+    return read.status in settings.FINISHED and (
+        is_old
+        or all(
+            video.get("published_at") is not None
+            or str(video.get("status")).lower() in settings.FAILED
+            for video in read.children or []
+        )
+    )
 
 
 def plan_headers(headers: Mapping[str, str]) -> Row | None:
-    """Plan, requests a minute and scopes as the headers tell; None where none does."""
+    """Plan, requests a minute and scopes of an answer's headers; None if it has none of them."""
     plan = headers.get("x-ratelimit-plan")
     limit = headers.get("x-ratelimit-limit", "").strip()
     scopes = headers.get("x-clipus-api-scopes")

@@ -7,52 +7,54 @@ from typing import Any
 
 import dlt
 
-from ..shared.batches import read_in_batches
-from ..shared.slots import RateSlots
-from ..shared.tables import REJECTED_RECORDS, Chunk, Drift, with_drift
-from .client import ClipusClient
-from .rows import TABLES, chunk
-from .settings import BASE_URL, CAMPAIGNS, VIDEOS
+from ..shared.chunks import REJECTED_RECORDS, Chunk
+from ..shared.incremental import incremental_chunks
+from ..shared.resources import resources
+from .client import ClipusClient, is_settled
+from .settings import BASE_URL
+from .tables import CAMPAIGNS, TABLES, VIDEOS
 
 
-# The section of its settings would else be this module's name.
+# The section of its settings would otherwise be this module's name.
 @dlt.source(name="clipus", section="clipus", max_table_nesting=0)
 def clipus_source(
     campaign_ids: Iterable[str],
     api_key: str = dlt.secrets.value,
     base_url: str = BASE_URL,
     minute_seconds: float = 60.0,
+    refresh: bool = False,
 ) -> Any:
     """Campaigns and their videos, for any `dlt.pipeline`.
 
+    A second run requests no campaign that failed, or is finished with every video published or
+    failed, or is finished and 14 days old.
+
     Args:
-        campaign_ids: the campaigns to ask for; what is worth asking is the caller's to know.
+        campaign_ids: the campaigns to follow.
         api_key: `sources.clipus.api_key` in secrets.toml, or SOURCES__CLIPUS__API_KEY.
         minute_seconds: length of the API's rate minute; 0 sends unpaced. The number of requests
             a minute is learnt from the answers; until then one is sent at a time.
+        refresh: request every campaign, settled or not.
 
     Resources: `campaigns` (key campaign_id), `videos` (key campaign_id, id; a read replaces its
     campaign's videos), `rejected_records` (key record_id). All merge.
 
     Raises:
-        FixConfiguration: the key is refused, or its plan has no API access.
+        FixConfiguration: the key is refused, its plan has no API access, or it sees none of the
+            campaigns.
+        RequestFailed, TryAgainLater: the API does not answer; nothing of the run lands.
     """
 
-    @dlt.resource(name="campaign_reads", selected=False)
-    def campaign_reads() -> Iterator[Chunk]:
-        drift = Drift.of_schema(dlt.current.source_schema(), TABLES)
-        for reads in read_in_batches(
+    def reads() -> Iterator[Chunk]:
+        return incremental_chunks(
+            TABLES,
             campaign_ids,
-            lambda api, now: ClipusClient(api, now).poll,
-            name="clipus",
-            key_variable="SOURCES__CLIPUS__API_KEY",
+            ClipusClient,
+            is_settled,
             base_url=base_url,
-            key=api_key,
-            slots=RateSlots.in_memory(minute_seconds),
-        ):
-            yield chunk(reads, drift, None, None)
+            api_key=api_key,
+            minute_seconds=minute_seconds,
+            refresh=refresh,
+        )
 
-    return [
-        campaign_reads,
-        *(with_drift(campaign_reads, t) for t in (CAMPAIGNS, VIDEOS, REJECTED_RECORDS)),
-    ]
+    return resources(reads, CAMPAIGNS, VIDEOS, REJECTED_RECORDS)

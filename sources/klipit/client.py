@@ -6,147 +6,81 @@ Source: Klipit API reference, "Jobs", "Clips" and "Export"; the account path is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any
 from urllib.parse import quote
 
-from ..shared.http import UNWATCHED, Api, OutcomeUnknown, Watch, refuse_unauthorised
-from ..shared.refusals import refusal_reason, refused
-from ..shared.slots import fingerprint
-from ..shared.tables import MAX_NUMBER, MAX_RECORDS, BadRecord, Rejected, Row, instant, too_many
+from ..shared.chunks import Read
+from ..shared.due import Due
+from ..shared.errors import OutcomeUnknown
+from ..shared.http import UNWATCHED, Api, Watch
+from ..shared.tables import Row
+from ..shared.values import MAX_NUMBER, instant
 from . import settings
-
-
-@dataclass
-class JobRead:
-    """What one job's requests brought: rows to land and records that cannot."""
-
-    job_id: str
-    observed_at: datetime
-    job: Row | None = None
-    clips: list[Row] | None = None
-    """None: not asked for. Empty: the answer held none, so landed ones are to be removed."""
-    found: bool = True
-    """False: 404."""
-    ok: bool = True
-    """Whether the (last) answer was 2xx."""
-    rejected: list[Rejected] = field(default_factory=list)
-
-    def wants_clips(self, clips_read_at: datetime | None) -> bool:
-        """Whether the job just polled is complete and its clips are not read yet.
-
-        A read counts from completed_at on; where that is absent, or ahead of the clock that
-        dated the answer, from this answer on. Of clip_count only 0 says something.
-        """
-        if self.job is None or str(self.job.get("status")).lower() not in settings.FINISHED:
-            return False
-        if self.job.get("clip_count") == 0:
-            return False
-        completed_at = self.job.get("completed_at")
-        if completed_at is None or completed_at > self.observed_at:
-            completed_at = self.observed_at
-        return clips_read_at is None or clips_read_at < completed_at
+from .tables import CLIPS, JOBS, TABLES
 
 
 class KlipitClient:
-    """Reads Klipit. `now` stamps what an answer without a Date header brought."""
+    """Reads Klipit. `now` dates an answer without a Date header."""
 
     def __init__(self, api: Api, now: Callable[[], datetime]) -> None:
         self.api = api
+        self.account: Row | None = None
+        """What the account last reported, as a row of `account_snapshots`."""
         self._now = now
-        key = fingerprint(api.key)
-        self._polls = settings.polls_bucket(key)
-        self._clip_reads = settings.clips_bucket(key)
-        self._submissions = settings.submissions_bucket(key)
+        self._polls = settings.polls_bucket(api.key)
+        self._clip_reads = settings.clips_bucket(api.key)
+        self._submissions = settings.submissions_bucket(api.key)
 
-    async def read(
-        self,
-        job_id: str,
-        *,
-        poll: bool = True,
-        clips_read_at: datetime | None = None,
-        clips_again: bool = False,
-        watch: Watch = UNWATCHED,
-    ) -> JobRead:
+    async def read(self, due: Due, watch: Watch = UNWATCHED) -> Read:
         """A job and, once it is complete, its clips.
 
         Args:
-            poll: False where the job is known to be complete and only its clips are missing.
-            clips_read_at: when its clips were read last.
-            clips_again: read them whenever the job has some.
             watch: of its first request.
 
         Raises:
             FixConfiguration: 401 or 403.
             RequestFailed, TryAgainLater: as `Api.get`.
         """
-        if not poll:
-            read = JobRead(job_id, self._now())
-            await self.read_clips(read, watch=watch)
+        if not due.poll:
+            read = Read(due.id, self._now())
+            await self._read_clips(read, watch)
             return read
-        read = await self.poll(job_id, watch=watch)
-        if read.wants_clips(None if clips_again else clips_read_at):
-            await self.read_clips(read)
+        read = await self.poll(due.id, watch)
+        if _wants_clips(read, None if due.refresh else due.children_read_at):
+            await self._read_clips(read, UNWATCHED)
         return read
 
-    async def poll(self, job_id: str, *, watch: Watch = UNWATCHED) -> JobRead:
-        """GET /jobs/{id}.
-
-        Raises:
-            FixConfiguration: 401 or 403.
-            RequestFailed, TryAgainLater: as `Api.get`.
-        """
+    async def poll(self, job_id: str, watch: Watch = UNWATCHED) -> Read:
+        """GET /jobs/{id}; raises as `read`."""
         path = f"/jobs/{quote(job_id, safe='')}"
         answer = await self.api.get(path, self._polls, _is_object, watch=watch)
-        refuse_unauthorised(self.api, answer, "the scope jobs:read")
-        read = JobRead(job_id, self.api.observed_at(answer, self._now()))
-        read.ok = answer.status < 400
+        self.api.refuse_unauthorised(answer, "the scope jobs:read")
+        read = Read(job_id, self.api.observed_at(answer, self._now()))
+        read.ok, read.found = answer.status < 400, answer.status != 404
         if not read.ok:
-            read.found = answer.status != 404
-            self._reject(read, "jobs", refusal_reason(self.api, answer), answer.body)
-            return read
-        try:
-            if not _is_object(answer.body):
-                raise BadRecord(answer.wrong_shape("is not an object"))
-            job = job_row(answer.body, job_id)
-            read.job = {**job, "observed_at": read.observed_at}
-        except BadRecord as error:
-            self._reject(read, "jobs", str(error), answer.body)
+            read.reject(TABLES, JOBS, answer.refusal_reason(self.api.key), answer.body)
+        elif not _is_object(answer.body):
+            read.reject(TABLES, JOBS, answer.wrong_shape("is not an object"), answer.body)
+        else:
+            read.take_record(TABLES, answer.body)
         return read
 
-    async def read_clips(self, read: JobRead, *, watch: Watch = UNWATCHED) -> None:
-        """GET /jobs/{id}/clips into `read`; raises as `poll`."""
-        path = f"/jobs/{quote(read.job_id, safe='')}/clips"
+    async def _read_clips(self, read: Read, watch: Watch) -> None:
+        """GET /jobs/{id}/clips into `read`; raises as `read`."""
+        path = f"/jobs/{quote(read.id, safe='')}/clips"
         answer = await self.api.get(path, self._clip_reads, _has_clips, watch=watch)
-        refuse_unauthorised(self.api, answer, "the scope clips:read")
+        self.api.refuse_unauthorised(answer, "the scope clips:read")
         read.observed_at = self.api.observed_at(answer, self._now())
         if answer.status >= 400:
-            self._reject(read, "clips", refusal_reason(self.api, answer), answer.body)
-            return
-        if not _has_clips(answer.body):
-            self._reject(read, "clips", answer.wrong_shape("has no list of clips"), answer.body)
-            return
-        clips: dict[str, Row] = {}
-        records = answer.body["clips"]
-        if len(records) > MAX_RECORDS:
-            self._reject(read, "clips", too_many(records), None)
-        for record in records[:MAX_RECORDS]:
-            try:
-                if not isinstance(record, dict):
-                    raise BadRecord("shape: the clip is not an object")
-                clip = settings.CLIPS.read(record)
-                if clip["id"] in clips:
-                    raise BadRecord("key: id stands twice in one answer")
-            except BadRecord as error:
-                told = (read.job_id, str(error), record, read.observed_at)
-                read.rejected.append(Rejected.child("klipit", settings.CLIPS, *told))
-                continue
-            clips[clip["id"]] = {**clip, "job_id": read.job_id, "observed_at": read.observed_at}
-        read.clips = list(clips.values())
+            read.reject(TABLES, CLIPS, answer.refusal_reason(self.api.key), answer.body)
+        elif not _has_clips(answer.body):
+            read.reject(TABLES, CLIPS, answer.wrong_shape("has no list of clips"), answer.body)
+        else:
+            read.take_children(TABLES, answer.body["clips"])
 
-    async def balance(self, path: str) -> tuple[float, datetime] | None:
-        """The account's credits and when they were observed; None if the API reports none.
+    async def read_account(self, path: str = settings.ACCOUNT_PATH) -> Row | None:
+        """GET the account's credits, as a row of `account_snapshots`; None if there are none.
 
         Raises:
             FixConfiguration: 401.
@@ -154,26 +88,31 @@ class KlipitClient:
         """
         answer = await self.api.get(path, None)
         if answer.status == 401:
-            refuse_unauthorised(self.api, answer, "")
-        found = _balance(answer.body) if answer.status < 400 else None
-        return None if found is None else (found, self.api.observed_at(answer, self._now()))
+            self.api.refuse_unauthorised(answer, "")
+        balance = _balance(answer.body) if answer.status < 400 else None
+        if balance is not None:
+            at = self.api.observed_at(answer, self._now())
+            self.account = {"observed_at": at, "balance": balance, "origin": "api"}
+        return self.account
 
     async def submit(
         self,
         fields: Mapping[str, Any],
         file: tuple[str, IO[bytes]] | None = None,
         *,
+        advice: Mapping[int, str],
         before: Callable[[], None] = lambda: None,
-    ) -> str:
-        """POST /jobs, never twice what may have been taken.
+    ) -> Row:
+        """POST /jobs, never twice what may have been accepted.
 
         Args:
-            fields: the body; without `source_url` where a file is sent.
+            fields: the body; without `source_url` if a file is sent.
             file: its name and the open file, which is streamed from disk.
+            advice: status of a refusal → what to do about it.
             before: as `Api.post`.
 
         Returns:
-            The job's id.
+            `job_id`.
 
         Raises:
             OutcomeUnknown: the job may exist.
@@ -188,24 +127,27 @@ class KlipitClient:
             "/jobs", self._submissions, timeout_seconds=seconds, before=before, **content
         )
         if answer.status >= 400:
-            raise refused(
-                self.api, answer, needed="the scope jobs:create", advice=settings.SUBMIT_ADVICE
-            )
+            raise self.api.refusal(answer, needed="the scope jobs:create", advice=advice)
         id_ = answer.body.get("id") if isinstance(answer.body, dict) else None
         if not isinstance(id_, str) or not id_:
             raise OutcomeUnknown(
                 f"Klipit: POST /jobs answered {answer.status} without the job's id; whether it was "
-                "taken is unknown."
+                "accepted is unknown."
             )
-        return id_
+        return {"job_id": id_}
 
     async def export(
-        self, job_id: str, fields: Mapping[str, Any], *, before: Callable[[], None] = lambda: None
+        self,
+        job_id: str,
+        fields: Mapping[str, Any],
+        *,
+        advice: Mapping[int, str],
+        before: Callable[[], None] = lambda: None,
     ) -> tuple[str, datetime | None] | None:
-        """POST /jobs/{id}/export, never twice what may have been taken.
+        """POST /jobs/{id}/export, never twice what may have been accepted.
 
         Returns:
-            The link, which may be signed, and when it ends; None where it is not ready.
+            The link, which may be signed, and when it ends; None if it is not ready.
 
         Raises:
             OutcomeUnknown: the export may have begun.
@@ -219,9 +161,7 @@ class KlipitClient:
             json=dict(fields),
         )
         if answer.status >= 400:
-            raise refused(
-                self.api, answer, needed="the scope exports:create", advice=settings.EXPORT_ADVICE
-            )
+            raise self.api.refusal(answer, needed="the scope exports:create", advice=advice)
         body = answer.body if isinstance(answer.body, dict) else {}
         url = body.get("export_url")
         if not isinstance(url, str) or not url.strip():
@@ -232,23 +172,29 @@ class KlipitClient:
             expires_at = None
         return url.strip(), expires_at
 
-    @staticmethod
-    def _reject(read: JobRead, endpoint: str, reason: str, payload: Any) -> None:
-        read.rejected.append(
-            Rejected("klipit", endpoint, read.job_id, reason, payload, read.observed_at)
-        )
+
+def is_settled(read: Read) -> bool:
+    """Whether a job will not change any more: failed, or complete with its clips read."""
+    if read.status in settings.FAILED:
+        return True
+    return read.status in settings.FINISHED and (
+        read.children is not None or not _wants_clips(read, None)
+    )
 
 
-def job_row(record: dict[str, Any], job_id: str) -> Row:
-    """The job in an answer's body.
+def _wants_clips(read: Read, clips_read_at: datetime | None) -> bool:
+    """Whether the job just polled is complete and its clips are not read yet.
 
-    Raises:
-        BadRecord: as `Table.read`, or it is another job.
+    A read counts from completed_at on; if that is absent, or ahead of the clock that dated the
+    answer, from this answer on. Of clip_count only 0 means something.
     """
-    job = settings.JOBS.read(record)
-    if job["id"] != job_id:
-        raise BadRecord("key: id is another job's")
-    return job
+    job = read.record
+    if job is None or read.status not in settings.FINISHED or job.get("clip_count") == 0:
+        return False
+    completed_at = job.get("completed_at")
+    if completed_at is None or completed_at > read.observed_at:
+        completed_at = read.observed_at
+    return clips_read_at is None or clips_read_at < completed_at
 
 
 def _is_object(body: Any) -> bool:
@@ -262,7 +208,7 @@ def _has_clips(body: Any) -> bool:
 def _balance(body: Any) -> float | None:
     """A number under a likely name, at the top or one level down; text is no number.
 
-    None where it is no plausible balance, as in `{"credits": 1e999}`.
+    None if it is no plausible balance, as in `{"credits": 1e999}`.
     """
     if not isinstance(body, dict):
         return None

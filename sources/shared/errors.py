@@ -27,3 +27,27 @@ class Unusable(ClipmartError):
     """The request or argument itself is wrong; sending it again cannot help."""
 
     exit_code = 2
+
+
+class RequestFailed(ClipmartError):
+    """One request failed through all its retries; others may succeed."""
+
+
+class Refused(ClipmartError):
+    """The API does not accept this request as it is."""
+
+
+class OutcomeUnknown(TryAgainLater):
+    """A POST that may have been accepted: the caller cannot know, so it is never repeated."""
+
+
+class NotTaken(TryAgainLater):
+    """A POST that certainly was not accepted: it never went out, or the rate limit refused it."""
+
+
+class StrangeKey(FixConfiguration):
+    """The key sees none of the ids."""
+
+
+class BrokenBody(Exception):
+    """The answer's body is not the JSON that its status promises."""

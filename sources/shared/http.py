@@ -1,29 +1,35 @@
 """One API over HTTP: rate slots, retries of what may be repeated, bounded answers.
 
-Only GETs are retried; a POST goes out a second time only where the first one certainly was not
-taken. Redirects are not followed: a key must not travel to another host, and neither API documents
-one.
+Only GETs are retried; a POST goes out a second time only if the first one certainly was not
+accepted. Redirects are not followed: a key must not travel to another host, and neither API
+documents one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 
-from .errors import ClipmartError, FixConfiguration, TryAgainLater
+from . import answers
+from .answers import Answer, error_text, is_quota, retry_after_seconds
+from .errors import (
+    BrokenBody,
+    FixConfiguration,
+    NotTaken,
+    OutcomeUnknown,
+    Refused,
+    RequestFailed,
+    TryAgainLater,
+)
 from .ramp import FIRST, Ramp
-from .refusals import is_quota
 from .slots import (
     LONGEST_ANSWER_SECONDS,
     LONGEST_PAUSE_SECONDS,
@@ -33,12 +39,9 @@ from .slots import (
 )
 
 ATTEMPT_SECONDS = 30.0
-MAX_BODY_BYTES = 8 * 1024 * 1024
-MAX_OBJECTS = 200_000
-"""Most lists and objects of an answer: an empty one takes 2 bytes there, and 64 in memory."""
 LARGE_BODY_BYTES = 1024 * 1024
 LARGE_AT_ONCE = 4
-"""So many answers that large are read at once, however many requests are in flight."""
+"""Most such answers read at the same time, however many requests are in flight."""
 ATTEMPTS = 6
 BACKOFF_SECONDS = 0.25
 MAX_BACKOFF_SECONDS = 20.0
@@ -47,7 +50,7 @@ CONNECT_SECONDS = 10.0
 CONNECT_ATTEMPTS = 3
 STALLED_SECONDS = 60.0
 AHEAD = timedelta(minutes=5)
-"""So far an API's clock may be ahead of this machine's, and its instants still be taken."""
+"""How far an API's clock may be ahead of this machine's for its instants to be used."""
 
 # Raised before the first byte of a request: no address, no connection, no TLS, no free connection.
 NEVER_SENT = (
@@ -57,48 +60,9 @@ NEVER_SENT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
-# After these a POST may have been taken: the server gave up waiting, or sends elsewhere for the
+# After these a POST may have been accepted: the server gave up waiting, or points elsewhere for the
 # result. Other 3xx and 4xx say that it was not.
-_MAY_BE_TAKEN = frozenset({302, 303, 408})
-
-
-class RequestFailed(ClipmartError):
-    """One request failed through all its retries; others may succeed."""
-
-
-class OutcomeUnknown(TryAgainLater):
-    """A POST that may have been taken: nobody can tell from here, so it is never repeated."""
-
-
-class NotTaken(TryAgainLater):
-    """A POST that certainly was not taken: it never went out, or the rate limit refused it."""
-
-
-class BrokenBody(Exception):
-    """The answer's body is not the JSON its status promises."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A final answer: 2xx, or a 4xx that no repeat would change."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any
-    """Decoded JSON; None where an answer that need not carry any carries none, and if oversized."""
-    observed_at: datetime | None
-    """The Date header; None where it is absent or unreadable."""
-    oversized: bool = False
-    """Whether the body exceeded `MAX_BODY_BYTES` or `MAX_OBJECTS`, and was not decoded."""
-
-    def wrong_shape(self, expected: str) -> str:
-        """The reason to reject the whole answer."""
-        if self.oversized:
-            return (
-                f"size: the answer has more than {MAX_BODY_BYTES >> 20} MiB, or more than "
-                f"{MAX_OBJECTS} lists and objects"
-            )
-        return f"shape: the answer {expected}"
+_MAY_BE_ACCEPTED = frozenset({302, 303, 408})
 
 
 @dataclass(frozen=True)
@@ -128,7 +92,7 @@ class Tally:
 
 @dataclass
 class Api:
-    """An API's base address, key and manners.
+    """One API: its address, its key, its limits and how a failed request is repeated.
 
     `sleep`, `jitter` and `clock` exist so that tests need not wait.
     """
@@ -137,11 +101,16 @@ class Api:
     base_url: str
     key: str = field(repr=False)
     key_variable: str
+    """What messages call the setting that holds the key."""
+    address_variable: str
+    """The same of the base address."""
     slots: RateSlots
     client: httpx.AsyncClient
     patience_seconds: float = PATIENCE_SECONDS
     attempts: int = field(default_factory=lambda: ATTEMPTS)
     """Of a GET."""
+    rerun: str = "the next run"
+    """What messages call the run that requests again what failed."""
     deadline: float | None = None
     """When the run must end, on `clock`."""
     on_answer: Callable[[Answer], None] = lambda _: None
@@ -181,12 +150,12 @@ class Api:
 
         Args:
             bucket: the limit it counts against; None where the vendor documents none.
-            check: whether a 2xx body has the right outer shape. A wrong one is asked for again,
-                since a proxy's page often passes by; the last one is returned for what it is.
+            check: whether a 2xx body has the right outer shape. A wrong one is requested again,
+                since a proxy's error page often passes; the last one is returned as it is.
 
         Raises:
             RequestFailed: no final answer within the attempts.
-            TryAgainLater: the API asks for a longer wait than this run may take.
+            TryAgainLater: the API demands a longer wait than this run may take.
             FixConfiguration: the answer stays a redirect.
         """
         cause = ""
@@ -209,7 +178,7 @@ class Api:
                             return answer
                         cause = "answered a body of another shape"
                 except (httpx.TransportError, TimeoutError, BrokenBody) as error:
-                    cause = _told(error)
+                    cause = _failure(error)
                 if attempt == 1 < self.attempts:
                     await repeating.enter_async_context(self._repeats)
                 if attempt < self.attempts:
@@ -218,7 +187,7 @@ class Api:
             raise self._redirected(path)
         raise RequestFailed(
             f"{self.name}: GET {path} {cause}, {self.attempts} times. Nothing of it was stored, "
-            "what is stored stays, and the next `clipmart sync` asks again."
+            f"what is stored stays, and {self.rerun} requests it again."
         )
 
     async def post(
@@ -230,11 +199,11 @@ class Api:
         before: Callable[[], None] = lambda: None,
         **content: Any,
     ) -> Answer:
-        """POST once, and again only where it certainly was not taken.
+        """POST once, and again only if it certainly was not accepted.
 
-        That is where no connection came about (`NEVER_SENT`) and where a rate limit refused it
-        (429, unless it is a quota's). Whatever else leaves it open whether it was taken ends in
-        OutcomeUnknown: a time-out, a connection lost after sending, 5xx, 408, 302 and 303.
+        That is so if there was no connection (`NEVER_SENT`) or if a rate limit refused it (429,
+        unless it is a quota's). Everything that leaves this open ends in OutcomeUnknown: a
+        time-out, a connection lost after sending, 5xx, 408, 302 and 303.
 
         Args:
             timeout_seconds: from the connection to the whole answer.
@@ -242,10 +211,10 @@ class Api:
             content: what is sent, as `httpx.Client.build_request` names it (json; data, files).
 
         Returns:
-            2xx (its body None where it is not JSON), or the refusal: any other 4xx.
+            2xx (its body None if it is not JSON), or the refusal: any other 4xx.
 
         Raises:
-            OutcomeUnknown: it may have been taken.
+            OutcomeUnknown: it may have been accepted.
             NotTaken: it was not, after all its attempts.
             FixConfiguration: it was not: the answer is a redirect.
         """
@@ -261,14 +230,14 @@ class Api:
                     request = self._request("POST", path, timeout_seconds, **content)
                     answer, wait = await self._send(request, demand_json=False)
             except NEVER_SENT as error:
-                cause = f"did not reach it: {_told(error)}"
+                cause = f"did not reach it: {_failure(error)}"
             except (httpx.TransportError, TimeoutError, BrokenBody) as error:
-                raise self._unknown(path, _told(error)) from error
+                raise self._unknown(path, _failure(error)) from error
             finally:
-                _keep_book(self.slots.answered, slot)
+                _try_to_record(self.slots.answered, slot)
             if answer is not None:
                 cause = f"was refused for its rate ({answer.status})"
-                if answer.status >= 500 or answer.status in _MAY_BE_TAKEN:
+                if answer.status >= 500 or answer.status in _MAY_BE_ACCEPTED:
                     raise self._unknown(path, f"answered {answer.status}")
                 if 300 <= answer.status < 400:
                     raise self._redirected(path)
@@ -281,17 +250,67 @@ class Api:
                 break
             await self._wait_for_next(answer, wait, attempt, bucket)
         raise NotTaken(
-            f"{self.name}: POST {path} {cause}. It was certainly not taken, so nothing was paid "
+            f"{self.name}: POST {path} {cause}. It was certainly not accepted, so nothing was paid "
             "for. Run the command again later."
         )
 
+    def refuse_unauthorised(self, answer: Answer, needed: str) -> None:
+        """Stop reading if the key, the plan or a scope is the reason of an answer.
+
+        Args:
+            needed: what the request needs, in words, such as "the scope jobs:read".
+
+        Raises:
+            FixConfiguration: the answer is 401 or 403.
+        """
+        if answer.status == 401:
+            raise FixConfiguration(
+                f"{self.name} refuses the key (401). What was loaded stays, nothing more was "
+                f"requested. Set {self.key_variable} to a valid key."
+            )
+        if answer.status == 403:
+            raise FixConfiguration(
+                f"{self.name} does not allow this key's requests (403): it needs {needed}. What "
+                "was loaded stays, nothing more was requested. Give the key in "
+                f"{self.key_variable} what it needs, or set another."
+            )
+
+    def refusal(
+        self, answer: Answer, *, needed: str, advice: Mapping[int, str]
+    ) -> Refused | FixConfiguration:
+        """The error for a POST's 4xx: what the API says, that nothing came of it, what to do.
+
+        Args:
+            needed: what the request needs, in words, such as "the scope jobs:create".
+            advice: status → what to do about it.
+        """
+        words = error_text(answer.body)
+        said = f"{answer.status}: {words}" if words else str(answer.status)
+        if answer.status == 401:
+            return FixConfiguration(
+                f"{self.name} refuses the key ({said}). Nothing came of the request. "
+                f"Set {self.key_variable} to a valid key."
+            )
+        if answer.status == 403:
+            return FixConfiguration(
+                f"{self.name} does not allow this key's request ({said}): it needs {needed}. "
+                f"Nothing came of it. Give the key in {self.key_variable} what it needs, or set "
+                "another."
+            )
+        remedy = advice.get(answer.status, "Change the request accordingly and send it again.")
+        if answer.status == 429:
+            remedy = "This quota ends with the month: wait for the next one, or enlarge the plan."
+        return Refused(f"{self.name} refused the request ({said}). Nothing came of it. {remedy}")
+
     def _unknown(self, path: str, cause: str) -> OutcomeUnknown:
-        return OutcomeUnknown(f"{self.name}: POST {path} {cause}; whether it was taken is unknown.")
+        return OutcomeUnknown(
+            f"{self.name}: POST {path} {cause}; whether it was accepted is unknown."
+        )
 
     def _redirected(self, path: str) -> FixConfiguration:
         return FixConfiguration(
             f"{self.name} redirects {path} elsewhere. The key was not sent there. "
-            f"Set {self.name.upper()}_BASE_URL to the address it redirects to, if you trust it."
+            f"Set {self.address_variable} to the address it redirects to, if you trust it."
         )
 
     async def _attempt(
@@ -351,14 +370,9 @@ class Api:
             body = await self._body(response)
         finally:
             await response.aclose()
-        status = response.status_code
-        headers = response.headers
-        objects = body.count(b"{") + body.count(b"[")
-        oversized = len(body) > MAX_BODY_BYTES or objects > MAX_OBJECTS
-        demanded = demand_json and status < 300
-        decoded = None if oversized else _decoded(body, demanded=demanded)
-        answer = Answer(status, headers, decoded, _date(headers.get("date")), oversized)
-        _keep_book(self.on_answer, answer)
+        status, headers = response.status_code, response.headers
+        answer = Answer.of(status, headers, body, demand_json=demand_json)
+        _try_to_record(self.on_answer, answer)
         self.tally.refused += status == 429
         self.tally.answered += status < 500 and status != 429
         return answer, retry_after_seconds(headers.get("retry-after"), answer.observed_at)
@@ -369,30 +383,30 @@ class Api:
         An encoded one is refused: none was requested, and a small one may be huge.
         """
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise BrokenBody("answered an encoding nobody asked for")
+            raise BrokenBody("answered an encoding that was not requested")
         body = bytearray()
         async with AsyncExitStack() as large:
             async for part in response.aiter_raw():
                 if len(body) <= LARGE_BODY_BYTES < len(body) + len(part):
                     await large.enter_async_context(self._large)
                 body += part
-                if len(body) > MAX_BODY_BYTES:
+                if len(body) > answers.MAX_BODY_BYTES:
                     break
         return body
 
     async def _wait_for_next(
-        self, answer: Answer | None, asked: float | None, attempt: int, bucket: Bucket | None
+        self, answer: Answer | None, demanded: float | None, attempt: int, bucket: Bucket | None
     ) -> None:
         patience = self.patience_seconds
         if self.deadline is not None:
             patience = min(patience, self.deadline - self.clock())
-        if answer is not None and asked is not None:
-            if asked > patience:
+        if answer is not None and demanded is not None:
+            if demanded > patience:
                 raise TryAgainLater(
-                    f"{self.name} asks to wait {asked:.0f} s, longer than this run may. "
-                    "What was loaded stays; run `clipmart sync` again after that."
+                    f"{self.name} demands a wait of {demanded:.0f} s, longer than this run may "
+                    f"take. What was loaded stays; after that wait, {self.rerun} goes on."
                 )
-            wait = asked + self.jitter() * 0.25
+            wait = demanded + self.jitter() * 0.25
         else:
             wait = min(BACKOFF_SECONDS * 2**attempt, MAX_BACKOFF_SECONDS)
             if answer is not None and answer.status == 429:
@@ -405,81 +419,18 @@ class Api:
         await self.sleep(wait)
 
 
-def refuse_unauthorised(api: Api, answer: Answer, needed: str) -> None:
-    """Stop the source where the key, the plan or a scope is the reason of the answer.
+def _try_to_record(record: Callable[[Any], None], what: Any) -> None:
+    """Record something in a store whose failure must not cost an answer: it may hold an id.
 
-    Args:
-        needed: what the request needs, in words, such as "the scope jobs:read".
-
-    Raises:
-        FixConfiguration: the answer is 401 or 403.
-    """
-    if answer.status == 401:
-        raise FixConfiguration(
-            f"{api.name} refuses the key (401). What was loaded stays, nothing more was asked. "
-            f"Set {api.key_variable} to a valid key."
-        )
-    if answer.status == 403:
-        raise FixConfiguration(
-            f"{api.name} does not allow this key's requests (403): it needs {needed}. What was "
-            f"loaded stays, nothing more was asked. Give the key in {api.key_variable} what it "
-            "needs, or set another."
-        )
-
-
-def _keep_book(note: Callable[[Any], None], what: Any) -> None:
-    """A ledger that can't be written must not cost an answer, which may hold an id paid for.
-
-    A slot that was not freed frees itself, and the next answer tells the limit again.
+    A slot that was not freed frees itself, and the next answer has the limit again.
     """
     with suppress(*STORE_ERRORS):
-        note(what)
+        record(what)
 
 
-def retry_after_seconds(value: str | None, now: datetime | None) -> float | None:
-    """Seconds that a Retry-After asks for, given as seconds or as a date; None for garbage."""
-    if value is None:
-        return None
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
-    instant = _date(value)
-    if instant is None:
-        return None
-    return max((instant - (now or datetime.now(UTC))).total_seconds(), 0.0)
-
-
-@lru_cache(maxsize=64)
-def _date(value: str | None) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        instant = parsedate_to_datetime(value)
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):
-        # Years beyond 1 to 9999 overflow; whatever a header says, its answer is not lost.
-        return None
-
-
-def _decoded(body: bytearray, *, demanded: bool) -> Any:
-    try:
-        return _JSON.decode(body.decode("utf-8-sig", "surrogatepass"))
-    except (ValueError, RecursionError) as error:
-        if demanded:
-            raise BrokenBody("answered a body that is not JSON") from error
-        return None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
-
-
-_JSON = json.JSONDecoder(parse_constant=_no_constant)
-
-
-def _told(error: Exception) -> str:
+def _failure(error: Exception) -> str:
     """An error in words, without the address: its query could hold a secret."""
     if isinstance(error, BrokenBody):
         return str(error)
-    # What lies below tells more: a transport may call a lost connection a time-out.
+    # The cause is more exact: a transport may call a lost connection a time-out.
     return f"failed ({type(error.__cause__ or error).__name__})"

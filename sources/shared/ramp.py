@@ -66,24 +66,24 @@ class Ramp:
             self.places = max(self.places // 2, FIRST)
 
 
-async def ask_each(
+async def request_each(
     tasks: asyncio.TaskGroup,
     items: Iterator[Item],
-    ask: Callable[[Item, Callable[[], None]], Awaitable[None]],
+    request: Callable[[Item, Callable[[], None]], Awaitable[None]],
     ramp: Ramp,
 ) -> None:
-    """Ask for every item in a task of its own.
+    """Request every item in a task of its own.
 
     The next item is taken once the one before is sent and there is a place: only one waits for a
     rate slot, and an item that was not sent when the run ends was never taken.
 
     Args:
-        ask: calls its second argument when the item's first request is sent.
+        request: calls its second argument when the item's first request is sent.
     """
 
     async def one(item: Item, sent: asyncio.Event) -> None:
         try:
-            await ask(item, sent.set)
+            await request(item, sent.set)
         finally:
             ramp.leave()
             sent.set()

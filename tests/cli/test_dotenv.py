@@ -27,7 +27,7 @@ from sources.shared.errors import FixConfiguration
 def test_a_line_of_dotenv(tmp_path: Path, line: str, key: str | None) -> None:
     """Quotes, export, a comment after the value, Windows' byte order mark and line ends."""
     (tmp_path / ".env").write_bytes(line.encode())
-    assert load_settings({}, tmp_path).klipit_api_key == key
+    assert load_settings({}, tmp_path).api_key("klipit") == key
 
 
 def test_a_quote_that_is_not_closed_is_named_by_its_line(tmp_path: Path) -> None:

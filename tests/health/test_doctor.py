@@ -13,11 +13,12 @@ from pipelines.health import doctor
 from pipelines.health.checks import Check
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.lock import sync_lock
-from pipelines.settings import Settings, parse_instant
+from pipelines.settings import Settings
 from sandbox import Fault, Sandbox
 from sources.clipus.settings import requests_bucket
 from sources.klipit.settings import polls_bucket
 from sources.shared.slots import fingerprint
+from sources.shared.values import instant
 from tests.conftest import NOW, Clipmart, Outcome
 
 
@@ -239,9 +240,9 @@ def test_a_used_up_quota_is_told_at_once(sandbox: Sandbox, clipmart: Clipmart) -
     clipmart.environ |= {"CLIPMART_MINUTE_SECONDS": "60", "KLIPIT_ACCOUNT_PATH": "/me"}
     ledger = Ledger(clipmart.data_dir / "state/ledger.sqlite")
     slots = ledger.slots(60)
-    clipus = requests_bucket(fingerprint("sk_live_sandbox"))
+    clipus = requests_bucket("sk_live_sandbox")
     slots.learn(clipus, 60)
-    for bucket in (polls_bucket(fingerprint("klipit_sk_sandbox")), clipus):
+    for bucket in (polls_bucket("klipit_sk_sandbox"), clipus):
         for _ in range(60):
             assert slots.take(bucket, 30)[0]
     ledger.close()
@@ -333,7 +334,7 @@ def test_room_on_the_disk(free_mib: int, stored_mib: int, level: str) -> None:
 def test_the_lock_names_its_holder_and_is_not_needed(clipmart: Clipmart) -> None:
     """A sync that runs is well; one that runs for more than a day is not."""
     lock = clipmart.data_dir / "state/lock"
-    with sync_lock(lock, parse_instant(NOW)):
+    with sync_lock(lock, instant(NOW)):
         told = examine(clipmart)
         assert told["lock"] == "ok" and re.search(r"process \d+", told.says("lock"))
         clipmart.at("2026-04-09T12:00:01Z")

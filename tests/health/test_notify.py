@@ -11,8 +11,8 @@ from urllib.parse import unquote
 import pytest
 
 from pipelines.ledger.lock import sync_lock
-from pipelines.settings import parse_instant
 from sandbox import Fault, Sandbox
+from sources.shared.values import instant
 from tests.conftest import NOW, Clipmart
 from tests.health.conftest import Receiver
 
@@ -66,7 +66,7 @@ def test_another_sync_a_dry_run_and_a_passing_fault_are_no_news(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sources.shared.http.BACKOFF_SECONDS", 0.0)
-    with sync_lock(landing_only.data_dir / "state/lock", parse_instant(NOW)):
+    with sync_lock(landing_only.data_dir / "state/lock", instant(NOW)):
         assert landing_only("sync", "--notify", receiver.url).code == 75
     assert landing_only("sync", "--dry-run", "--notify", receiver.url).code == 0
     landing_only("track", "klipit", "job_1", "job_2", "job_3")

@@ -18,8 +18,8 @@ import pytest
 from pipelines.health import checks as health
 from pipelines.ledger.ledger import Ledger, unusable
 from pipelines.ledger.lock import sync_lock
-from pipelines.settings import parse_instant
 from sandbox import Fault, Sandbox
+from sources.shared.values import instant
 from tests.conftest import NOW, Clipmart
 
 
@@ -153,10 +153,10 @@ def test_a_sync_that_met_an_api_that_was_down_does_not_count(
 def test_a_running_sync_and_one_that_was_killed_are_told(troubled: Clipmart) -> None:
     state = troubled.data_dir / "state"
     ledger = Ledger(state / "ledger.sqlite")
-    ledger.start_run("r2", parse_instant("2026-04-08T12:05:00Z"))
+    ledger.start_run("r2", instant("2026-04-08T12:05:00Z"))
     ledger.note("progress", [{"service": "klipit", "done": 3, "due": 9, "eta_seconds": 60.0}])
     ledger.close()
-    with sync_lock(state / "lock", parse_instant("2026-04-08T12:05:00Z")):
+    with sync_lock(state / "lock", instant("2026-04-08T12:05:00Z")):
         found = told(troubled)
         assert found["running"]["pid"] == os.getpid()
         assert level(found, "last sync") == "warn", "of the run before, which ended with 1"

@@ -108,8 +108,9 @@ def s3() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def empty_lake(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database with a landing lake of empty tables, which have no files: made once, copied."""
-    from pipelines.landing.loader import Loader, tables_of
+    from pipelines.landing.loader import Loader
     from pipelines.landing.store import Landing
+    from pipelines.landing.tables import tables_of
     from pipelines.settings import Address, Lake
 
     database = new_database(postgres)

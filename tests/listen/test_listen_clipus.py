@@ -7,7 +7,7 @@ import pytest
 from listen_client import event, sign
 
 from pipelines.ledger.ledger import Event, Ledger
-from pipelines.settings import parse_instant
+from sources.shared.values import instant
 
 TOKEN = "tok+en/é"
 QUERY = "?token=tok%2Ben%2F%C3%A9"
@@ -16,7 +16,7 @@ CAMPAIGN = "0b7a1c52-9d0e-4b53-8d0f-2d6f3f0c1f6e"
 
 def know(listener, *ids):
     ledger = Ledger(listener.ledger)
-    now = parse_instant("2026-04-08T12:00:00Z")
+    now = instant("2026-04-08T12:00:00Z")
     ledger.add([Event("clipus", "import", id_, id_, now, {"campaign_id": id_}) for id_ in ids])
     ledger.close()
 

@@ -425,8 +425,9 @@ def leave_a_package(data_dir: Path, job_id: str, *, normalized: bool) -> None:
     import dlt
 
     from pipelines.landing.destination import destination
-    from sources.klipit.settings import JOBS
-    from sources.shared.tables import Drift, arrow_item, resource
+    from sources.klipit.tables import JOBS
+    from sources.shared.drift import Drift
+    from sources.shared.resources import arrow_item, resource
 
     pipeline = dlt.pipeline(
         "klipit",

@@ -9,6 +9,7 @@ import pytest
 
 from sandbox import Sandbox
 from sources.shared import tables
+from sources.shared.values import DataType
 from tests.conftest import Clipmart
 
 
@@ -38,12 +39,12 @@ def test_a_replay_lands_what_the_rules_now_allow_beside_what_had_landed(
     assert landing_only("sync").code == 1
     assert landing_only.rows("SELECT id FROM klipit.clips") == [("a",)]
     sandbox.forget_requests()
-    before = tables._converted
+    before = tables.converted
 
-    def lenient(name: str, kind: tables.DataType, value: Any) -> Any:
+    def lenient(name: str, kind: DataType, value: Any) -> Any:
         return float(value) if kind == "double" and value else before(name, kind, value)
 
-    monkeypatch.setattr(tables, "_converted", lenient)
+    monkeypatch.setattr(tables, "converted", lenient)
 
     done = landing_only("rejected", "--replay", "--json")
 
@@ -68,12 +69,12 @@ def test_a_replay_does_not_bring_back_what_a_newer_answer_replaced(
     sandbox.set_clips("job_1", [{"id": "new"}])
     sandbox.clock.advance(minutes=1)
     landing_only("sync", "--refresh", "job_1")
-    before = tables._converted
+    before = tables.converted
 
-    def lenient(name: str, kind: tables.DataType, value: Any) -> Any:
+    def lenient(name: str, kind: DataType, value: Any) -> Any:
         return float(value) if kind == "double" and value else before(name, kind, value)
 
-    monkeypatch.setattr(tables, "_converted", lenient)
+    monkeypatch.setattr(tables, "converted", lenient)
 
     assert landing_only("rejected", "--replay", "--json").json()["outdated"] == 1
     assert landing_only.rows("SELECT id FROM klipit.clips") == [("new",)]

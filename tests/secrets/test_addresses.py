@@ -8,7 +8,8 @@ import pytest
 
 from pipelines.health import api_keys as keys
 from pipelines.health import doctor
-from pipelines.settings import Settings, load_settings
+from pipelines.service import KLIPIT
+from pipelines.settings import Account, Settings, load_settings
 from sandbox import Sandbox
 from sources.shared.errors import FixConfiguration
 from tests.conftest import Clipmart
@@ -67,10 +68,10 @@ def test_sync_and_doctor_name_a_host_that_is_not_the_vendors(
     host = sandbox.url.removeprefix("http://")
     assert f"klipit: requests go to {host}" in landing_only("sync", "klipit").err
     assert f"by {host}" in landing_only("doctor").out
-    settings = Settings(Path(), klipit_api_key=KEY, klipit_base_url="https://api.example/v1")
+    settings = Settings(Path(), {"klipit": Account(KEY, "https://api.example/v1")})
     assert settings.foreign_host("klipit") == "api.example"
     assert settings.foreign_host("clipus") is None
-    assert keys.accepted("klipit", settings).level == "warn"
+    assert keys.accepted(KLIPIT, settings).level == "warn"
 
 
 def test_doctor_warns_of_a_dotenv_that_others_can_read(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from sandbox import Fault, Sandbox, running
-from sources.shared import http
+from sources.shared import answers, http
+from sources.shared.answers import Answer, retry_after_seconds
 from sources.shared.clients import MANY, http_client, reading_client
-from sources.shared.errors import FixConfiguration, TryAgainLater
-from sources.shared.http import Answer, Api, RequestFailed, retry_after_seconds
+from sources.shared.errors import FixConfiguration, RequestFailed, TryAgainLater
+from sources.shared.http import Api
 from sources.shared.slots import Bucket, RateSlots, SqliteStore
 
 NOW = datetime(2026, 4, 8, 12, tzinfo=UTC)
@@ -87,6 +88,7 @@ def get(
                     "base_url": sandbox.klipit_url,
                     "key": "klipit_sk_sandbox",
                     "key_variable": "KLIPIT_API_KEY",
+                    "address_variable": "KLIPIT_BASE_URL",
                     "slots": slots_at(clock, minute_seconds),
                     "client": client,
                     "sleep": sleep,
@@ -215,7 +217,7 @@ def test_a_redirect_is_not_followed(sandbox: Sandbox) -> None:
 
 def test_a_body_without_end_is_cut(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound nothing is read; the answer says so, and no row is made of half of it."""
-    monkeypatch.setattr(http, "MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr(answers, "MAX_BODY_BYTES", 1000)
     sandbox.faults.plan([Fault("answer", "/jobs/*", body=b"x" * 5000, times=None)])
 
     answer, _, _ = get(sandbox)

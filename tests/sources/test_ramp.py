@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 
+import httpx
 import pytest
 
 from sandbox import Sandbox
 from sources.klipit.client import KlipitClient
-from sources.shared.batches import read_in_batches
-from sources.shared.http import Api, RequestFailed
-from sources.shared.ramp import FIRST, MOST, Ramp, ask_each
+from sources.shared.due import Due
+from sources.shared.errors import RequestFailed
+from sources.shared.http import Api
+from sources.shared.incremental import read_batches
+from sources.shared.ramp import FIRST, MOST, Ramp, request_each
 from sources.shared.slots import RateSlots
 from tests.sources.virtual_time import Late, run_at_once
 
@@ -38,7 +42,7 @@ def most_at_once(
 
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:
-            await ask_each(tasks, iter(range(items)), ask, ramp)
+            await request_each(tasks, iter(range(items)), ask, ramp)
 
     run_at_once(run)
     return most
@@ -107,16 +111,20 @@ def test_the_sources_alone_do_not_wait_for_one_slow_answer_after_another(sandbox
         sandbox.add_job(id_, clips=1)
     sandbox.set_latency(0.2)
 
-    (reads,) = read_in_batches(
-        ids,
-        lambda api, now: KlipitClient(api, now).read,
-        name="klipit",
-        key_variable="SOURCES__KLIPIT__API_KEY",
-        base_url=sandbox.klipit_url,
-        key="klipit_sk_sandbox",
-        slots=RateSlots.in_memory(0),
-    )
+    def client(http: httpx.AsyncClient) -> KlipitClient:
+        api = Api(
+            name="Klipit",
+            base_url=sandbox.klipit_url,
+            key="klipit_sk_sandbox",
+            key_variable="KEY",
+            address_variable="ADDRESS",
+            slots=RateSlots.in_memory(0),
+            client=http,
+        )
+        return KlipitClient(api, lambda: datetime.now(UTC))
 
-    assert sorted(read.job_id for read in reads) == ids
+    ((reads, _),) = read_batches(map(Due, ids), client)
+
+    assert sorted(read.id for read in reads) == ids
     arrivals = [request.monotonic for request in sandbox.requests]
     assert arrivals[-1] - arrivals[0] < 6.0

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from sources.klipit.settings import CLIPS
-from sources.shared.tables import EXTRA, BadRecord, Chunk, Drift, Rejected
+from sources.klipit.tables import CLIPS
+from sources.shared.chunks import Chunk, Rejected
+from sources.shared.drift import EXTRA, Drift
+from sources.shared.values import BadRecord
 
 NOW = datetime(2026, 4, 8, 12, tzinfo=UTC)
 

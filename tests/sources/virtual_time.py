@@ -89,7 +89,13 @@ class Late:
             async with httpx.AsyncClient(transport=httpx.MockTransport(self.answer)) as client:
                 return await use(
                     Api(
-                        *("Klipit", "http://klipit.example", "key", "KLIPIT_API_KEY"),
+                        *(
+                            "Klipit",
+                            "http://klipit.example",
+                            "key",
+                            "KLIPIT_API_KEY",
+                            "KLIPIT_BASE_URL",
+                        ),
                         slots,
                         client,
                         clock=loop.time,

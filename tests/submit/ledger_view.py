@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.ids.track import known_submissions
-from pipelines.landing.tables import SEQ
 from pipelines.ledger.ledger import Ledger
+from pipelines.service import SEQ
 from tests.conftest import Clipmart
 
 

@@ -11,6 +11,7 @@ import pytest
 import sources.klipit.settings
 from pipelines.landing.inbox import export_rows
 from pipelines.ledger.ledger import Ledger
+from pipelines.service.klipit import EXPORTS
 from sandbox import Fault, Sandbox
 from sandbox.accounts import KLIPIT_SCOPES
 from sources.shared.tables import REMOVED
@@ -26,7 +27,7 @@ def job(sandbox: Sandbox) -> Iterator[str]:
 def exports(clipmart: Clipmart) -> list[dict[str, Any]]:
     ledger = Ledger(clipmart.data_dir / "state/ledger.sqlite")
     try:
-        rows = export_rows(ledger.events("klipit", kinds=("export",)))
+        rows = export_rows(EXPORTS, ledger.events("klipit", kinds=("export",)))
         return [row for row in rows if not row.get(REMOVED)]
     finally:
         ledger.close()

@@ -181,7 +181,7 @@ def test_what_never_left_is_failed_and_safe_to_send_again(
         clipmart.environ["KLIPIT_BASE_URL"] = f"http://127.0.0.1:{closed.getsockname()[1]}"
         done = clipmart("submit", *KLIPIT)
     assert done.code == 75
-    assert "certainly not taken" in done.err
+    assert "certainly not accepted" in done.err
     assert only(clipmart, "klipit")["state"] == "failed"
     clipmart.environ["KLIPIT_BASE_URL"] = address
     assert clipmart("submit", *KLIPIT).code == 0

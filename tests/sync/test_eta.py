@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.sync.eta import Need, needs, seconds_needed
+from pipelines.service import KLIPIT
+from pipelines.sync.eta import seconds_needed
 from pipelines.sync.progress import in_words
-from pipelines.sync.worklist import Due
+from sources.shared.due import Due
 from sources.shared.slots import Bucket, RateSlots
 
 POLLS = Bucket("klipit", "polls", "k", per_minute=60)
@@ -31,25 +32,28 @@ def test_requests_beyond_the_free_slots_wait_whole_minutes(
     slots = RateSlots.in_memory(60)
     for _ in range(in_use):
         slots.take(POLLS, 30)
-    assert seconds_needed(slots, [Need(POLLS, requests)]) == seconds
+    assert seconds_needed(slots, {POLLS: requests}) == seconds
 
 
 def test_a_window_is_a_minute_and_the_time_of_an_answer() -> None:
     """300 polls with answers after 5 s: four windows of 65 s."""
     slots = RateSlots.in_memory(60)
-    assert seconds_needed(slots, [Need(POLLS, 300)], latency_seconds=5.0) == 4 * 65
+    assert seconds_needed(slots, {POLLS: 300}, latency_seconds=5.0) == 4 * 65
 
 
 def test_the_slowest_limit_decides_and_an_unknown_one_is_said() -> None:
     slots = RateSlots.in_memory(60)
     clips = Bucket("klipit", "clips", "k", per_minute=120)
-    assert seconds_needed(slots, [Need(POLLS, 61), Need(clips, 361)]) == 180
-    assert seconds_needed(slots, [Need(Bucket("clipus", "requests", "k"), 5)]) is None
+    assert seconds_needed(slots, {POLLS: 61, clips: 361}) == 180
+    assert seconds_needed(slots, {Bucket("clipus", "requests", "k"): 5}) is None
 
 
 def test_a_job_whose_clips_alone_are_missing_needs_no_poll() -> None:
-    found = needs("klipit", "key", [Due("a"), Due("b", poll=False)])
-    assert [(need.bucket.kind, need.requests) for need in found] == [("polls", 1), ("clips", 2)]
+    needed = KLIPIT.requests_needed("key", [Due("a"), Due("b", poll=False)])
+    assert [(bucket.kind, count) for bucket, count in needed.items()] == [
+        ("polls", 1),
+        ("clips", 2),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.sync.fetch import Fetch
-from pipelines.sync.worklist import Due
 from sources.klipit.client import KlipitClient
+from sources.shared.due import Due
+from sources.shared.fetch import Fetch
 from sources.shared.http import Api
 from sources.shared.ramp import MOST
 from tests.sources.virtual_time import Late, run_at_once
@@ -25,16 +25,13 @@ def fetched(server: Late, jobs: int, *, clips_alone: int = 0, proven: bool = Tru
             pass
 
         run = Fetch(
-            service="klipit",
+            client=client,
             due=[
                 *(Due(f"job_{number:03}") for number in range(jobs)),
                 *(Due(f"old_{number:03}", poll=False) for number in range(clips_alone)),
             ],
-            read=lambda item, watch: client.read(item.id, poll=item.poll, watch=watch),
             emit=emit,
             proven=proven,
-            prove=lambda: None,
-            ramp=api.ramp,
         )
         await run.run()
         return run
@@ -50,7 +47,7 @@ def test_the_quota_is_spent_whatever_the_latency(latency: float) -> None:
 
     done = fetched(server, 240)
 
-    assert (done.done, done.asked, done.error) == (240, 240, None)
+    assert (done.done, done.requested, done.error) == (240, 240, None)
     assert server.status(429) == 0
     assert server.polls[-1] - server.polls[0] <= 1.02 * 3 * (60 + latency)
 
@@ -92,7 +89,7 @@ def test_an_api_that_goes_down_with_many_in_flight_is_asked_little_more() -> Non
 
     assert done.error is not None and done.error.exit_code == 75
     assert server.status(500) <= MOST + 4 * 6
-    assert done.asked < 200
+    assert done.requested < 200
 
 
 def test_a_short_outage_costs_no_id_and_little_time() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import yaml
 
-from pipelines.landing.loader import tables_of
+from pipelines.landing.tables import tables_of
 from sandbox import Sandbox
 from tests.conftest import Clipmart
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.landing.loader import Loader
 from sandbox import Sandbox
-from sources.shared.tables import Chunk
+from sources.shared.chunks import Chunk
 from tests.conftest import Clipmart
 
 

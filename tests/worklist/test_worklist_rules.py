@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
-from pipelines.landing.loader import Loader, tables_of
+from pipelines.landing.loader import Loader
 from pipelines.landing.store import Landing
-from pipelines.landing.tables import SUBMISSIONS, WEBHOOK_EVENTS
-from pipelines.sync.worklist import Due, worklist
-from sources.clipus.settings import CAMPAIGN_OBSERVATIONS, CAMPAIGNS, VIDEOS
-from sources.klipit.settings import CLIP_READS, JOB_OBSERVATIONS, JOBS
-from sources.shared.tables import REJECTED_RECORDS, Row, Table
+from pipelines.landing.tables import tables_of
+from pipelines.service import CLIPUS, KLIPIT
+from pipelines.service.klipit import WEBHOOK_EVENTS
+from pipelines.sync.worklist import worklist
+from sources.clipus.tables import CAMPAIGN_OBSERVATIONS, CAMPAIGNS, VIDEOS
+from sources.klipit.tables import CLIP_READS, JOB_OBSERVATIONS, JOBS
+from sources.shared.chunks import REJECTED_RECORDS
+from sources.shared.due import Due
+from sources.shared.tables import Row, Table
 
 NOW = datetime(2026, 4, 8, 12, tzinfo=UTC)
 
@@ -32,7 +36,7 @@ class Store:
         self.clipmart: dict[Table, list[Row]] = {t: [] for t in tables_of("clipmart")}
 
     def known(self, id_: str, origin: str = "import", recorded_at: datetime = NOW) -> None:
-        self.klipit[SUBMISSIONS["klipit"]].append(
+        self.klipit[KLIPIT.submissions].append(
             {"submission_id": id_, "job_id": id_, "origin": origin, "recorded_at": recorded_at}
         )
 
@@ -72,7 +76,7 @@ class Store:
     def campaign(
         self, id_: str, status: str | None, created_at: datetime, seen: datetime, *videos: Row
     ) -> None:
-        self.clipus[SUBMISSIONS["clipus"]].append(
+        self.clipus[CLIPUS.submissions].append(
             {"submission_id": id_, "campaign_id": id_, "origin": "import", "recorded_at": NOW}
         )
         if status is not None:
@@ -146,7 +150,7 @@ def klipit_cases(store: Store) -> None:
     store.event("created and complete, by webhook", "job.created", ago(minutes=5))
     store.event("created and complete, by webhook", "job.complete", ago(minutes=1))
     store.known(case("created by webhook, imported too", True), "webhook")
-    store.klipit[SUBMISSIONS["klipit"]].append(
+    store.klipit[KLIPIT.submissions].append(
         {
             "submission_id": "other",
             "job_id": "created by webhook, imported too",

@@ -53,7 +53,7 @@ def _latest_runs(settings: Settings) -> list[dict[str, Any]]:
     Empty where there is no run log, beside a file that was mailed, or none that can be read: the
     page needs no more than `report` does.
     """
-    from pipelines.landing.loader import sync_run_rows
+    from pipelines.landing.tables import sync_run_rows
     from pipelines.ledger.ledger import Ledger
 
     with suppress(OSError, sqlite3.Error, ClipmartError):
