@@ -21,6 +21,6 @@ def listen(host: str, port: int) -> None:
     clipmart listen
     clipmart listen --port 9000
     """
-    from pipelines.webhooks.receiver import listen as run
+    from pipelines.webhooks.server import listen as run
 
     run(load_settings(), host, port)

@@ -211,16 +211,16 @@ def test_no_descriptor_left_is_a_few_lines(start: Start, tmp_path: Path) -> None
 def test_an_unread_log_does_not_hold_up_the_end(start: Start) -> None:
     """Nobody reads stderr while libraries and requests fill it; SIGTERM ends it all the same."""
     noisy = (
-        "import asyncio, logging, pipelines.webhooks.receiver as listen\n"
+        "import asyncio, logging, pipelines.webhooks.server as server\n"
         "async def complain():\n"
         "    while True:\n"
         "        logging.getLogger('asyncio').error('x' * 5000)\n"
         "        await asyncio.sleep(0.001)\n"
-        "startup = listen._Server.startup\n"
+        "startup = server._Server.startup\n"
         "async def noisy(self, sockets=None):\n"
         "    self.noise = asyncio.create_task(complain())\n"
         "    await startup(self, sockets)\n"
-        "listen._Server.startup = noisy\n"
+        "server._Server.startup = noisy\n"
     )
     program = [sys.executable, "-c", noisy + COMMAND]
     listener = start({"stderr": subprocess.PIPE, "program": program})

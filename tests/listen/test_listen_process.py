@@ -19,7 +19,7 @@ from listen_client import SECRET, event, request
 def test_it_needs_neither_dlt_nor_duckdb(clipmart):
     """A receiver starts soon and stays small."""
     code = (
-        "import sys, pipelines.cli.commands, pipelines.webhooks.receiver;"
+        "import sys, pipelines.cli.commands, pipelines.webhooks.server;"
         "print([m for m in ('dlt', 'duckdb', 'pandas', 'pyarrow', 'sqlmesh') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

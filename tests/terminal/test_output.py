@@ -240,7 +240,7 @@ ALLOWED = {
     "pipelines/reports/render.py Console(": "lays a table out, into a text",
     "pipelines/sync/progress.py sys.std": "bars of our own numbers and the services' names",
     "pipelines/sync/progress.py Console(": "the same",
-    "pipelines/webhooks/receiver.py os.write(2": "a log that must not wait; cleaned there",
+    "pipelines/webhooks/log.py os.write(2": "a log that must not wait; cleaned there",
     "pipelines/reports/query.py os.write(2": "our own sentence, before the process ends itself",
 }
 
