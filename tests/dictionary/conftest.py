@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.conftest import NOW, Clipmart, needs
+from tests.support.clipmart import NOW, Clipmart
+from tests.support.programs import needs
 
 
 @pytest.fixture(scope="module")

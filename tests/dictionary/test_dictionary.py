@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.warehouse.read import attach
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 SQL = Path(__file__).parents[2] / "sql"
 LANDING = ("klipit", "clipus", "clipmart")

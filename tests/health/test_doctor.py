@@ -18,7 +18,7 @@ from sandbox import Fault, Sandbox
 from sources.clipus.settings import requests_bucket
 from sources.klipit.settings import polls_bucket
 from sources.shared.slots import fingerprint
-from tests.conftest import NOW, Clipmart, Outcome
+from tests.support.clipmart import NOW, Clipmart, Outcome
 
 
 class Told:

@@ -14,7 +14,7 @@ from pipelines.ledger.ledger import Event, Ledger
 from pipelines.settings import Address
 from sources.shared.errors import FixConfiguration
 from sources.shared.slots import Bucket, StoreDown
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 pytestmark = pytest.mark.xdist_group("lake")
 

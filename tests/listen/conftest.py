@@ -2,54 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from listen_client import SECRET, Listener
-
-Start = Callable[..., Listener]
-
-
-def start_listener(
-    folder: Path,
-    environ: dict[str, str],
-    program: Sequence[str] = (sys.executable, "-m", "pipelines"),
-    **popen: Any,
-) -> Listener:
-    clean = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("CLIPMART_", "KLIPIT_", "CLIPUS_"))
-    }
-    process = Popen(
-        [*program, "listen", "--port", "0"],
-        cwd=folder,
-        env={**clean, "KLIPIT_WEBHOOK_SECRET": SECRET, **environ},
-        stdout=PIPE,
-        text=True,
-        **{"stderr": DEVNULL, **popen},
-    )
-    assert process.stdout is not None
-    url = process.stdout.readline().rsplit(" ", 1)[-1].strip()
-    return Listener(process, url, folder / "data/state/ledger.sqlite")
-
-
-@contextmanager
-def ended(started: list[Listener]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        for listener in started:
-            listener.close()
+from tests.support.listen_client import SECRET, Listener, Start, ended, start_listener
 
 
 @pytest.fixture

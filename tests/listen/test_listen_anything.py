@@ -7,7 +7,8 @@ import json
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from listen_client import sign
+
+from tests.support.listen_client import sign
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

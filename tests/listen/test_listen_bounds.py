@@ -16,9 +16,8 @@ from itertools import repeat
 from pathlib import Path
 
 import pytest
-from listen_client import Listener, event, request
 
-from tests.listen.conftest import Start, ended, start_listener
+from tests.support.listen_client import Listener, Start, ended, event, request, start_listener
 
 MIB = 1 << 20
 HEAD = b"POST /webhooks/klipit HTTP/1.1\r\nhost: x\r\n"

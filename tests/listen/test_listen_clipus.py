@@ -4,10 +4,10 @@ import sqlite3
 import time
 
 import pytest
-from listen_client import event, sign
 
 from pipelines.ledger.ledger import Event, Ledger
 from pipelines.settings import parse_instant
+from tests.support.listen_client import event, sign
 
 TOKEN = "tok+en/é"
 QUERY = "?token=tok%2Ben%2F%C3%A9"

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from listen_client import event, flood
+
+from tests.support.listen_client import event, flood
 
 
 def job_events(count: int, name: str) -> Iterator[bytes]:

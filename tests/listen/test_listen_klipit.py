@@ -5,7 +5,8 @@ import hashlib
 import json
 
 import pytest
-from listen_client import SECRET, event, request, sign
+
+from tests.support.listen_client import SECRET, event, request, sign
 
 BODY = event("job_1", clip_count=4)
 GOOD = sign(BODY)

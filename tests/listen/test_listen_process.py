@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from listen_client import SECRET, event, request
+
+from tests.support.listen_client import SECRET, event, request
 
 
 def test_it_needs_neither_dlt_nor_duckdb(clipmart):

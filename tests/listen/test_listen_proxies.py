@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from listen_client import Listener, event, sign
 
-from tests.conftest import needs
+from tests.support.listen_client import Listener, event, sign
+from tests.support.programs import needs
 
 PAGE = (Path(__file__).parents[2] / "docs/webhooks.md").read_text()
 TOKEN = "canary90dd"

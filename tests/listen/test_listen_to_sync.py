@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
-from listen_client import SECRET, event, sign
+
+from tests.support.listen_client import SECRET, event, sign
 
 
 @pytest.fixture

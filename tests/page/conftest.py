@@ -10,10 +10,9 @@ import pytest
 
 from pipelines.settings import Settings
 from pipelines.warehouse.publish import publish
-from tests.conftest import Clipmart
-from tests.page.page_data import NOW, Rows, rows
-
-from landing_data import write_landing  # isort: skip - found through page_data
+from tests.support.clipmart import Clipmart, command_line
+from tests.support.landing_data import write_landing
+from tests.support.page_data import NOW, Rows, rows
 
 
 @pytest.fixture(scope="session")
@@ -41,14 +40,6 @@ def empty(month: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings
         ).fetchall():
             con.execute(f"DELETE FROM {schema}.{table}")
     return settings
-
-
-def command_line(settings: Settings, folder: Path) -> Clipmart:
-    """The command line beside a store that it only reads."""
-    return Clipmart(
-        folder,
-        {"CLIPMART_DATA_DIR": str(settings.data_dir), "CLIPMART_NOW": NOW.isoformat()},
-    )
 
 
 @pytest.fixture

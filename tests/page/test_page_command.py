@@ -16,8 +16,8 @@ import pytest
 from pipelines.cli import main
 from pipelines.ledger.ledger import Ledger
 from pipelines.settings import Settings
-from tests.conftest import Clipmart
-from tests.page.page_data import NOW, STEERING
+from tests.support.clipmart import Clipmart
+from tests.support.page_data import NOW, STEERING
 
 pytestmark = pytest.mark.xdist_group("page")  # the stores are made once
 

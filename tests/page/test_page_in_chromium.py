@@ -17,11 +17,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipelines.settings import Settings
-from tests.conftest import needs
-from tests.page.conftest import command_line
-from tests.page.page_data import BAD_LINKS, GOOD_LINKS, NOW, TEXTS, Rows
-
-from expected_reports import expected_reports  # isort: skip - found through page_data
+from tests.support.clipmart import command_line
+from tests.support.expected_reports import expected_reports
+from tests.support.page_data import BAD_LINKS, GOOD_LINKS, NOW, TEXTS, Rows
+from tests.support.programs import needs
 
 pytestmark = pytest.mark.xdist_group("page")  # the stores are made once
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sql"))
-
-from landing_data import write_landing
-from reader_rows import rows
-
 from pipelines.settings import Settings
 from pipelines.warehouse.publish import publish
+from tests.support.landing_data import write_landing
+from tests.support.reader_rows import rows
 
 
 @pytest.fixture(scope="session")

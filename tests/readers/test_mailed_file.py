@@ -10,7 +10,7 @@ import pytest
 from pipelines.settings import Settings
 from pipelines.warehouse.read import connect
 from sources.shared.errors import FixConfiguration
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 SECRET = "root-of-all-passwords"
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from landing_data import write_landing
-from reader_rows import rows
 
 from pipelines.settings import Settings
 from pipelines.warehouse import publish as publishing
@@ -17,6 +15,8 @@ from pipelines.warehouse.build import AuditFailed, landing_fingerprint
 from pipelines.warehouse.publish import export_copy, publish, published_fingerprint
 from pipelines.warehouse.read import attach
 from sources.shared.errors import FixConfiguration
+from tests.support.landing_data import write_landing
+from tests.support.reader_rows import rows
 
 
 def fingerprint_of_landing(settings: Settings) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.settings import Address, Lake, Settings
 from pipelines.warehouse.lake import redacted_answer
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 SORT = (
     "SELECT max(length(a)) AS n FROM (SELECT range::VARCHAR || repeat('x', 80) AS a "

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import duckdb
 import pytest
-from reader_rows import HOOK
 
 from pipelines.reports.render import FORMATS, LINKS, MAIN, Table, fetch, read_report, render
 from pipelines.settings import Settings
 from pipelines.warehouse.read import open_published, report_names
+from tests.support.reader_rows import HOOK
 
 
 @pytest.fixture

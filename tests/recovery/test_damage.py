@@ -19,7 +19,7 @@ from pipelines.ledger.ledger import Event, Ledger
 from pipelines.repair.stores import Stores
 from pipelines.settings import Settings
 from sandbox import Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 BLOCK = 262_144
 FIRST_BLOCK = 12_288

@@ -19,7 +19,7 @@ import pytest
 from pipelines.warehouse import only_copy
 from pipelines.warehouse.models import project
 from sandbox import Sandbox, running
-from tests.conftest import NOW, Clipmart, SharedFolder, add_three_jobs, environment
+from tests.support.clipmart import NOW, Clipmart, SharedFolder, add_three_jobs, environment
 
 FAULTS = Path(__file__).parents[2] / "docs" / "faults.md"
 TABLES = (

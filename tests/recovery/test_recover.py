@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from sandbox import Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 TABLES = ("klipit.jobs", "klipit.clips", "klipit.submissions", "klipit.job_observations")
 

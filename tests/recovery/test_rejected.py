@@ -9,7 +9,7 @@ import pytest
 
 from sandbox import Sandbox
 from sources.shared import tables
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 def test_rejected_records_are_listed_with_their_reason(

@@ -11,7 +11,7 @@ from pipelines.health import doctor
 from pipelines.settings import Settings, load_settings
 from sandbox import Sandbox
 from sources.shared.errors import FixConfiguration
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 KEY = "klipit_sk_sandbox"
 

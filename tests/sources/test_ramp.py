@@ -13,7 +13,7 @@ from sources.shared.batches import read_in_batches
 from sources.shared.http import Api, RequestFailed
 from sources.shared.ramp import FIRST, MOST, Ramp, ask_each
 from sources.shared.slots import RateSlots
-from tests.sources.virtual_time import Late, run_at_once
+from tests.support.virtual_time import Late, run_at_once
 
 
 def most_at_once(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from landing_data import NOW, Rows, a_month_of_use, write_landing
 
 from pipelines.warehouse.build import build
 from pipelines.warehouse.read import attach
+from tests.support.landing_data import NOW, Rows, a_month_of_use, write_landing
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from landing_data import at, write_landing
 
 from pipelines.warehouse.build import UNDOCUMENTED_COLUMN, build
 from pipelines.warehouse.read import attach
+from tests.support.landing_data import at, write_landing
 
 MADE = at("2026-04-08 12:00")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import duckdb
 import pytest
-from landing_data import Rows, at, write_landing
 
 from pipelines.warehouse.build import AuditFailed, BuildFailed, build
 from pipelines.warehouse.read import attach
+from tests.support.landing_data import Rows, at, write_landing
 
 JOB = {"id": "job_1", "status": "complete", "created_at": at("2026-04-08 12:00")}
 CLIP = {"id": "clip_1", "job_id": "job_1", "shareability_score": 94.0}

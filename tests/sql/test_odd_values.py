@@ -9,10 +9,10 @@ from typing import Any
 
 import duckdb
 import pytest
-from landing_data import NOW, Rows, at, write_landing
 
 from pipelines.warehouse.build import build
 from pipelines.warehouse.read import attach
+from tests.support.landing_data import NOW, Rows, at, write_landing
 
 DAY = timedelta(days=1)
 

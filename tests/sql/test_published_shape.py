@@ -7,9 +7,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from landing_data import DECLARED
 
 from pipelines.warehouse.read import attach
+from tests.support.landing_data import DECLARED
 
 REPORT_COLUMNS = {
     "moment_types": "moment_type clips share_of_clips jobs mean_score median_score p90_score "

@@ -10,11 +10,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from expected_reports import expected_reports
-from landing_data import NOW, Rows, a_month_of_use, write_landing
 
 from pipelines.warehouse.build import build
 from pipelines.warehouse.read import attach
+from tests.support.expected_reports import expected_reports
+from tests.support.landing_data import NOW, Rows, a_month_of_use, write_landing
 
 REPORTS = [
     "credit_usage",

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
-from landing_data import DECLARED, NOW, ROOT
 from pandas.testing import assert_frame_equal
 
 from pipelines.warehouse import compiler, models
 from pipelines.warehouse.models import BuildFailed
+from tests.support.landing_data import DECLARED, NOW, ROOT
 
 pytestmark = pytest.mark.xdist_group("sqlmesh")  # a context takes seconds
 

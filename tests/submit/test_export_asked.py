@@ -14,7 +14,7 @@ from pipelines.ledger.ledger import Ledger
 from sandbox import Fault, Sandbox
 from sandbox.accounts import KLIPIT_SCOPES
 from sources.shared.tables import REMOVED
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 @pytest.fixture

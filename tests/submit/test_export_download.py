@@ -18,7 +18,7 @@ from pipelines.submissions.download import fetch
 from pipelines.submissions.export import file_name
 from sandbox import Fault, Sandbox
 from sources.shared.errors import TryAgainLater
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 @dataclass

@@ -11,8 +11,8 @@ from pipelines.ledger.ledger import Event, Ledger
 from pipelines.submissions.request import plain_url, same_url
 from sandbox import Sandbox
 from sources.shared.slots import RateSlots
-from tests.conftest import Clipmart
-from tests.submit.ledger_view import submissions
+from tests.support.clipmart import Clipmart
+from tests.support.ledger_view import submissions
 
 URL = "https://good.example/watch?v=1"
 

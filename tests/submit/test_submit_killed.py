@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import subprocess
-import sys
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from sandbox import Fault, Sandbox, running
-from tests.conftest import Clipmart
-from tests.submit.ledger_view import submissions
+from tests.support.clipmart import Clipmart
+from tests.support.forked_commands import ForkedCommands
+from tests.support.ledger_view import submissions
 
 
 def test_killed_at_twelve_moments(sandbox: Sandbox, clipmart: Clipmart) -> None:
@@ -82,23 +80,18 @@ def _outcome(sandbox: Sandbox, clipmart: Clipmart, service: str, url: str, posts
 def _forking(clipmart: Clipmart) -> Iterator[Callable[[tuple[str, ...], float | None], float]]:
     """Gives a function that submits in a fresh process, kills it after so many seconds, and
     returns how long it lived."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.submit.forking"],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, **clipmart.environ, "CLIPMART_DATA_DIR": str(clipmart.data_dir)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin
-    assert process.stdout
-    to, back = process.stdin, process.stdout
+    with ForkedCommands(
+        *("duckdb", "pipelines.submissions.request", "pipelines.submissions.submit"),
+        "pipelines.warehouse",
+    ) as commands:
 
-    def run(arguments: tuple[str, ...], kill_after_seconds: float | None) -> float:
-        to.write(json.dumps([["submit", *arguments], kill_after_seconds]) + "\n")
-        to.flush()
-        return float(back.readline())
+        def run(arguments: tuple[str, ...], kill_after_seconds: float | None) -> float:
+            began = time.monotonic()
+            started = commands.start(clipmart, "submit", *arguments)
+            if kill_after_seconds is not None:
+                time.sleep(kill_after_seconds)
+                os.kill(started[0], signal.SIGKILL)
+            commands.wait(started)
+            return time.monotonic() - began
 
-    with process:
         yield run
-        to.close()

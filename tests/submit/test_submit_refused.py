@@ -9,8 +9,8 @@ import pytest
 
 from sandbox import Fault, Sandbox, running
 from sandbox.accounts import KLIPIT_SCOPES
-from tests.conftest import Clipmart
-from tests.submit.ledger_view import everything_on_disk, only, submissions
+from tests.support.clipmart import Clipmart
+from tests.support.ledger_view import everything_on_disk, only, submissions
 
 KLIPIT = ("klipit", "--source-url", "https://good.example/1")
 CLIPUS = ("clipus", "--url", "https://good.example/")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox
-from tests.conftest import NOW, Clipmart
-from tests.submit.ledger_view import everything_on_disk, only
+from tests.support.clipmart import NOW, Clipmart
+from tests.support.ledger_view import everything_on_disk, only
 
 EPISODE = "https://good.example/watch?v=1"
 

@@ -9,8 +9,8 @@ import pytest
 from pipelines.ledger.ledger import Event, Ledger
 from pipelines.submissions.reconcile import Unclaimed, Unknown, by_time, by_url
 from sandbox import Fault, Sandbox
-from tests.conftest import Clipmart
-from tests.submit.ledger_view import only, submissions
+from tests.support.clipmart import Clipmart
+from tests.support.ledger_view import only, submissions
 
 AT = datetime(2026, 4, 8, 12, tzinfo=UTC)
 URL = "https://good.example/"

@@ -16,8 +16,8 @@ import sources.clipus.settings
 from pipelines.ledger.ledger import Event, Ledger
 from sandbox import Fault, Sandbox
 from sources.shared.slots import RateSlots
-from tests.conftest import Clipmart
-from tests.submit.ledger_view import only, submissions
+from tests.support.clipmart import Clipmart
+from tests.support.ledger_view import only, submissions
 
 ARGUMENTS = {
     "klipit": ("klipit", "--source-url", "https://good.example/1"),

@@ -10,8 +10,8 @@ from pipelines.settings import Settings, load_settings
 from pipelines.submissions.request import clipus_request, klipit_request
 from pipelines.submissions.submit import submit
 from sandbox import Fault, Sandbox
-from tests.conftest import Clipmart
-from tests.submit.ledger_view import only
+from tests.support.clipmart import Clipmart
+from tests.support.ledger_view import only
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox import Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 TOMORROW = "2026-04-09T12:00:00Z"
 USE = "SELECT day::VARCHAR, credits_used, balance_close, days_left FROM reports.credit_usage"

@@ -9,7 +9,7 @@ import yaml
 
 from pipelines.landing.loader import tables_of
 from sandbox import Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 MODELS = yaml.safe_load(Path("sql/external_models.yaml").read_text())
 DECLARED = {model["name"]: model["columns"] for model in MODELS}

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from sandbox import Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 def refuse_equal(clipmart: Clipmart, table: str, column: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.ledger.ledger import Event, Ledger
 from sandbox import Fault, Sandbox
-from tests.conftest import NOW, Clipmart
+from tests.support.clipmart import NOW, Clipmart
 
 A_YEAR_AHEAD = "2027-04-08T12:00:00Z"
 LATER = "2026-04-24T12:00:00Z"  # 16 days after NOW

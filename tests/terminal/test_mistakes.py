@@ -9,7 +9,7 @@ import click
 import pytest
 
 from pipelines.cli import main
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 PLACEHOLDERS = {"BALANCE": "120", "FILE": "file.csv", "ID": "job_1", "SUBMISSION": "s-1"}
 

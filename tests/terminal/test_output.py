@@ -20,7 +20,7 @@ from pipelines.settings import load_settings
 from pipelines.submissions.request import klipit_request
 from pipelines.submissions.submit import submit
 from sandbox import Fault, Sandbox, running
-from tests.conftest import Clipmart, environment
+from tests.support.clipmart import Clipmart, environment
 
 pytestmark = pytest.mark.xdist_group("hostile")
 

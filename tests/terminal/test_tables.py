@@ -13,8 +13,8 @@ import pytest
 from rich.cells import cell_len
 
 from pipelines.reports.render import Table, render
-from tests.conftest import Clipmart
-from tests.demo.demo_run import NOW, DemoRun, clean_environment, shared_run
+from tests.support.clipmart import Clipmart
+from tests.support.demo_run import NOW, DemoRun, clean_environment, shared_run
 
 pytestmark = pytest.mark.xdist_group("demo")
 REPORTS = sorted(path.stem for path in Path("sql/models/reports").glob("*.sql"))

@@ -7,7 +7,7 @@ from typing import Any
 from pipelines.ids.track import known_submissions
 from pipelines.landing.tables import SEQ
 from pipelines.ledger.ledger import Ledger
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 def submissions(clipmart: Clipmart, service: str) -> list[dict[str, Any]]:

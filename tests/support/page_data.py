@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sql"))
-
-from landing_data import NOW, Rows, a_month_of_use
+from tests.support.landing_data import NOW, Rows, a_month_of_use
 
 SCRIPT = "<script>hacked=1</script>"
 TEXTS = [

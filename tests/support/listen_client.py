@@ -6,13 +6,17 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -141,3 +145,39 @@ async def _flood(
 
     await asyncio.gather(*(sender() for _ in range(connections)))
     return answers
+
+
+Start = Callable[..., Listener]
+
+
+def start_listener(
+    folder: Path,
+    environ: dict[str, str],
+    program: Sequence[str] = (sys.executable, "-m", "pipelines"),
+    **popen: Any,
+) -> Listener:
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CLIPMART_", "KLIPIT_", "CLIPUS_"))
+    }
+    process = Popen(
+        [*program, "listen", "--port", "0"],
+        cwd=folder,
+        env={**clean, "KLIPIT_WEBHOOK_SECRET": SECRET, **environ},
+        stdout=PIPE,
+        text=True,
+        **{"stderr": DEVNULL, **popen},
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().rsplit(" ", 1)[-1].strip()
+    return Listener(process, url, folder / "data/state/ledger.sqlite")
+
+
+@contextmanager
+def ended(started: list[Listener]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for listener in started:
+            listener.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from landing_data import Rows, at
+from tests.support.landing_data import Rows, at
 
 HOOK = "=HYPERLINK(1)|a\nb \x1b[31mred\x9b31m \u202eback"
 MADE = at("2026-04-08 12:00")
