@@ -6,13 +6,18 @@ import fcntl
 import gc
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from pipelines.settings import Settings
 from sandbox import Sandbox, running
 from tests.support.clipmart import NOW, Clipmart, SharedFolder, add_three_jobs, environment
 from tests.support.demo_run import DemoRun, shared_run
+from tests.support.landing_data import write_landing
+from tests.support.postgres import new_database, postgres_server
+from tests.support.reader_rows import rows
 
 # dlt allocates much and keeps nearly all of it: collecting after every 700 objects, as Python does
 # by default, takes a fifteenth of the suite.
@@ -128,3 +133,43 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     folder = tmp_path_factory.getbasetemp()
     # pytest-xdist gives each of its processes a folder inside the suite's.
     return shared_run(folder.parent if folder.name.startswith("popen-") else folder)
+
+
+@pytest.fixture(scope="session")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A small published warehouse."""
+    from pipelines.warehouse.publish import publish
+
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("published") / "data",
+        pinned_now=datetime(2026, 4, 9, 12, 0, tzinfo=UTC),
+    )
+    settings.state_dir.mkdir(parents=True)
+    write_landing(settings.landing, rows())
+    publish(settings)
+    return settings
+
+
+@pytest.fixture
+def published(
+    published_once: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """A data folder of its own, which the environment points to."""
+    settings = Settings(data_dir=tmp_path / "data", pinned_now=published_once.pinned_now)
+    shutil.copytree(published_once.data_dir, settings.data_dir)
+    monkeypatch.setenv("CLIPMART_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("CLIPMART_NOW", "2026-04-09T12:00:00Z")
+    return settings
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server, without a database's name."""
+    with postgres_server() as address:
+        yield address
+
+
+@pytest.fixture
+def database(postgres: str) -> str:
+    """The address of an empty database."""
+    return new_database(postgres)

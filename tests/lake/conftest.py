@@ -1,63 +1,17 @@
-"""A private PostgreSQL and an S3 server on loopback, each started once."""
+"""An S3 server on loopback, and a lake of empty tables; each made once."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from tests.support.forked_commands import ForkedCommands
-from tests.support.lake import free_port, new_database, wait_for_postgres
-from tests.support.programs import needs
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The address of a PostgreSQL server, without a database's name."""
-    initdb, server = needs("initdb"), needs("postgres")
-    # It refuses to run as root, and pytest's own folders are closed to others.
-    user = "nobody" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="clipmart-postgres-"))
-    if user:
-        shutil.chown(folder, user)
-    port = free_port()
-    subprocess.run(
-        [initdb, "-D", folder / "db", "-U", "clipmart", "-A", "trust", "--no-sync", "-E", "UTF8"],
-        user=user,
-        check=True,
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-    )
-    options = {"fsync": "off", "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
-    running = subprocess.Popen(
-        [server, "-D", folder / "db", "-p", str(port)]
-        + [word for name, value in options.items() for word in ("-c", f"{name}={value}")],
-        user=user,
-        cwd=folder,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for_postgres(port, running)
-        yield f"postgresql://clipmart@127.0.0.1:{port}"
-    finally:
-        running.send_signal(signal.SIGINT)  # not waiting for those who are still connected
-        running.wait(20)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def database(postgres: str) -> str:
-    """The address of an empty database."""
-    return new_database(postgres)
+from tests.support.postgres import free_port, new_database
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import time
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +10,7 @@ from pipelines.settings import load_settings
 from pipelines.warehouse.read import open_published
 from sandbox import Sandbox
 from tests.support.clipmart import NOW, Clipmart
+from tests.support.postgres import new_database
 
 # As the contract lists them.
 REPORTS = (
@@ -67,31 +64,3 @@ def shared_lake(empty_lake: str, files: str, **more: str) -> Shared:
             **more,
         }
     )
-
-
-def new_database(postgres: str, like: str = "template1") -> str:
-    import psycopg
-
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(f"{postgres}/postgres", autocommit=True) as con:
-        con.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
-    return f"{postgres}/{name}"
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
-def wait_for_postgres(port: int, process: subprocess.Popen[bytes]) -> None:
-    import psycopg
-
-    for _ in range(200):
-        try:
-            psycopg.connect(f"postgresql://clipmart@127.0.0.1:{port}/postgres").close()
-            return
-        except psycopg.OperationalError:
-            assert process.poll() is None, "PostgreSQL did not start"
-            time.sleep(0.05)
-    raise AssertionError("PostgreSQL did not start within 10 s")
