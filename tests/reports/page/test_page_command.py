@@ -225,7 +225,7 @@ def test_only_the_page_imports_the_template_engine(on_month: Clipmart) -> None:
 
 def test_the_wheel_holds_the_template(tmp_path: Path) -> None:
     """Whatever stands beside the module in the checkout is in the package too."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=60)
     (wheel,) = tmp_path.iterdir()

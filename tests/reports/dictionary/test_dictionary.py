@@ -12,7 +12,7 @@ import duckdb
 from pipelines.warehouse.read import attach
 from tests.support.clipmart import Clipmart
 
-SQL = Path(__file__).parents[2] / "sql"
+SQL = Path(__file__).parents[3] / "sql"
 LANDING = ("klipit", "clipus", "clipmart")
 
 
