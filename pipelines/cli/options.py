@@ -29,9 +29,9 @@ format_option = click.option(
 
 
 again_option = click.option(
-    "--again", is_flag=True, help="Also where the URL was submitted before."
+    "--again", is_flag=True, help="Submit even if the URL was submitted before."
 )
-wait_option = click.option("--wait", is_flag=True, help="Poll to the end, with progress.")
+wait_option = click.option("--wait", is_flag=True, help="Poll until the end, with progress.")
 
 
 def notify_option(purpose: str) -> Decorator:
