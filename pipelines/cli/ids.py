@@ -51,7 +51,7 @@ def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | 
     for line in outcome.refused:
         say(f"refused: {line}")
     say(
-        f"{service}: {outcome.kept} recorded ({outcome.new} new to the ledger), "
+        f"{service}: {outcome.recorded} recorded ({outcome.new} new to the ledger), "
         f"{len(outcome.refused)} refused. Run `clipmart sync` to fetch them."
     )
     if outcome.refused:
@@ -114,7 +114,7 @@ def credits(balance: float | None, at: str | None, force: bool, undo: bool) -> N
     clipmart credits 80.5 --at 2026-04-08T12:00:00Z
     clipmart credits --undo
     """
-    from pipelines.ids.credits import note_balance, take_back
+    from pipelines.ids.credits import record_balance, undo_last_balance
 
     settings = load_settings()
     if undo:
@@ -123,7 +123,7 @@ def credits(balance: float | None, at: str | None, force: bool, undo: bool) -> N
                 "--undo takes no balance and no other option. Nothing was changed. Run "
                 "`clipmart credits --undo`."
             )
-        say(take_back(settings))
+        say(undo_last_balance(settings))
         return
     if balance is None or not 0 <= balance < 1e15:
         raise _no_balance()
@@ -140,7 +140,7 @@ def credits(balance: float | None, at: str | None, force: bool, undo: bool) -> N
             "--at is in the future. Nothing was recorded. Without --at, the balance is of now: "
             f"`clipmart credits {balance:g}`."
         )
-    say(note_balance(settings, balance, instant, force=force))
+    say(record_balance(settings, balance, instant, force=force))
 
 
 def _no_balance() -> Unusable:

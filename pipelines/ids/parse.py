@@ -1,4 +1,4 @@
-"""Ids as people give them: a plain list, or CSV with a header; and what an id may look like."""
+"""Parsing ids: a plain list, or CSV with a header; and which ids are refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipelines.ledger.ledger import Event
 from sources.shared.errors import Unusable
 from sources.shared.tables import instant
 
-# What a CSV's columns may be called → the field; of two for one field the first here counts.
+# A CSV column's name → its field; if two columns name one field, the first listed here counts.
 _COLUMNS = {
     "klipit": {
         **{"job_id": "job_id", "id": "job_id"},
@@ -36,40 +36,42 @@ _LISTS = ("platforms", "languages")
 
 
 @dataclass
-class Tracked:
-    """What `track` made of its input."""
+class ParsedIds:
+    """The ids of an input, and what to report about the rest."""
 
     events: list[Event] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     """One line each, naming the input's line."""
     remarks: list[str] = field(default_factory=list)
-    """What else to say of the input, a line each."""
+    """Other remarks on the input, a line each."""
 
 
-def parse_ids(service: str, text: str, now: datetime, name: str = "") -> Tracked:
-    """Known ids from a plain list (one a line) or CSV with a header.
+def parse_ids(service: str, text: str, now: datetime, name: str = "") -> ParsedIds:
+    """Ids from a plain list (one a line) or CSV with a header.
 
-    Commas, semicolons or tabs separate the CSV's columns, whichever its header has.
+    The CSV's header decides whether commas, semicolons or tabs separate its columns.
 
     Args:
         text: decoded input; a byte order mark is allowed.
-        name: what the lines are called in refusals, such as the file's name.
+        name: how refusals name the input, such as the file's name.
     """
     text = text.removeprefix("\ufeff")
-    # Excel's own first line says the separator; the columns' names say it too.
+    # Excel may begin with a line that names the separator; the header shows it anyway.
     text = re.sub(r"\A\"?sep=.\"?[ \t]*(?=\r?\n)", "", text, flags=re.IGNORECASE)
     what = name or "The input"
-    tracked = Tracked()
+    parsed = ParsedIds()
     header, delimiter = _header(service, text)
     columns = {_COLUMNS[service].get(column, column) for column in header}
     if delimiter and ID_NAME[service] in columns:
-        unused = [column for column in header if column and column not in _names(service, header)]
+        unused = [
+            column for column in header if column and column not in _used_columns(service, header)
+        ]
         if unused:
-            tracked.remarks.append(f"{what}: columns not used: {', '.join(unused)}")
+            parsed.remarks.append(f"{what}: columns not used: {', '.join(unused)}")
         for line, record in _csv_records(text, delimiter):
-            named = _names(service, header)
+            named = _used_columns(service, header)
             values = {named[column]: cell for column, cell in record.items() if column in named}
-            _take(tracked, service, line, values, now, name)
+            _add_record(parsed, service, line, values, now, name)
     elif delimiter in (",", "\t") or (delimiter and columns & set(_COLUMNS[service].values())):
         raise Unusable(
             f"{what} looks like CSV, but its header has no column {ID_NAME[service]}. Nothing was "
@@ -78,18 +80,19 @@ def parse_ids(service: str, text: str, now: datetime, name: str = "") -> Tracked
     else:
         for number, id_ in enumerate(text.splitlines(), 1):
             if id_.strip():
-                _take(tracked, service, number, {ID_NAME[service]: id_.strip()}, now, name)
-        odd = sum(";" in str(event.subject) for event in tracked.events)
-        if odd:
-            tracked.remarks.append(
-                f"{what}: {odd} of the ids hold a semicolon. If this is CSV, give it a header with "
-                f"the column {ID_NAME[service]}; `clipmart untrack {service} ID` forgets a wrong id"
+                _add_record(parsed, service, number, {ID_NAME[service]: id_.strip()}, now, name)
+        with_semicolon = sum(";" in str(event.subject) for event in parsed.events)
+        if with_semicolon:
+            parsed.remarks.append(
+                f"{what}: {with_semicolon} of the ids have a semicolon. If this is CSV, give it a "
+                f"header with the column {ID_NAME[service]}; `clipmart untrack {service} ID` "
+                "removes a wrong id"
             )
-    return tracked
+    return parsed
 
 
 def refusal(service: str, id_: str) -> str | None:
-    """Why an id can't be one of this service's; None if it may be."""
+    """Why this can't be an id of the service; None if it can."""
     if not id_:
         return "the id is empty"
     if len(id_) > 200:
@@ -107,8 +110,8 @@ def refusal(service: str, id_: str) -> str | None:
     return None
 
 
-def _take(
-    tracked: Tracked,
+def _add_record(
+    parsed: ParsedIds,
     service: str,
     line: int,
     record: Mapping[str, str],
@@ -125,13 +128,13 @@ def _take(
     if why:
         shown = id_ if len(id_) <= 60 and id_.isprintable() and "?" not in id_ else ""
         where = f"{name} line {line}" if name else f"line {line}"
-        tracked.refused.append(f"{where}: {shown}{': ' if shown else ''}{why}")
+        parsed.refused.append(f"{where}: {shown}{': ' if shown else ''}{why}")
         return
-    tracked.events.append(Event(service, "import", uuid.uuid4().hex, id_, now, body))
+    parsed.events.append(Event(service, "import", uuid.uuid4().hex, id_, now, body))
 
 
 def _metadata(service: str, record: Mapping[str, str]) -> dict[str, Any]:
-    """The documented columns of an import that are filled in."""
+    """The documented columns of an import that have a value."""
     body: dict[str, Any] = {}
     for name, value in record.items():
         text = value.strip()
@@ -150,9 +153,9 @@ def _metadata(service: str, record: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _header(service: str, text: str) -> tuple[list[str], str | None]:
-    """The column names of the first line, and what separates them; None where nothing does.
+    """The column names of the first line, and their separator; None if it has none.
 
-    A line with the column of ids is split by what brings that out, any other by what it has.
+    The separator is the one that yields the column of ids, else the one that yields most columns.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     first = lines[0] if lines else ""
@@ -161,7 +164,7 @@ def _header(service: str, text: str) -> tuple[list[str], str | None]:
         names = next(csv.reader([first], delimiter=delimiter), [])
         splits[delimiter] = [_column(name) for name in names]
     for delimiter, names in splits.items():
-        # A lone `id` could be one; above others it is their column's name.
+        # `id` alone could be an id; above other lines it is the name of their column.
         alone = len(names) == 1 and len(lines) == 1
         if ID_NAME[service] in names or (names.count("id") == 1 and not alone):
             return names, delimiter
@@ -170,8 +173,8 @@ def _header(service: str, text: str) -> tuple[list[str], str | None]:
     return names, delimiter if len(names) > 1 else None
 
 
-def _names(service: str, header: list[str]) -> dict[str, str]:
-    """The columns of a CSV that are used → their fields; one column for a field."""
+def _used_columns(service: str, header: list[str]) -> dict[str, str]:
+    """The columns of a CSV that are used → their fields; one column per field."""
     used: dict[str, str] = {}
     for column, name in _COLUMNS[service].items():
         if column in header and name not in used.values():
@@ -194,14 +197,14 @@ def _csv_records(text: str, delimiter: str | None) -> Iterator[tuple[int, dict[s
                 "and run the command again."
             ) from error
         if header and row:
-            # Cells beyond the header come under no name.
+            # Cells beyond the header are ignored.
             yield line, {**dict.fromkeys(header, ""), **dict(zip(header, row, strict=False))}
         elif any(cell.strip() for cell in row):
             header = [_column(name) for name in row]
 
 
 def _column(name: str) -> str:
-    """The name of a CSV's column as people vary it: "Job ID" is job_id."""
+    """A CSV column's name in one spelling: "Job ID" is job_id."""
     return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 

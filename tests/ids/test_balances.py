@@ -18,10 +18,10 @@ def next_day(sandbox: Sandbox, clipmart: Clipmart) -> None:
 def test_a_note_beside_the_apis_balance_invents_no_spending(
     sandbox: Sandbox, prepared: Clipmart
 ) -> None:
-    """The API says 51, a person notes 500: the note is stored, and reports leave it out."""
+    """The API says 51, a person notes 500: the note is stored, and reports ignore it."""
     sandbox.set_balance(51)
     assert prepared("sync", "klipit").code == 0
-    assert "Reports leave it out" in prepared("credits", "500").err
+    assert "Reports ignore it" in prepared("credits", "500").err
     assert prepared("sync", "klipit").code == 0
     next_day(sandbox, prepared)
     assert prepared("sync", "klipit").code == 0
