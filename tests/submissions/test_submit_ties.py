@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipelines.ledger.ledger import Event, Ledger
-from pipelines.submissions.reconcile import Unclaimed, Unknown, by_time, by_url
+from pipelines.submissions.reconcile import Unclaimed, Unknown, match_by_time, match_by_url
 from sandbox import Fault, Sandbox
 from tests.support.clipmart import Clipmart
 from tests.support.ledger_view import only, submissions
@@ -80,7 +80,7 @@ def test_a_job_is_joined_by_its_event_and_marked_so(
 )
 def test_a_campaign_of_another_time_is_not_joined(created_at: datetime | None, tied: bool) -> None:
     """Within an hour; one without created_at fits by its url alone."""
-    found = by_url([Unknown("i", URL, AT)], [Unclaimed("c", URL.rstrip("/"), created_at)])
+    found = match_by_url([Unknown("i", URL, AT)], [Unclaimed("c", URL.rstrip("/"), created_at)])
     assert found == ([("i", "c")] if tied else [])
 
 
@@ -91,8 +91,8 @@ def test_each_campaign_joins_one_submission() -> None:
         *(Unclaimed("c2", URL, after(11)), Unclaimed("c1", URL, after(1))),
         *(Unclaimed("c3", "https://other.example/", AT), Unclaimed("c4", None, AT)),
     ]
-    assert by_url(intents, campaigns) == [("i1", "c1"), ("i2", "c2")]
-    assert by_url(intents, campaigns[1:]) == [("i1", "c1")]
+    assert match_by_url(intents, campaigns) == [("i1", "c1"), ("i2", "c2")]
+    assert match_by_url(intents, campaigns[1:]) == [("i1", "c1")]
 
 
 @pytest.mark.parametrize(
@@ -123,15 +123,15 @@ def test_a_job_is_joined_by_time_only_where_exactly_one_fits(
     """Ten minutes after, a minute before, and each the other's only candidate."""
     unknown = [Unknown(name, URL, after(minutes)) for name, minutes in intents]
     unclaimed = [Unclaimed(name, None, after(minutes)) for name, minutes in jobs]
-    assert by_time(unknown, unclaimed, after(now)) == ties
+    assert match_by_time(unknown, unclaimed, after(now)) == ties
 
 
 def test_a_file_is_never_joined_by_time() -> None:
     """Its upload may take longer than any window, and still makes another's guess ambiguous."""
     file, link = Unknown("f", None, AT), Unknown("i", URL, after(1))
     job = [Unclaimed("j", None, after(2))]
-    assert by_time([file], job, after(30)) == []
-    assert by_time([file, link], job, after(30)) == []
+    assert match_by_time([file], job, after(30)) == []
+    assert match_by_time([file, link], job, after(30)) == []
 
 
 def test_an_id_that_was_guessed_stays_known_when_the_answer_tells_another(

@@ -1,4 +1,4 @@
-"""What `submit` and `export` share: an API for a command that a person waits for."""
+"""A service's API as `submit` and `export` use it, while a person waits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Say = Callable[[str], None]
 Sleep = Callable[[float], Awaitable[None]]
 
 
-def api_of(
+def service_api(
     settings: Settings,
     ledger: Ledger,
     service: str,
@@ -27,7 +27,7 @@ def api_of(
     say: Say,
     sleep: Sleep = asyncio.sleep,
 ) -> Api:
-    """One service's API, which says when it pauses.
+    """One service's API; it reports when it pauses.
 
     Raises:
         FixConfiguration: its key is not set.
@@ -44,7 +44,7 @@ def api_of(
         nonlocal paused
         before, paused = paused, paused + seconds
         if before < 2 <= paused:
-            say(f"{service}: waiting before sending: its rate limit, or it can't be reached")
+            say(f"{service}: waiting before sending (rate limit, or it can't be reached)")
         await sleep(seconds)
 
     return Api(
@@ -59,7 +59,7 @@ def api_of(
 
 
 def without_our_secrets(settings: Settings, text: str) -> str:
-    """A vendor's words, in case they repeat what was sent."""
+    """A vendor's message without the keys and tokens that it may repeat."""
     return without_secrets(
         text,
         (
