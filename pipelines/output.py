@@ -1,7 +1,7 @@
 """The one place where text leaves a command for a terminal, a pipe or a file.
 
 An API's text, a file's name or an error of a library's may hold what steers a terminal, hides
-itself or forges a line. Nothing else in clipmart prints (tests/terminal/test_output.py holds that),
+itself or forges a line. Nothing else in clipmart prints (tests/cli/test_output.py holds that),
 so it is enough that everything here is cleaned.
 """
 

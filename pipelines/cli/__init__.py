@@ -1,6 +1,6 @@
 """The command line: options, commands, help and completion, exit codes.
 
-At the top of the house: it may import every other room, and each command imports its own.
+It may import every other room; each command imports what it needs when it is called.
 """
 
 from __future__ import annotations

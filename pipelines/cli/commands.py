@@ -45,17 +45,17 @@ def main() -> None:
 
     \b
     clipmart demo                           see it work, without a key
-    clipmart track klipit --from jobs.csv   tell it the ids you have
+    clipmart track klipit --from jobs.csv   register the ids you have
     clipmart sync                           fetch what is new, publish it
     clipmart COMMAND --help                 more, with examples
     """
 
 
 def run() -> None:
-    """The command as a process of its own, which ends at once when it is done.
+    """The command as a process, which ends as soon as it is done.
 
-    A command is short: the garbage collector's passes over all that dlt and Arrow keep, and
-    taking it apart at the end, cost a second of a sync and free nothing that matters.
+    A command is short: garbage collection over the objects of dlt and Arrow, and their
+    deallocation at exit, cost a second of a sync and free nothing that matters.
     """
     gc.set_threshold(100_000, 50, 100)
     code: Any = 1

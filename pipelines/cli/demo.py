@@ -12,7 +12,7 @@ from .terminal import end
 
 @click.command()
 def demo() -> None:
-    """Let a month of made-up use pass and report on it, without a key.
+    """Run through a month of made-up use, without a key.
 
     \b
     clipmart demo
@@ -24,8 +24,8 @@ def demo() -> None:
 
 @click.command()
 @port_option(8900)
-@click.option("--history", is_flag=True, help="Start with a month of use.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Other data for another seed.")
+@click.option("--history", is_flag=True, help="Start with a month of made-up use.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the made-up data.")
 def sandbox(port: int, history: bool, seed: int) -> None:
     """Serve both APIs here, with made-up data, until stopped.
 

@@ -1,4 +1,4 @@
-"""Every foreseeable failure of a command becomes one message and its exit code."""
+"""A foreseeable failure of a command becomes one message and its exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CommandGroup(TaskGroup):
             with stop.at_once():
                 return super().invoke(ctx)
         except BrokenPipeError:
-            # Whoever read the output closed it, as `| head` does.
+            # The reader closed the output, as `| head` does.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             end(0)
         except (Exception, KeyboardInterrupt) as error:
@@ -36,7 +36,7 @@ class CommandGroup(TaskGroup):
 
 
 def _foreseen(error: Exception | KeyboardInterrupt) -> ClipmartError | None:
-    """What to tell a person of an error; None of click's own, and of a defect of ours."""
+    """The message for a foreseeable error; None for click's own errors and for our defects."""
     if isinstance(error, ClipmartError):
         return error
     if not isinstance(error, Exception):  # KeyboardInterrupt
@@ -52,10 +52,10 @@ def _foreseen(error: Exception | KeyboardInterrupt) -> ClipmartError | None:
             return disk_full(error.filename or load_settings().data_dir)
         return FixConfiguration(
             f"{error.filename or 'A file'} cannot be used ({error.strerror}). What "
-            "was loaded before stays. Mend that, then run the command again."
+            "was loaded before stays. Fix that, then run the command again."
         )
     if stop.requested() and not isinstance(error, click.exceptions.Exit):
-        # A query of DuckDB's that is interrupted raises an error of its own.
+        # An interrupted DuckDB query raises DuckDB's own error.
         return stop.Stopped(stop.STOPPED)
     if type(error).__module__.endswith("duckdb"):  # which may not be imported
         from pipelines.landing.store import cannot_go_on

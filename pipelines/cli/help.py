@@ -39,7 +39,7 @@ class TaskGroup(click.Group):
 def complete_report(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Reports by name, with - or with _, as one began to write it."""
+    """Reports by name, with - or with _, in the style that was typed so far."""
     from click.shell_completion import CompletionItem
 
     join = "_" if "_" in incomplete else "-"

@@ -1,4 +1,4 @@
-"""`track`, `untrack`, `ids`, `credits`: what a person lets clipmart know."""
+"""`track`, `untrack`, `ids`, `credits`: what a person registers by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .terminal import end
 )
 @click.option("--intent", metavar="ID", help="Tie one id to a submission whose outcome is unknown.")
 def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | None) -> None:
-    """Make ids known. Asks nobody; the next sync does.
+    """Register ids. The next sync fetches them.
 
     \b
     clipmart track klipit job_01hx3k9q2d7p8r4t
@@ -38,7 +38,7 @@ def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | 
     settings = load_settings()
     if intent is not None and (len(ids) != 1 or source):
         raise Unusable(
-            "--intent goes with exactly one ID. Nothing was kept. The form is "
+            "--intent takes exactly one ID. Nothing was recorded. The form is "
             f"`clipmart track {service} ID --intent SUBMISSION`."
         )
     if not ids and not source:
@@ -52,7 +52,7 @@ def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | 
     for line in outcome.refused:
         say(f"refused: {line}")
     say(
-        f"{service}: {outcome.kept} recorded ({outcome.new} new to the ledger), "
+        f"{service}: {outcome.recorded} recorded ({outcome.new} new to the ledger), "
         f"{len(outcome.refused)} refused. Run `clipmart sync` to fetch them."
     )
     if outcome.refused:
@@ -63,9 +63,9 @@ def track(service: str, ids: tuple[str, ...], source: str | None, intent: str | 
 @service_argument
 @click.argument("ids", nargs=-1, required=True)
 def untrack(service: str, ids: tuple[str, ...]) -> None:
-    """Forget ids: they are polled and counted no more.
+    """Stop polling and counting ids.
 
-    What landed of them stays; `track` brings them back.
+    Rows that have landed stay. `track` registers the ids again.
 
     \b
     clipmart untrack klipit job_01hx3k9q2d7p8r4t
@@ -102,11 +102,11 @@ class _Credits(click.Command):
 
 @click.command(cls=_Credits)
 @click.argument("balance", type=float, required=False)
-@click.option("--at", help="When it was so, as an ISO 8601 instant; now by default.")
-@click.option("--force", is_flag=True, help="Also where it differs 100 times from the last.")
-@click.option("--undo", is_flag=True, help="Take back the balance that was noted last.")
+@click.option("--at", help="Time of the balance, in ISO 8601; now by default.")
+@click.option("--force", is_flag=True, help="Accept a balance far from the last one.")
+@click.option("--undo", is_flag=True, help="Take back the last balance recorded by hand.")
 def credits(balance: float | None, at: str | None, force: bool, undo: bool) -> None:
-    """Note a credit balance by hand, where Klipit's API reports none.
+    """Record a credit balance by hand, if Klipit's API reports none.
 
     Reports leave it out for 7 days after a balance from the API, and once the API reports again.
 
@@ -115,13 +115,16 @@ def credits(balance: float | None, at: str | None, force: bool, undo: bool) -> N
     clipmart credits 80.5 --at 2026-04-08T12:00:00Z
     clipmart credits --undo
     """
-    from pipelines.ids.credits import note_balance, take_back
+    from pipelines.ids.credits import record_balance, undo_last_balance
 
     settings = load_settings()
     if undo:
         if balance is not None or at or force:
-            raise Unusable("--undo goes alone: `clipmart credits --undo`. Nothing was changed.")
-        say(take_back(settings))
+            raise Unusable(
+                "--undo takes no balance and no other option. Nothing was changed. Run "
+                "`clipmart credits --undo`."
+            )
+        say(undo_last_balance(settings))
         return
     if balance is None or not 0 <= balance < 1e15:
         raise _no_balance()
@@ -130,15 +133,15 @@ def credits(balance: float | None, at: str | None, force: bool, undo: bool) -> N
         observed_at = instant(at) if at else now
     except ValueError as error:
         raise Unusable(
-            "--at is no ISO 8601 instant. Nothing was recorded. For example: "
+            "--at is not an ISO 8601 instant. Nothing was recorded. For example: "
             f"`clipmart credits {balance:g} --at 2026-04-08T12:00:00Z`."
         ) from error
     if observed_at > now:
         raise Unusable(
-            "--at lies in the future. Nothing was recorded. Without it the balance counts for now: "
+            "--at is in the future. Nothing was recorded. Without --at, the balance is of now: "
             f"`clipmart credits {balance:g}`."
         )
-    say(note_balance(settings, balance, observed_at, force=force))
+    say(record_balance(settings, balance, observed_at, force=force))
 
 
 def _no_balance() -> Unusable:
@@ -161,5 +164,6 @@ def _text_of(source: str) -> str:
         ) from error
     except OSError as error:
         raise Unusable(
-            f"{source} cannot be read ({error.strerror}). Nothing was recorded. Check its name."
+            f"{source} cannot be read ({error.strerror}). Nothing was recorded. Check the file's "
+            "name."
         ) from error

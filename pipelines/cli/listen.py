@@ -13,7 +13,7 @@ from .options import port_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @port_option(8787)
 def listen(host: str, port: int) -> None:
-    """Receive webhooks until stopped; behind a proxy that speaks TLS.
+    """Receive webhooks until stopped, behind a proxy with TLS.
 
     An event makes its job due; the next sync fetches it.
 
@@ -21,6 +21,6 @@ def listen(host: str, port: int) -> None:
     clipmart listen
     clipmart listen --port 9000
     """
-    from pipelines.webhooks.receiver import listen as run
+    from pipelines.webhooks.server import listen as run
 
     run(load_settings(), host, port)

@@ -1,4 +1,4 @@
-"""`doctor`, `schedule`, `rejected`, `recover`, `migrate`: for whoever runs clipmart."""
+"""`doctor`, `schedule`, `rejected`, `recover`, `migrate`: for operating clipmart."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .terminal import coloured, end, print_result, terminal_width
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Look whether all is well, and say what to do where it is not.
+    """Check the set-up, and say how to fix what is wrong.
 
-    Asks each API one or two questions that cost nothing. Exit code: the worst line's.
+    Sends each API one or two requests that cost nothing. Exit code: the worst check's.
 
     \b
     clipmart doctor
@@ -33,7 +33,7 @@ def doctor(as_json: bool) -> None:
 
         checks = examine(load_settings())
     except FixConfiguration as error:
-        checks = [Check("settings", "fail", str(error), "Then look again: `clipmart doctor`.", 3)]
+        checks = [Check("settings", "fail", str(error), "Then check again: `clipmart doctor`.", 3)]
     level, code = worst_level(check.level for check in checks), exit_code(checks)
     findings = {
         "level": level,
@@ -109,10 +109,12 @@ def schedule_systemd(write: Path | None, notify: str | None) -> None:
 
 
 @click.command()
-@click.option("--replay", is_flag=True, help="Read the kept payloads again by today's rules.")
+@click.option(
+    "--replay", is_flag=True, help="Load the saved payloads again by this version's rules."
+)
 @json_option
 def rejected(replay: bool, as_json: bool) -> None:
-    """Tell which records did not land, and why.
+    """List the records that did not land, and why.
 
     \b
     clipmart rejected
@@ -141,7 +143,7 @@ def rejected(replay: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--force", is_flag=True, help="Rebuild the landing store even if it seems sound.")
+@click.option("--force", is_flag=True, help="Rebuild the landing store even if it is not damaged.")
 def recover(force: bool) -> None:
     """Check the stored data, and rebuild what is damaged.
 
@@ -165,8 +167,8 @@ def recover(force: bool) -> None:
 def migrate(as_json: bool) -> None:
     """Copy this data folder into the lake that machines share.
 
-    Its ledger goes into the shared one. Checks counts and sums; the files stay, and it may be
-    repeated. See docs/lake.md.
+    Adds its ledger to the shared one, and compares counts and sums. The files here stay, and the
+    command may be repeated. See docs/lake.md.
 
     \b
     clipmart migrate
@@ -177,7 +179,7 @@ def migrate(as_json: bool) -> None:
     done = run(settings)
     lines = [
         f"{table.table:<28} {table.rows:>9} rows: {table.copied} copied"
-        + (f", {table.outdated} newer there" if table.outdated else "")
+        + (f", {table.outdated} newer in the lake" if table.outdated else "")
         for table in done.tables
     ]
     lines.append(f"{'ledger':<28} {done.events:>9} events: {done.new_events} copied")

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from pipelines.service import SERVICES
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-SERVICES = ("klipit", "clipus")
 
-service_argument = click.argument("service", type=click.Choice(SERVICES))
+service_argument = click.argument("service", type=click.Choice(list(SERVICES)))
 file_argument = click.argument(
     "file", required=False, type=click.Path(dir_okay=False, path_type=Path)
 )
@@ -29,9 +30,9 @@ format_option = click.option(
 
 
 again_option = click.option(
-    "--again", is_flag=True, help="Also where the URL was submitted before."
+    "--again", is_flag=True, help="Submit even if the URL was submitted before."
 )
-wait_option = click.option("--wait", is_flag=True, help="Poll to the end, with progress.")
+wait_option = click.option("--wait", is_flag=True, help="Poll until the end, with progress.")
 
 
 def notify_option(purpose: str) -> Decorator:

@@ -21,7 +21,7 @@ from .terminal import print_rows, terminal_width
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write one page.")
 @click.option("--no-links", is_flag=True, help="Leave out download links, which may be signed.")
 def report(name: str | None, format_: str, html: Path | None, no_links: bool) -> None:
-    """Print a report, or the four main ones; or write a page to look at.
+    """Print a report, or the four main ones; or write all as a page.
 
     A terminal gets what fits; json, csv and markdown give every row and column.
 
@@ -46,8 +46,8 @@ def _write_page(name: str | None, file: Path, *, links: bool) -> None:
     given = click.get_current_context().get_parameter_source("format_")
     if name or given is click.core.ParameterSource.COMMANDLINE:
         raise Unusable(
-            "--html writes all reports as one page; it goes without NAME and --format. Nothing was "
-            "written."
+            "--html writes all reports as one page; it takes neither NAME nor --format. Nothing "
+            "was written."
         )
     from pipelines.files import refuse_own_file
     from pipelines.reports.page import write_page

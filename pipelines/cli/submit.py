@@ -18,8 +18,8 @@ from .terminal import end_with
 def submit() -> None:
     """Submit an episode or a page, once. It costs credits or quota.
 
-    The id goes to stdout. Where an answer is lost, the submission is kept as 'outcome unknown' and
-    never sent again by itself.
+    The id goes to stdout. If the answer is lost, the submission is recorded as 'outcome unknown'
+    and never sent again automatically.
 
     \b
     clipmart submit klipit --source-url https://example.com/episode.mp3 --wait
@@ -118,7 +118,7 @@ def _submit(settings: Settings, request: Any, *, again: bool, wait: bool, as_jso
 def export(
     job_id: str, platform: str | None, format_: str, download: Path | None, as_json: bool
 ) -> None:
-    """Ask Klipit for a job's clips in one file, once.
+    """Request a job's clips from Klipit as one file, once.
 
     Prints the file's path, or the export's id. Exit code 75: not ready yet.
 

@@ -1,4 +1,4 @@
-"""`sync`, `status`, `publish`: from what is due to what readers open."""
+"""`sync`, `status`, `publish`: keep the published file up to date."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import click
 
 from pipelines import stop
 from pipelines.output import print_line, say
+from pipelines.service import SERVICES
 from pipelines.settings import Settings, load_settings, notify_address
 from sources.shared.errors import FixConfiguration
 
-from .options import SERVICES, file_argument, json_option, notify_option
+from .options import file_argument, json_option, notify_option
 from .terminal import coloured, end, print_result, terminal_width
 
 
@@ -23,15 +24,15 @@ from .terminal import coloured, end, print_result, terminal_width
     "--max-minutes",
     type=click.FloatRange(min=0),
     metavar="M",
-    help="End after so long; go on later.",
+    help="Stop after M minutes; the next sync continues.",
 )
 @click.option(
     "--refresh", multiple=True, metavar="ID…", help="Request these ids again, due or not."
 )
-@click.option("--dry-run", is_flag=True, help="Say what is due; ask for nothing.")
+@click.option("--dry-run", is_flag=True, help="Report what is due; request nothing.")
 @notify_option(
-    "Post a failure or a lost threshold here, once; better CLIPMART_NOTIFY, which no other user of "
-    "the machine sees."
+    "Post each failure and each missed threshold here, once. Better set CLIPMART_NOTIFY: other "
+    "users of the machine cannot see it."
 )
 @click.option(
     "--notify-days",
@@ -39,7 +40,7 @@ from .terminal import coloured, end, print_result, terminal_width
     metavar="N",
     default=7,
     show_default=True,
-    help="Post when credits last for fewer days.",
+    help="Post when credits last fewer than N days.",
 )
 @json_option
 def sync(
@@ -97,7 +98,7 @@ def _service_and_ids(
 def _notification(
     url: str | None, days: float, *, dry_run: bool
 ) -> Callable[[Settings | None, Any], None]:
-    """What posts a sync's outcome, if there is an address for it."""
+    """A function that posts a sync's outcome, if an address is set."""
     given_by = "--notify" if url else "CLIPMART_NOTIFY"
     address = url or notify_address()
     if address is None:
@@ -121,12 +122,12 @@ def _say_foreign_hosts(settings: Settings, services: Iterable[str]) -> None:
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="End with 1 where something fails its threshold.")
+@click.option("--check", is_flag=True, help="Exit with 1 if something fails its threshold.")
 @json_option
 def status(check: bool, as_json: bool) -> None:
-    """Say how far the syncs are, how fresh, and what needs a look.
+    """Report progress, freshness and what needs attention.
 
-    Reads only; 0 whatever it finds, unless --check is given.
+    Reads only. The exit code is 0 unless --check is given.
 
     \b
     clipmart status
@@ -145,7 +146,7 @@ def status(check: bool, as_json: bool) -> None:
 @click.command()
 @file_argument
 def publish(file: Path | None) -> None:
-    """Build and publish what is landed, or write a copy to FILE.
+    """Build and publish what has landed, or write a copy to FILE.
 
     \b
     clipmart publish

@@ -1,4 +1,4 @@
-"""Whether all is well: status, doctor, thresholds, notifications.
+"""Health: status, doctor, thresholds, notifications.
 
-It reads the ledger and the published file, and may import sync for the worklist's rules.
+It may import sync, for the rules of the worklist, and every room below it.
 """

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from unicodedata import east_asian_width
 
 from pipelines.output import printable
+from pipelines.service import SERVICES
 from pipelines.sync.result import worst
 
 from .attention import rejected_in_sync, rejected_words
@@ -244,7 +245,6 @@ def _columns(text: str) -> int:
 
 
 _AS_THEY_COME = frozenset({"submissions", "webhook_events", "exports", "plan_observations"})
-_WORK = {"klipit": ("jobs", "job-turnaround"), "clipus": ("campaigns", "video-readiness")}
 
 
 def _clock(found: Mapping[str, Any]) -> Iterator[Check]:
@@ -314,7 +314,7 @@ def _quota(quota: Mapping[str, Any]) -> Check:
 
 def _stuck(found: Mapping[str, Any]) -> Iterator[Check]:
     for service, one in found["services"].items():
-        what, report = _WORK[service]
+        what, report = SERVICES[service].things, SERVICES[service].progress_report
         ids = one["stuck"]
         remedy = f"Look in {service.capitalize()}'s page; `clipmart report {report}` lists them."
         yield Check(
@@ -328,7 +328,7 @@ def _stuck(found: Mapping[str, Any]) -> Iterator[Check]:
 
 def _failed(found: Mapping[str, Any]) -> Iterator[Check]:
     for service, one in found["services"].items():
-        what, report = _WORK[service]
+        what, report = SERVICES[service].things, SERVICES[service].progress_report
         failed = one["failed"]
         if not failed["recent"]:
             older = f"none lately, {failed['total']:,} in all" if failed["total"] else "none"

@@ -20,7 +20,7 @@ from pipelines.ledger.lock import AnotherSync
 from pipelines.output import printable
 from pipelines.settings import Settings
 from pipelines.stop import Stopped
-from pipelines.submissions.post import Say
+from pipelines.submissions.api import Say
 from pipelines.sync.result import SyncResult
 from sources.shared.clients import http_client
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater, Unusable

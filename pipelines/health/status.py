@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.landing.inbox import due_intents
+from pipelines.landing.inbox import unknown_intents
 from pipelines.landing.store import bound
 from pipelines.landing.tables import tracked
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
@@ -71,7 +71,7 @@ def status(settings: Settings) -> dict[str, Any]:
             found["unknown_submissions"] = [
                 {"service": service, "submission_id": intent}
                 for service in SERVICES
-                for intent in sorted(due_intents(ledger, service))
+                for intent in sorted(unknown_intents(ledger, service))
             ]
         with suppress(NotPublished):
             con = stack.enter_context(open_published(settings))

@@ -1,4 +1,4 @@
-"""Known ids: track, untrack, list; and balances noted by hand.
+"""Known ids: parsing, track, untrack, list; and balances recorded by hand.
 
-It may import landing, warehouse and ledger.
+It may import landing, warehouse, ledger and the ground modules.
 """

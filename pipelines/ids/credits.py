@@ -1,4 +1,4 @@
-"""`credits`: balances noted by hand, for where Klipit's API reports none."""
+"""`credits`: balances recorded by hand, for accounts whose balance Klipit's API does not report."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sources.shared.errors import Unusable
 from sources.shared.values import instant
 
 IMPLAUSIBLE_TIMES = 100
-API_DAYS = timedelta(days=7)
-"""For so long after an answer of the API, reports leave hand notes out (stg_klipit__balances)."""
+API_PRECEDENCE = timedelta(days=7)
+"""After the API reports one, reports ignore balances by hand this long (stg_klipit__balances)."""
 
 Balance = tuple[datetime, float]
 
@@ -24,57 +24,58 @@ def balance_event(balance: float, at: datetime, now: datetime, origin: str = "ha
     return Event(KLIPIT.name, "balance", uuid.uuid4().hex, None, now, body)
 
 
-def note_balance(settings: Settings, balance: float, at: datetime, *, force: bool) -> str:
-    """Record a balance in the ledger; returns what to say of it.
+def record_balance(settings: Settings, balance: float, at: datetime, *, force: bool) -> str:
+    """Record a balance in the ledger; returns the message for the person.
 
     Args:
-        at: when it was so (UTC).
-        force: also where it is implausible.
+        at: the time of the balance (UTC).
+        force: accept an implausible one.
 
     Raises:
-        Unusable: it is over 100 times or under a hundredth of the balance before it.
+        Unusable: it is over 100 times, or under a hundredth of, the balance before it.
         FixConfiguration: the ledger cannot be written.
     """
     with closing(open_ledger(settings)) as ledger:
-        by_api = _reported(settings)
-        known = by_api + [
+        reported = _reported(settings)
+        known = reported + [
             (instant(event.body["at"]), float(event.body["balance"]))
-            for event in _hand_notes(ledger)
+            for event in _balances_by_hand(ledger)
         ]
-        reported_at = {observed_at for observed_at, _ in by_api}
+        reported_at = {observed_at for observed_at, _ in reported}
         stored_at = at
-        while stored_at in reported_at:  # its row must not take the place of the API's
+        while stored_at in reported_at:  # its row must not replace the API's
             stored_at += timedelta(microseconds=1)
-        earlier = [one for one in known if one[0] <= stored_at]
+        earlier = [each for each in known if each[0] <= stored_at]
         if earlier and not force:
-            _refuse_implausible(balance, max(reversed(earlier), key=lambda one: one[0])[1])
+            _refuse_implausible(balance, max(reversed(earlier), key=lambda each: each[0])[1])
         ledger.add([balance_event(balance, stored_at, settings.now())])
-    said = f"Recorded: {balance:g} credits at {at.isoformat()}. The next sync loads it."
-    if any(observed_at > at - API_DAYS for observed_at in reported_at):
-        said += (
-            " Reports leave it out: the API reports the balance itself, and did so within 7 days "
-            "or since."
+    message = f"Recorded: {balance:g} credits at {at.isoformat()}. The next sync loads it."
+    if any(observed_at > at - API_PRECEDENCE for observed_at in reported_at):
+        message += (
+            " Reports ignore it: the API has reported a balance since then, or within the 7 days "
+            "before."
         )
-    return said
+    return message
 
 
-def take_back(settings: Settings) -> str:
-    """Void the balance that was noted last; returns what to say of it.
+def undo_last_balance(settings: Settings) -> str:
+    """Void the last balance recorded by hand; returns the message for the person.
 
     Raises:
         Unusable: there is none.
         FixConfiguration: the ledger cannot be written.
     """
     with closing(open_ledger(settings)) as ledger:
-        notes = _hand_notes(ledger)
-        if not notes:
+        balances = _balances_by_hand(ledger)
+        if not balances:
             raise Unusable(
-                "No balance is noted by hand, so there is none to take back. Nothing was changed. "
-                "`clipmart credits BALANCE` notes one."
+                "No balance is recorded by hand, so there is none to take back. Nothing was "
+                "changed. "
+                "`clipmart credits BALANCE` records one."
             )
-        last = notes.pop()
+        last = balances.pop()
         at, balance = last.body["at"], last.body["balance"]
-        earlier = [note.body["balance"] for note in notes if note.body["at"] == at]
+        earlier = [event.body["balance"] for event in balances if event.body["at"] == at]
         body = {"at": at, "balance": earlier[-1] if earlier else None}
         undo = Event(
             KLIPIT.name, "undo", f"undo {last.event_id}", last.event_id, settings.now(), body
@@ -83,8 +84,8 @@ def take_back(settings: Settings) -> str:
     return f"Taken back: {balance:g} credits at {at}. The next sync removes it."
 
 
-def _hand_notes(ledger: Ledger) -> list[Event]:
-    """What was noted by hand and not taken back, in the order of noting."""
+def _balances_by_hand(ledger: Ledger) -> list[Event]:
+    """Balances recorded by hand and not taken back, oldest first."""
     events = list(ledger.events(KLIPIT.name, kinds=("balance", "undo")))
     undone = {event.subject for event in events if event.kind == "undo"}
     return [
@@ -97,7 +98,7 @@ def _hand_notes(ledger: Ledger) -> list[Event]:
 
 
 def _reported(settings: Settings) -> list[Balance]:
-    """What the API reported, as published."""
+    """Balances that the API reported, as published."""
     from pipelines.warehouse.read import NotPublished, open_published
 
     try:
@@ -114,7 +115,7 @@ def _refuse_implausible(balance: float, before: float) -> None:
     most, least = before * IMPLAUSIBLE_TIMES, before / IMPLAUSIBLE_TIMES
     if before > 0 and not least <= balance <= most:
         raise Unusable(
-            f"The balance before was {before:g} credits, so {balance:g} looks like a slip. "
+            f"The balance before was {before:g} credits, so {balance:g} looks like a mistake. "
             "Nothing was recorded. If it is right, add --force: "
             f"`clipmart credits {balance:g} --force`."
         )

@@ -1,4 +1,4 @@
-"""Ids as people give them: a plain list, or CSV with a header; and what an id may look like."""
+"""Parsing ids: a plain list, or CSV with a header; and which ids are refused."""
 
 from __future__ import annotations
 
@@ -20,40 +20,42 @@ _LISTS = ("platforms", "languages")
 
 
 @dataclass
-class Tracked:
-    """What `track` made of its input."""
+class ParsedIds:
+    """The ids of an input, and what to report about the rest."""
 
     events: list[Event] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     """One line each, naming the input's line."""
     remarks: list[str] = field(default_factory=list)
-    """What else to say of the input, a line each."""
+    """Other remarks on the input, a line each."""
 
 
-def parse_ids(service: str, text: str, now: datetime, name: str = "") -> Tracked:
-    """Known ids from a plain list (one a line) or CSV with a header.
+def parse_ids(service: str, text: str, now: datetime, name: str = "") -> ParsedIds:
+    """Ids from a plain list (one a line) or CSV with a header.
 
-    Commas, semicolons or tabs separate the CSV's columns, whichever its header has.
+    The CSV's header decides whether commas, semicolons or tabs separate its columns.
 
     Args:
         text: decoded input; a byte order mark is allowed.
-        name: what the lines are called in refusals, such as the file's name.
+        name: how refusals name the input, such as the file's name.
     """
     text = text.removeprefix("\ufeff")
-    # Excel's own first line says the separator; the columns' names say it too.
+    # Excel may begin with a line that names the separator; the header shows it anyway.
     text = re.sub(r"\A\"?sep=.\"?[ \t]*(?=\r?\n)", "", text, flags=re.IGNORECASE)
     what, record = name or "The input", SERVICES[service]
-    tracked = Tracked()
+    parsed = ParsedIds()
     header, delimiter = _header(record, text)
     columns = {record.csv.get(column, column) for column in header}
     if delimiter and record.id_name in columns:
-        unused = [column for column in header if column and column not in _names(record, header)]
+        unused = [
+            column for column in header if column and column not in _used_columns(record, header)
+        ]
         if unused:
-            tracked.remarks.append(f"{what}: columns not used: {', '.join(unused)}")
+            parsed.remarks.append(f"{what}: columns not used: {', '.join(unused)}")
         for line, row in _csv_records(text, delimiter):
-            named = _names(record, header)
+            named = _used_columns(record, header)
             values = {named[column]: cell for column, cell in row.items() if column in named}
-            _take(tracked, record, line, values, now, name)
+            _add_record(parsed, record, line, values, now, name)
     elif delimiter in (",", "\t") or (delimiter and columns & set(record.csv.values())):
         raise Unusable(
             f"{what} looks like CSV, but its header has no column {record.id_name}. Nothing was "
@@ -62,18 +64,19 @@ def parse_ids(service: str, text: str, now: datetime, name: str = "") -> Tracked
     else:
         for number, id_ in enumerate(text.splitlines(), 1):
             if id_.strip():
-                _take(tracked, record, number, {record.id_name: id_.strip()}, now, name)
-        odd = sum(";" in str(event.subject) for event in tracked.events)
-        if odd:
-            tracked.remarks.append(
-                f"{what}: {odd} of the ids hold a semicolon. If this is CSV, give it a header with "
-                f"the column {record.id_name}; `clipmart untrack {service} ID` forgets a wrong id"
+                _add_record(parsed, record, number, {record.id_name: id_.strip()}, now, name)
+        with_semicolon = sum(";" in str(event.subject) for event in parsed.events)
+        if with_semicolon:
+            parsed.remarks.append(
+                f"{what}: {with_semicolon} of the ids have a semicolon. If this is CSV, give it a "
+                f"header with the column {record.id_name}; `clipmart untrack {service} ID` "
+                "removes a wrong id"
             )
-    return tracked
+    return parsed
 
 
 def refusal(service: str, id_: str) -> str | None:
-    """Why an id can't be one of this service's; None if it may be."""
+    """Why this can't be an id of the service; None if it can."""
     if not id_:
         return "the id is empty"
     if len(id_) > 200:
@@ -86,39 +89,38 @@ def refusal(service: str, id_: str) -> str | None:
         return "an id has no white space, control characters or any of / ? # %"
     for other in SERVICES.values():
         if other.name != service and other.id_pattern and re.fullmatch(other.id_pattern, id_):
-            return (
-                f"this looks like a {other.title} {other.thing}; use `clipmart track {other.name}`"
-            )
+            command = f"`clipmart track {other.name}`"
+            return f"this looks like a {other.title} {other.thing}; use {command}"
     return None
 
 
-def _take(
-    tracked: Tracked,
+def _add_record(
+    parsed: ParsedIds,
     service: Service,
     line: int,
-    row: Mapping[str, str],
+    record: Mapping[str, str],
     now: datetime,
     name: str,
 ) -> None:
-    id_ = row.get(service.id_name, "").strip()
+    id_ = record.get(service.id_name, "").strip()
     why = refusal(service.name, id_)
     body: dict[str, Any] = {service.id_name: id_}
     try:
-        body.update(_metadata(service, row))
+        body.update(_metadata(service, record))
     except Unusable as error:
         why = why or str(error)
     if why:
         shown = id_ if len(id_) <= 60 and id_.isprintable() and "?" not in id_ else ""
         where = f"{name} line {line}" if name else f"line {line}"
-        tracked.refused.append(f"{where}: {shown}{': ' if shown else ''}{why}")
+        parsed.refused.append(f"{where}: {shown}{': ' if shown else ''}{why}")
         return
-    tracked.events.append(Event(service.name, "import", uuid.uuid4().hex, id_, now, body))
+    parsed.events.append(Event(service.name, "import", uuid.uuid4().hex, id_, now, body))
 
 
-def _metadata(service: Service, row: Mapping[str, str]) -> dict[str, Any]:
-    """The documented columns of an import that are filled in."""
+def _metadata(service: Service, record: Mapping[str, str]) -> dict[str, Any]:
+    """The documented columns of an import that have a value."""
     body: dict[str, Any] = {}
-    for name, value in row.items():
+    for name, value in record.items():
         text = value.strip()
         if not text or name == service.id_name:
             continue
@@ -135,9 +137,9 @@ def _metadata(service: Service, row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _header(service: Service, text: str) -> tuple[list[str], str | None]:
-    """The column names of the first line, and what separates them; None where nothing does.
+    """The column names of the first line, and their separator; None if it has none.
 
-    A line with the column of ids is split by what brings that out, any other by what it has.
+    The separator is the one that yields the column of ids, else the one that yields most columns.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     first = lines[0] if lines else ""
@@ -146,7 +148,7 @@ def _header(service: Service, text: str) -> tuple[list[str], str | None]:
         names = next(csv.reader([first], delimiter=delimiter), [])
         splits[delimiter] = [_column(name) for name in names]
     for delimiter, names in splits.items():
-        # A lone `id` could be one; above others it is their column's name.
+        # `id` alone could be an id; above other lines it is the name of their column.
         alone = len(names) == 1 and len(lines) == 1
         if service.id_name in names or (names.count("id") == 1 and not alone):
             return names, delimiter
@@ -155,8 +157,8 @@ def _header(service: Service, text: str) -> tuple[list[str], str | None]:
     return names, delimiter if len(names) > 1 else None
 
 
-def _names(service: Service, header: list[str]) -> dict[str, str]:
-    """The columns of a CSV that are used → their fields; one column for a field."""
+def _used_columns(service: Service, header: list[str]) -> dict[str, str]:
+    """The columns of a CSV that are used → their fields; one column per field."""
     used: dict[str, str] = {}
     for column, name in service.csv.items():
         if column in header and name not in used.values():
@@ -179,12 +181,12 @@ def _csv_records(text: str, delimiter: str | None) -> Iterator[tuple[int, dict[s
                 "and run the command again."
             ) from error
         if header and row:
-            # Cells beyond the header come under no name.
+            # Cells beyond the header are ignored.
             yield line, {**dict.fromkeys(header, ""), **dict(zip(header, row, strict=False))}
         elif any(cell.strip() for cell in row):
             header = [_column(name) for name in row]
 
 
 def _column(name: str) -> str:
-    """The name of a CSV's column as people vary it: "Job ID" is job_id."""
+    """A CSV column's name in one spelling: "Job ID" is job_id."""
     return re.sub(r"[\s-]+", "_", name.strip().lower())

@@ -1,4 +1,4 @@
-"""`track`, `untrack` and `ids`: known ids into the ledger, forgotten, and out again as CSV."""
+"""`track`, `untrack` and `ids`: record ids in the ledger, stop tracking them, print them as CSV."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.ids.parse import parse_ids
-from pipelines.landing.inbox import due_intents, fold
+from pipelines.landing.inbox import fold, unknown_intents
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
 from pipelines.service import SERVICES
 from pipelines.settings import Settings
@@ -23,9 +23,9 @@ from sources.shared.values import digest
 
 @dataclass
 class Outcome:
-    """What `track` did: ids recorded, those of them the ledger did not hold, refusals by line."""
+    """What `track` did: ids recorded, how many of them were new to the ledger, refusals by line."""
 
-    kept: int = 0
+    recorded: int = 0
     new: int = 0
     refused: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -34,14 +34,14 @@ class Outcome:
 def track_ids(
     settings: Settings, service: str, texts: Iterable[tuple[str, str]], intent: str | None
 ) -> Outcome:
-    """Keep ids in the ledger.
+    """Record ids in the ledger.
 
     Args:
         texts: (name of the input, its text).
         intent: the unknown submission that the one id belongs to.
 
     Raises:
-        Unusable: the input is no list and no CSV, or there is no such intent.
+        Unusable: the input is neither a list nor CSV, or there is no such intent.
         FixConfiguration: the ledger cannot be written.
     """
     outcome = Outcome()
@@ -54,27 +54,27 @@ def track_ids(
     ledger = open_ledger(settings)
     try:
         if intent is not None and events:
-            if intent not in due_intents(ledger, service):
+            if intent not in unknown_intents(ledger, service):
                 raise Unusable(
                     f"There is no {service} submission {intent} whose outcome is unknown. Nothing "
-                    "was kept. `clipmart status` lists those there are."
+                    "was recorded. `clipmart status` lists the unknown ones."
                 )
-            events = [_tie(event, intent) for event in events]
+            events = [_tied_to_intent(event, intent) for event in events]
         known = _latest_import(ledger, service)
-        news = [event for event in events if not _says_nothing_new(event, known)]
-        outcome.kept = len(events)
+        new_events = [event for event in events if not _says_nothing_new(event, known)]
+        outcome.recorded = len(events)
         outcome.new = len({event.subject for event in events} - known.keys())
-        ledger.add(news)
+        ledger.add(new_events)
     finally:
         ledger.close()
     return outcome
 
 
 def untrack_ids(settings: Settings, service: str, ids: Iterable[str]) -> list[str]:
-    """Stop polling and counting ids; what landed of them stays.
+    """Stop polling and counting ids; their rows stay.
 
     Returns:
-        Those that are not tracked: nothing is recorded of them.
+        The ids that are not tracked, for which nothing is recorded.
 
     Raises:
         FixConfiguration: the ledger cannot be written.
@@ -93,10 +93,10 @@ def untrack_ids(settings: Settings, service: str, ids: Iterable[str]) -> list[st
 
 
 def known_ids(settings: Settings, service: str) -> str:
-    """Every known id of a service with what is known of it, as CSV that `track` reads.
+    """Every known id of a service with its metadata, as CSV that `track` reads.
 
-    From the ledger and, where it lacks something, the published file. It only reads, also where the
-    data folder is read-only.
+    From the ledger and, for what the ledger lacks, the published file. It only reads, so a
+    read-only data folder will do.
     """
     published = published_submissions(settings, service)
     with ExitStack() as stack:
@@ -115,16 +115,18 @@ def known_ids(settings: Settings, service: str) -> str:
 
 
 def known_submissions(ledger: Ledger | None, service: str, published: list[Row]) -> list[Row]:
-    """Every submission of a service: the published ones, brought up to date by the ledger, if any.
+    """Every submission of a service: the published ones, updated from the ledger, if any.
 
-    Without those whose id was untracked.
+    Untracked ids are left out.
     """
-    found = {row["submission_id"]: row for row in published}
+    rows_by_id = {row["submission_id"]: row for row in published}
     events = ledger.events(service) if ledger else ()
     for row in fold(service, events, published):
-        found[row["submission_id"]] = row
+        rows_by_id[row["submission_id"]] = row
     return [
-        row for row in found.values() if not row.get(REMOVED) and row.get("untracked_at") is None
+        row
+        for row in rows_by_id.values()
+        if not row.get(REMOVED) and row.get("untracked_at") is None
     ]
 
 
@@ -153,7 +155,7 @@ def _cell(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _tie(event: Event, intent: str) -> Event:
+def _tied_to_intent(event: Event, intent: str) -> Event:
     body = {**event.body, "intent_id": intent, "outcome": "known"}
     return Event(
         event.service,
@@ -166,7 +168,7 @@ def _tie(event: Event, intent: str) -> Event:
 
 
 def _latest_import(ledger: Ledger, service: str) -> dict[str, dict[str, Any]]:
-    """id → what its latest import said; {} where it is known otherwise. Without untracked ids."""
+    """id → body of its latest import; {} if it is known another way. Without untracked ids."""
     known: dict[str, dict[str, Any]] = {}
     untracked: set[str] = set()
     for event in ledger.events(service):

@@ -1,4 +1,4 @@
-"""The landing store: its tables, what the inbox becomes, the loader and its destinations.
+"""The landing store: its tables, the rows that events become, the loader and its destinations.
 
-It may import the warehouse (a lake is both) and the ledger.
+It may import warehouse (a lake is both), ledger and the ground modules.
 """

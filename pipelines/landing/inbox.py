@@ -23,7 +23,7 @@ LANDED_KINDS = (
 """Kinds of events that become rows; `due` only causes a poll."""
 
 
-def due_intents(ledger: Ledger, service: str) -> set[str]:
+def unknown_intents(ledger: Ledger, service: str) -> set[str]:
     """Intents whose outcome is unknown."""
     unknown: set[str] = set()
     for event in ledger.events(service, kinds=("intent", "answer", "tie")):

@@ -1,4 +1,4 @@
 """The ledger: events, runs, rate slots and locks, in SQLite or PostgreSQL.
 
-It may import settings and the ground modules.
+It may import the ground modules.
 """

@@ -1,4 +1,4 @@
 """Repairing a store: recover, replay of rejected records, migration to a lake.
 
-It may import landing, warehouse and ledger.
+It may import ids, landing, warehouse, ledger and the ground modules.
 """

@@ -1,4 +1,4 @@
 """What people read of the published file: tables in four formats, the page, the dictionary.
 
-It may import health, the rooms below it, and the warehouse; nothing here writes a store.
+It may import health and every room below it; nothing here writes a store.
 """

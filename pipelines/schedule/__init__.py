@@ -1,4 +1,4 @@
 """What cron and systemd need to run the schedule.
 
-It may import settings and the ground modules.
+It may import health, for the check of an address, and the ground modules.
 """

@@ -74,7 +74,7 @@ CLIPUS = Service(
         **{"title": "title", "languages": "languages", "submitted_at": "submitted_at"},
     },
     id_pattern=r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}",
-    sending="it reads the page before it answers; this may take up to 300 s",
+    sending="reading the page before it answers; this may take up to 300 s",
     submit_advice={
         400: "Check the address, and that your plan allows so many languages.",
         404: _ADDRESS,

@@ -1,8 +1,8 @@
-"""Fetch a vendor's link into a file: whole or not at all, from public addresses, without our key.
+"""Download a vendor's link: the whole file or nothing, from public addresses, without our key.
 
-A link, and what it redirects to, is the vendor's word: on this machine and in its networks it
-could reach what only they can. So a name is resolved once, its addresses are checked, and the
-connection goes to a checked one.
+A link and its redirects come from the vendor: they could lead to services that only this machine or
+its networks can reach. So a name is resolved once, its addresses are checked, and the connection
+goes to a checked one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_SECONDS = 3600.0
 STALLED_SECONDS = 60.0
 REDIRECTS = 5
 PIECE_BYTES = 1 << 20
-AGAIN = "Nothing was written; the same command asks for a new link."
+AGAIN = "Nothing was written; the same command requests a new link."
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
 
 
@@ -35,11 +35,11 @@ def fetch(link: str, path: Path, *, from_this_machine: bool = False) -> Path:
     """Stream a link into a file.
 
     Args:
-        from_this_machine: loopback addresses are allowed, as where the API is a sandbox.
+        from_this_machine: loopback addresses are allowed, for an API that is a sandbox.
 
     Raises:
-        TryAgainLater: the link has ended, is refused, leads elsewhere than it may, or the
-            connection failed. It names the host alone: the rest of a link may be signed.
+        TryAgainLater: the link has ended, is refused, leads to a forbidden address, or the
+            connection failed. The message names only the host: the rest may be signed.
         OSError: the file can't be written.
     """
     return asyncio.run(_fetch(link, path, from_this_machine))
@@ -94,7 +94,7 @@ def _redirected(url: httpx.URL, location: str) -> httpx.URL:
 async def _answer(
     client: httpx.AsyncClient, url: httpx.URL, from_this_machine: bool
 ) -> AsyncIterator[httpx.Response]:
-    """The answer of the first checked address that can be reached."""
+    """The answer from the first checked address that can be reached."""
     addresses = await _addresses(url, from_this_machine)
     for number, address in enumerate(addresses, 1):
         request = client.build_request(
@@ -118,7 +118,7 @@ async def _answer(
 
 
 async def _addresses(url: httpx.URL, from_this_machine: bool) -> list[str]:
-    """Where the connection may go; the name itself where a proxy resolves it."""
+    """The addresses to connect to; the name itself if a proxy resolves it."""
     proxied = url.scheme in getproxies() and not proxy_bypass(url.host)
     loop = asyncio.get_running_loop()
     try:

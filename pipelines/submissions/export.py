@@ -1,10 +1,10 @@
-"""`export`: ask Klipit for a job's clips in one file, and fetch the file.
+"""`export`: request a job's clips from Klipit as one file, and download the file.
 
 An export is one row of `klipit.exports` for each job, platform and format, which a later request
 updates; a refused one has none.
 
-The link may be signed, so it stands in that table alone: it is not printed, and the file's name is
-made from the job, not from the link. The file is fetched without our key.
+The link may be signed, so it is stored in that table alone: it is not printed, and the file's name
+comes from the job, not from the link. The file is downloaded without our key.
 
 Source: Klipit API reference, "Export": a download URL when ready, and when it expires.
 """
@@ -31,13 +31,13 @@ from sources.shared.clients import http_client
 from sources.shared.errors import ClipmartError, OutcomeUnknown, TryAgainLater, Unusable
 from sources.shared.values import digest
 
+from .api import Say, cancelled_by_signals, service_api
 from .download import fetch
-from .post import Say, api_of, cancelled_by_signals
 
 
 @dataclass
 class Exported:
-    """What became of an export."""
+    """The outcome of an export."""
 
     export_id: str
     job_id: str
@@ -50,9 +50,9 @@ class Exported:
     error: ClipmartError | None = None
 
     def line(self) -> str:
-        """What to tell where nothing went wrong."""
+        """The message if nothing failed."""
         if self.path is not None:
-            return f"klipit: fetched {self.path}"
+            return f"klipit: downloaded {self.path}"
         return (
             f"klipit: the export of {self.job_id} is ready. Run `clipmart sync`, then `clipmart "
             'query "SELECT export_url FROM klipit.exports WHERE export_id = '
@@ -83,10 +83,10 @@ def export(
     download: Path | None = None,
     say: Say = lambda _: None,
 ) -> Exported:
-    """Ask once for an export; with `download`, fetch it into that folder.
+    """Request an export once; with `download`, download it into that folder.
 
     Returns:
-        What became of it; where it was asked for and went wrong, `error` tells.
+        The outcome; `error` is set if it was requested and failed.
 
     Raises:
         Unusable: this can't be a job's id.
@@ -95,8 +95,8 @@ def export(
     """
     if why := refusal(KLIPIT.name, job_id):
         raise Unusable(
-            f"This can't be exported: {why}. Nothing was sent. The jobs there are: "
-            "`clipmart ids klipit`."
+            f"This can't be exported: {why}. Nothing was sent. `clipmart ids klipit` lists "
+            "the jobs."
         )
     if download is not None:
         download.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def export(
     ledger = open_ledger(settings)
     try:
         with stop.deferred(), asyncio.Runner() as runner:
-            link = runner.run(_ask(settings, ledger, done, say))
+            link = runner.run(_request(settings, ledger, done, say))
     except sqlite3.Error as error:
         raise unusable(settings.ledger, error) from error
     finally:
@@ -121,8 +121,8 @@ def export(
     return done
 
 
-async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> str | None:
-    """The link, where it is ready; the export's states go to the ledger, 'unknown' first."""
+async def _request(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> str | None:
+    """The link, if it is ready; the export's states go to the ledger, 'unknown' first."""
     fields = {"format": done.format}
     if done.platform is not None:
         fields["platform"] = done.platform
@@ -134,68 +134,69 @@ async def _ask(settings: Settings, ledger: Ledger, done: Exported, say: Say) -> 
         "format": done.format,
         "requested_at": settings.now().isoformat(),
     }
-    asked = False
+    requested = False
 
-    def keep(state: str, **link: Any) -> None:
-        nonlocal asked
-        asked, done.state = True, state
+    def record(state: str, **link: Any) -> None:
+        nonlocal requested
+        requested, done.state = True, state
         body = {**request, "state": state, **link}
         if state == "failed" and before.get("export_url"):
-            body = before  # its link holds until it expires
+            body = before  # its link works until it expires
         event_id = f"export {uuid.uuid4().hex}"
         ledger.add([Event(KLIPIT.name, "export", event_id, done.job_id, settings.now(), body)])
 
     old_link = {name: before.get(name) for name in ("export_url", "expires_at")}
     async with http_client() as client:
-        api = api_of(settings, ledger, KLIPIT, client, say)
+        api = service_api(settings, ledger, KLIPIT, client, say)
         try:
             with cancelled_by_signals():
-                told = await KlipitClient(api, settings.now).export(
+                answer = await KlipitClient(api, settings.now).export(
                     done.job_id,
                     fields,
                     advice=EXPORT_ADVICE,
-                    before=lambda: keep("unknown", **old_link),
+                    before=lambda: record("unknown", **old_link),
                 )
         except (OutcomeUnknown, asyncio.CancelledError) as error:
-            if not asked:
+            if not requested:
                 raise TryAgainLater(
-                    "Stopped before anything was sent. Nothing was kept. Run the command again."
+                    "Stopped before anything was sent. Nothing was recorded. Run the command again."
                 ) from None
             cause = str(error) or "Klipit: stopped before it answered."
             done.error = OutcomeUnknown(
-                f"{cause} The export may have begun; it is kept as {done.export_id}, outcome "
-                "unknown, and not requested again by itself. The same command requests it again."
+                f"{cause} The export may have begun; it is recorded as {done.export_id}, outcome "
+                "unknown, and not requested again automatically. The same command requests it "
+                "again."
             )
             return None
         except ClipmartError as error:
-            if not asked:
+            if not requested:
                 raise
-            keep("failed")
+            record("failed")
             done.error = type(error)(settings.without_secrets(str(error)))
             return None
-    if told is None:
-        keep("not_ready", **old_link)
+    if answer is None:
+        record("not_ready", **old_link)
         done.error = TryAgainLater(
-            f"Klipit has not finished this export of {done.job_id}. It is kept as "
-            f"{done.export_id}, not ready, and not asked for again by itself. Run the same command "
-            "again in a minute."
+            f"Klipit has not finished this export of {done.job_id}. It is recorded "
+            f"as {done.export_id}, not ready, and not requested again automatically. Run the same "
+            "command again in a minute."
         )
         return None
-    link, done.expires_at = told
+    link, done.expires_at = answer
     expires_at = done.expires_at and done.expires_at.isoformat()
-    keep("ready", export_url=link, expires_at=expires_at)
+    record("ready", export_url=link, expires_at=expires_at)
     return link
 
 
 def _latest(ledger: Ledger, done: Exported) -> dict[str, Any]:
-    """What the ledger says of this export; {} where it was never requested."""
+    """The latest event of this export; {} if it was never requested."""
     events = ledger.events(KLIPIT.name, kinds=("export",))
     bodies = [event.body for event in events if event.body["export_id"] == done.export_id]
     return bodies[-1] if bodies else {}
 
 
 def file_name(job_id: str, platform: str | None, format_: str) -> str:
-    """A name without a path in it, whatever the id looks like."""
+    """A file name without a path, for any id."""
     stem = f"{job_id}-{platform}" if platform else job_id
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', stem).lstrip('.-') or 'export'}.{format_}"
 

@@ -1,9 +1,10 @@
-"""Submissions whose answer was lost, tied to the job or campaign that they became.
+"""Matching submissions whose answer was lost with the job or campaign that they created.
 
-A Clipus campaign tells its url: an unknown submission of that url takes it, if nobody else claims
-it and it was made about then. A Klipit job tells nothing of its source: its job.created event ties
-it only where no other job and no other submission fit, and the tie says so in `error`. A wrong
-guess is mended with `clipmart track klipit --from FILE`, which gives a job its own metadata.
+A Clipus campaign has its url: it is matched with an unknown submission of that url, if it was
+created about then and belongs to no other. A Klipit job does not report its source: its job.created
+event is matched only if no other job and no other submission fit, and the match says so in `error`.
+A wrong match is corrected with `clipmart track klipit --from FILE`, which gives a job its own
+metadata.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from .request import same_url
 BY_TIME = "The answer was lost; matched by time with the only job created then."
 CREATED_WITHIN = timedelta(minutes=10)
 CLOCKS_DIFFER = timedelta(minutes=1)
-# A campaign is made while its POST is open; the rest allows for clocks and for what a person
-# tracks of about that time.
+# A campaign is created while its POST is open; the rest allows for wrong clocks and for campaigns
+# that a person tracks from about that time.
 CAMPAIGN_WITHIN = timedelta(hours=1)
 
 
@@ -40,15 +41,15 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Unclaimed:
-    """A job or campaign that no submission of ours is known to have become."""
+    """A job or campaign that no recorded submission is known to have created."""
 
     id: str
     url: str | None
     created_at: datetime | None
 
 
-def find_ties(landing: Landing, service: str, now: datetime) -> list[Event]:
-    """Events that tie what is landed; to be added to the ledger and drained."""
+def match_lost_answers(landing: Landing, service: str, now: datetime) -> list[Event]:
+    """Events that tie landed jobs and campaigns to submissions; to be added to the ledger."""
     record, execute = SERVICES[service], landing.connection.execute
     if record.unclaimed is None:
         return []
@@ -63,8 +64,11 @@ def find_ties(landing: Landing, service: str, now: datetime) -> list[Event]:
         return []
     sql = record.unclaimed.replace("$tracked", tracked(landing.connection, service))
     unclaimed = [Unclaimed(*row) for row in execute(sql).fetchall()]
-    by_time_alone = not record.ties_by_url
-    ties = by_time(unknown, unclaimed, now) if by_time_alone else by_url(unknown, unclaimed)
+    matches = (
+        match_by_url(unknown, unclaimed)
+        if record.ties_by_url
+        else match_by_time(unknown, unclaimed, now)
+    )
     return [
         Event(
             service,
@@ -76,36 +80,38 @@ def find_ties(landing: Landing, service: str, now: datetime) -> list[Event]:
                 "intent_id": intent,
                 record.id_name: id_,
                 "outcome": "known",
-                "error": BY_TIME if by_time_alone else None,
+                "error": None if record.ties_by_url else BY_TIME,
             },
         )
-        for intent, id_ in ties
+        for intent, id_ in matches
     ]
 
 
-def by_url(unknown: Iterable[Unknown], unclaimed: Iterable[Unclaimed]) -> list[tuple[str, str]]:
-    """(submission, campaign): the campaign of its url that was made nearest to it."""
-    ties: list[tuple[str, str]] = []
+def match_by_url(
+    unknown: Iterable[Unknown], unclaimed: Iterable[Unclaimed]
+) -> list[tuple[str, str]]:
+    """(submission, campaign): the campaign of the same url that was created nearest in time."""
+    matches: list[tuple[str, str]] = []
     left = {campaign.id: campaign for campaign in unclaimed if campaign.url}
     for intent in unknown:
-        fitting = []
+        candidates = []
         for campaign in left.values():
             apart = abs((campaign.created_at or intent.submitted_at) - intent.submitted_at)
             if apart <= CAMPAIGN_WITHIN and same_url(campaign.url or "", intent.url or ""):
-                fitting.append((apart, campaign.id))
-        if fitting:
-            _, id_ = min(fitting)
+                candidates.append((apart, campaign.id))
+        if candidates:
+            _, id_ = min(candidates)
             del left[id_]
-            ties.append((intent.submission_id, id_))
-    return ties
+            matches.append((intent.submission_id, id_))
+    return matches
 
 
-def by_time(
+def match_by_time(
     unknown: Iterable[Unknown], unclaimed: Iterable[Unclaimed], now: datetime
 ) -> list[tuple[str, str]]:
-    """(submission, job) where each is the other's only candidate, once no other can appear.
+    """(submission, job) if each is the other's only candidate and no other can appear any more.
 
-    A file's upload takes longer than any window, so a file is never tied by time.
+    A file's upload may take longer than the window, so a file is never matched by time.
     """
     fits: dict[str, list[str]] = defaultdict(list)
     wanted: dict[str, list[str]] = defaultdict(list)
@@ -119,7 +125,7 @@ def by_time(
                 if intent.url is not None and last < now:
                     fits[intent.submission_id].append(job.id)
     return [
-        (intent, found[0])
-        for intent, found in fits.items()
-        if len(found) == 1 and len(wanted[found[0]]) == 1
+        (intent, jobs_in_time[0])
+        for intent, jobs_in_time in fits.items()
+        if len(jobs_in_time) == 1 and len(wanted[jobs_in_time[0]]) == 1
     ]

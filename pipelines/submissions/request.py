@@ -1,4 +1,4 @@
-"""What to submit: a request that can be sent, and that was not submitted before."""
+"""Requests to submit: checked before they are sent, and refused if submitted before."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CREDENTIAL = re.compile(
 
 @dataclass(frozen=True)
 class Request:
-    """What is recorded, and what is sent where that differs."""
+    """The fields to record, and those to send, which differ by secrets."""
 
     service: str
     fields: dict[str, Any]
@@ -50,7 +50,7 @@ def klipit_request(
     """An episode: a link or a file, exactly one.
 
     Raises:
-        Unusable: neither or both, no web address, no regular file with content, no UTF-8.
+        Unusable: neither or both, not a web address, not a regular file with content, not UTF-8.
     """
     if (source_url is None) == (file is None):
         raise Unusable("Give --source-url or --file, exactly one. Nothing was sent.")
@@ -62,7 +62,7 @@ def klipit_request(
         fields = {"source_url": without_credentials(url), **about}
         return Request(KLIPIT.name, fields, {**fields, "source_url": url})
     if not file.is_file() or file.stat().st_size == 0:
-        raise Unusable(f"{file} is no file with content. Nothing was sent. Check --file.")
+        raise Unusable(f"{file} is not a file with content. Nothing was sent. Check --file.")
     return Request(KLIPIT.name, {**_filled_in(file_name=file.name), **about}, about, file)
 
 
@@ -78,12 +78,12 @@ def clipus_request(
     """A page.
 
     Args:
-        token: what Clipus's call must carry; it is sent with the webhook's URL and not recorded.
-        api: the API's address. One on this machine may call this machine.
+        token: required in Clipus's calls; it is sent with the webhook's URL and not recorded.
+        api: the API's address. An API on this machine may call this machine.
 
     Raises:
-        Unusable: no web address, no UTF-8, or a webhook that Clipus does not call: it must be a
-            public https address. Source: clipus.io/developers.
+        Unusable: not a web address, not UTF-8, or a webhook that Clipus would not call: it must
+            be a public https address. Source: clipus.io/developers.
     """
     page = _web_address("--url", url)
     fields = _filled_in(url=without_credentials(page), languages=list(languages), title=title)
@@ -102,11 +102,11 @@ def clipus_request(
     return Request(CLIPUS.name, fields, sent)
 
 
-class DoubleCheck:
-    """Called, it refuses a URL that a live or unknown submission already has.
+class DuplicateCheck:
+    """A call refuses a URL that a live or unknown submission already has.
 
-    Live is what is known and not known to have failed: by what is published, and by Klipit's
-    events in the ledger. The published file is read once, the ledger at each call.
+    A submission is live if it is known and neither the published file nor an event in the ledger
+    says that it failed. The published file is read once, the ledger at each call.
     """
 
     def __init__(self, settings: Settings, ledger: Ledger, request: Request) -> None:
@@ -134,9 +134,9 @@ class DoubleCheck:
             shown, submission_id = plain_url(url), row["submission_id"]
             if row["state"] == "known" and row[record.id_name] not in failed:
                 raise Unusable(
-                    f"{shown} is submitted already: {record.thing} {row[record.id_name]} "
-                    f"(submission {submission_id}, known). Nothing was sent. To submit it once "
-                    "more, at its price, add --again."
+                    f"{shown} has been submitted already: {record.thing} {row[record.id_name]} "
+                    f"(submission {submission_id}, known). Nothing was sent. To submit it "
+                    "again, at its price, add --again."
                 )
             if row["state"] == "unknown":
                 raise Unusable(
@@ -148,7 +148,7 @@ class DoubleCheck:
 
 
 def with_token(url: str, token: str) -> str:
-    """A webhook's URL with this token and no other."""
+    """A webhook's URL with this token, which replaces any other."""
     parts = urlsplit(url)
     query = [part for part in parts.query.split("&") if part and part.split("=")[0] != "token"]
     query.append(f"token={quote(token, safe='')}")
@@ -156,7 +156,7 @@ def with_token(url: str, token: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """A URL to record: without the parameters whose names say that they hold a secret."""
+    """A URL to record: without parameters that are named like a secret."""
     parts = urlsplit(url)
     query = parts.query.split("&")
     harmless = [each for each in query if not _CREDENTIAL.search(unquote(each.split("=")[0]))]
@@ -166,13 +166,13 @@ def without_credentials(url: str) -> str:
 
 
 def plain_url(url: str) -> str:
-    """A URL to show: user, query and fragment, which may hold a secret, are left out."""
+    """A URL to show: without user, query and fragment, which may hold a secret."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def same_url(one: str, other: str) -> bool:
-    """Whether two URLs name the same page: case of host, a last slash and credentials aside."""
+    """Whether two URLs name the same page, ignoring the host's case, a final slash, credentials."""
     return _normal(one) == _normal(other)
 
 
@@ -188,7 +188,7 @@ def _web_address(option: str, url: str | None) -> str:
     text = (url or "").strip()
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018 - raises ValueError where it is no port
+        parts.port  # noqa: B018 - raises ValueError if it is not a port
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         usable = False
@@ -199,13 +199,13 @@ def _web_address(option: str, url: str | None) -> str:
     if "@" in parts.netloc:
         raise Unusable(
             f"{option} has a user name or password before its host, which the vendor would get and "
-            "keep. Nothing was sent or recorded. Give an address that needs neither."
+            "store. Nothing was sent or recorded. Give an address that needs neither."
         )
     return text
 
 
 def _is_public(url: str) -> bool:
-    """Whether a service elsewhere can call this address, as far as its text says."""
+    """Whether a service elsewhere can call this address, judged by its text alone."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme != "https":
@@ -219,8 +219,8 @@ def _is_public(url: str) -> bool:
 
 
 def _filled_in(**fields: str | list[str] | None) -> dict[str, Any]:
-    """The fields that say something."""
-    kept: dict[str, Any] = {}
+    """The fields that have a value."""
+    given: dict[str, Any] = {}
     for name, value in fields.items():
         texts = value if isinstance(value, list) else [value or ""]
         try:
@@ -228,8 +228,8 @@ def _filled_in(**fields: str | list[str] | None) -> dict[str, Any]:
         except UnicodeEncodeError as error:
             raise Unusable(f"{name} is not UTF-8 text. Nothing was sent. Retype it.") from error
         if any(text.strip() for text in texts):
-            kept[name] = value
-    return kept
+            given[name] = value
+    return given
 
 
 def _published_failures(settings: Settings, service: str) -> set[str | None]:

@@ -1,8 +1,8 @@
 """`submit`: an episode to Klipit or a page to Clipus, its intent on disk before anything is sent.
 
-A submission costs credits or quota, and an id that is lost can't be asked for again. So it is sent
-once; whatever happens between the intent and its answer leaves the intent, shown as 'outcome
-unknown', and nothing sends that again by itself.
+A submission costs credits or quota, and a lost id can't be requested again. So it is sent once.
+If anything fails between the intent and its answer, the intent is shown as 'outcome unknown' and
+never sent again automatically.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from sources.shared.errors import (
 from sources.shared.http import Api
 from sources.shared.slots import STORE_ERRORS
 
-from .post import Say, Sleep, api_of, cancelled_by_signals
-from .request import DoubleCheck, Request
-from .wait import Failed, poll_to_end
+from .api import Say, Sleep, cancelled_by_signals, service_api
+from .request import DuplicateCheck, Request
+from .wait import SubmissionFailed, poll_until_done
 
 
 @dataclass
 class Submitted:
-    """What became of a submission."""
+    """The outcome of a submission."""
 
     service: str
     submission_id: str
     id: str | None = None
     state: str = "unknown"
     status: str | None = None
-    """The vendor's word for its end; None where nobody waited for it."""
+    """The vendor's final status; None unless `wait` was given."""
     error: ClipmartError | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -69,19 +69,19 @@ def submit(
     on_known: Callable[[str], None] = lambda _: None,
     sleep: Sleep = asyncio.sleep,
 ) -> Submitted:
-    """Submit once, and with `wait` poll to the end.
+    """Submit once, and with `wait` poll until the end.
 
     Args:
-        again: also where a live or unknown submission has the same URL.
-        say: gets progress, a line at a time.
-        on_known: gets the id as soon as it is on disk.
-        sleep: for tests that need not wait.
+        again: submit even if a live or unknown submission has the same URL.
+        say: called with progress, a line at a time.
+        on_known: called with the id as soon as it is on disk.
+        sleep: injected by tests.
 
     Returns:
-        What became of it; where something was sent and went wrong, `error` tells.
+        The outcome; `error` is set if something was sent and failed.
 
     Raises:
-        Unusable: the URL is submitted already.
+        Unusable: the URL has been submitted already.
         FixConfiguration: no key, or the ledger can't be written.
         TryAgainLater: stopped before anything was sent.
     """
@@ -97,7 +97,7 @@ def submit(
 
 
 class _Submission:
-    """The parts of one submission. Built, run once, thrown away."""
+    """One submission; `run` is called once."""
 
     def __init__(
         self,
@@ -116,53 +116,59 @@ class _Submission:
         self.on_known = on_known
         self.sleep = sleep
         self.done = Submitted(request.service, uuid.uuid4().hex)
-        self.intended = False
+        self.intent_recorded = False
 
     async def run(self, *, again: bool, wait: bool) -> Submitted:
         async with http_client() as client:
-            api = api_of(self.settings, self.ledger, self.service, client, self.say, self.sleep)
-            refuse: Callable[[], None] = lambda: None  # noqa: E731
+            api = service_api(
+                self.settings, self.ledger, self.service, client, self.say, self.sleep
+            )
+            check_duplicate: Callable[[], None] = lambda: None  # noqa: E731
             if not again:
-                refuse = DoubleCheck(self.settings, self.ledger, self.request)
-                refuse()
+                check_duplicate = DuplicateCheck(self.settings, self.ledger, self.request)
+                check_duplicate()
             with cancelled_by_signals():
-                await self._send(api, refuse)
+                await self._send(api, check_duplicate)
                 if wait and self.done.state == "known":
-                    await self._follow(api)
+                    await self._wait(api)
         return self.done
 
-    async def _send(self, api: Api, refuse: Callable[[], None]) -> None:
+    async def _send(self, api: Api, check_duplicate: Callable[[], None]) -> None:
         try:
-            with _patience(self.service, self.say) as sending:
+            with _progress_while_sending(self.service, self.say) as sending:
 
                 def before() -> None:
-                    self._intend(refuse)
+                    self._record_intent(check_duplicate)
                     sending()
 
-                told = await self._post(api, before)
+                answer = await self._post(api, before)
         except OutcomeUnknown as error:
-            self._unknown(str(error))
+            self._record_unknown(str(error))
         except OSError as error:
-            if not self.intended:
+            if not self.intent_recorded:
                 raise
-            self._unknown(f"{api.name}: the file could not be read to its end ({error.strerror}).")
+            self._record_unknown(
+                f"{api.name}: the file could not be read to its end ({error.strerror})."
+            )
         except asyncio.CancelledError:
-            if not self.intended:
+            if not self.intent_recorded:
                 raise TryAgainLater(
-                    "Stopped before anything was sent. Nothing was kept. Run the command again."
+                    "Stopped before anything was sent. Nothing was recorded. Run the command again."
                 ) from None
-            self._unknown(f"{api.name}: stopped before it answered; it may have been taken.")
+            self._record_unknown(
+                f"{api.name}: stopped before it answered; it may have been accepted."
+            )
         except ClipmartError as error:
-            if not self.intended:
+            if not self.intent_recorded:
                 raise
             words = self.settings.without_secrets(str(error))
             self.done.state, self.done.error = "failed", type(error)(words)
-            self._answer(outcome="failed", error=words)
+            self._record_answer(outcome="failed", error=words)
         else:
-            self._take(told)
+            self._record_id(answer)
 
     async def _post(self, api: Api, before: Callable[[], None]) -> dict[str, Any]:
-        """The ids of the answer, by their columns."""
+        """The ids in the answer, by column."""
         client, request = self.service.client(api, self.settings.now), self.request
         submit = partial(client.submit, advice=self.service.submit_advice, before=before)
         if request.file is None:
@@ -170,71 +176,73 @@ class _Submission:
         with request.file.open("rb") as opened:
             return await submit(request.sent, (request.fields["file_name"], opened))
 
-    def _intend(self, refuse: Callable[[], None]) -> None:
-        """Write the intent, unless another one with its URL came first."""
+    def _record_intent(self, check_duplicate: Callable[[], None]) -> None:
+        """Record the intent, unless one with the same URL came first."""
         now = self.settings.now()
         id_ = self.done.submission_id
         body = {"intent_id": id_, **self.request.fields, "submitted_at": now.isoformat()}
         self.ledger.add(
-            [Event(self.service.name, "intent", f"intent {id_}", id_, now, body)], refuse
+            [Event(self.service.name, "intent", f"intent {id_}", id_, now, body)], check_duplicate
         )
-        self.intended = True
+        self.intent_recorded = True
 
-    def _answer(self, **told: Any) -> None:
-        """Keep what came of the intent. The outcome 'unknown' only tells why; it stays open."""
+    def _record_answer(self, **answer: Any) -> None:
+        """Record the intent's outcome. 'unknown' only records the reason; the intent stays open."""
         id_ = self.done.submission_id
-        body = {"intent_id": id_, **told}
+        body = {"intent_id": id_, **answer}
         now = self.settings.now()
         self.ledger.add([Event(self.service.name, "answer", f"answer {id_}", id_, now, body)])
 
-    def _take(self, told: dict[str, Any]) -> None:
-        id_ = told[self.service.id_name]
+    def _record_id(self, answer: dict[str, Any]) -> None:
+        id_ = answer[self.service.id_name]
         name = self.service.title
         if why := refusal(self.service.name, id_):
-            self._unknown(f"{name} took it and answered an id that can't be used ({why}).")
+            self._record_unknown(
+                f"{name} accepted it and returned an id that can't be used ({why})."
+            )
             return
         self.done.id, self.done.state = id_, "known"
         try:
-            self._answer(outcome="known", **told)
+            self._record_answer(outcome="known", **answer)
         except STORE_ERRORS as error:
             raise FixConfiguration(
-                f"{name} took it as {id_}, but {self.ledger.place} can't be written ({error}). "
-                f"Note the id; once that is mended: `clipmart track {self.service.name} {id_} "
+                f"{name} accepted it as {id_}, but {self.ledger.place} can't be written ({error}). "
+                f"Note the id. Once that is fixed, run `clipmart track {self.service.name} {id_} "
                 f"--intent {self.done.submission_id}`."
             ) from error
         finally:
             self.on_known(id_)
 
-    def _unknown(self, cause: str) -> None:
-        self._answer(outcome="unknown", error=cause)
-        joined = ""
+    def _record_unknown(self, cause: str) -> None:
+        self._record_answer(outcome="unknown", error=cause)
+        hint = ""
         if self.service.ties_by_url:
-            joined = " Or track the id alone: `clipmart sync` joins it by its URL."
+            hint = " Or track the id alone: `clipmart sync` joins it by its URL."
         self.done.error = OutcomeUnknown(
-            f"{cause} The {self.service.thing} may exist, so it is not sent again by itself. It "
-            f"is recorded as submission {self.done.submission_id}, outcome unknown. If you find "
+            f"{cause} The {self.service.thing} may exist, so it is not sent again automatically. "
+            f"It is recorded as submission {self.done.submission_id}, outcome unknown. If you find "
             f"its id: `clipmart track {self.service.name} ID --intent {self.done.submission_id}`."
-            f"{joined}"
+            f"{hint}"
         )
 
-    async def _follow(self, api: Api) -> None:
+    async def _wait(self, api: Api) -> None:
         id_ = str(self.done.id)
-        kept = f"{id_} is submitted and kept; `clipmart sync` loads what becomes of it."
+        saved = f"{id_} is submitted and recorded; `clipmart sync` loads its progress."
         try:
-            self.done.status = await poll_to_end(
+            self.done.status = await poll_until_done(
                 self.service, id_, api, self.settings.now, self.say, self.sleep
             )
         except asyncio.CancelledError:
-            self.done.error = TryAgainLater(f"Stopped waiting. {kept}")
-        except (Failed, FixConfiguration) as error:
-            self.done.error = type(error)(f"{error} {kept}")
+            self.done.error = TryAgainLater(f"Stopped waiting. {saved}")
+        except (SubmissionFailed, FixConfiguration) as error:
+            self.done.error = type(error)(f"{error} {saved}")
         except ClipmartError as error:
-            self.done.error = TryAgainLater(f"{error} {kept}")
+            self.done.error = TryAgainLater(f"{error} {saved}")
 
 
 @contextmanager
-def _patience(service: Service, say: Say) -> Iterator[Callable[[], None]]:
-    """Gives a function to call when sending begins; it is then said what is waited for."""
+def _progress_while_sending(service: Service, say: Say) -> Iterator[Callable[[], None]]:
+    """Yields a function to call when sending begins; from then on the wait is reported."""
     timers: list[asyncio.TimerHandle] = []
 
     def sending() -> None:

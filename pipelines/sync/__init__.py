@@ -1,4 +1,4 @@
 """One sync: the worklist, fetching, loading by chunks, progress, the result.
 
-It may import repair, landing, warehouse and ledger.
+It may import repair, submissions, landing, warehouse, ledger and the ground modules.
 """

@@ -27,7 +27,7 @@ from pipelines.ledger.lock import sync_lock
 from pipelines.repair import recover
 from pipelines.service import SERVICES, Service
 from pipelines.settings import Settings
-from pipelines.submissions.reconcile import find_ties
+from pipelines.submissions.reconcile import match_lost_answers
 from pipelines.warehouse import only_copy, publish
 from pipelines.warehouse.build import landing_fingerprint
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
@@ -153,7 +153,7 @@ class _Sync:
         for name in SERVICES:
             if not landing.has_tables(name, tables_of(name)):
                 continue
-            ties = find_ties(landing, name, self.settings.now())
+            ties = match_lost_answers(landing, name, self.settings.now())
             if ties and self.ledger.add(ties):
                 with self.ledger.alone("inbox"):
                     self.loader.drain_inbox(self.ledger, name, landing.submissions)

@@ -1,6 +1,6 @@
 """The published file: connect and report for Python, build, publish, the compiled models, the lake.
 
-It may import the ledger and settings.
+It may import ledger and the ground modules.
 """
 
 from __future__ import annotations

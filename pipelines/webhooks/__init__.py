@@ -1,4 +1,4 @@
-"""Webhooks in: the receiver and its bounds.
+"""Webhooks in: the receiver, its server and bounds, and what a body says.
 
-It may import landing, warehouse and ledger.
+It may import ids, landing, warehouse, ledger and the ground modules.
 """

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 @pytest.mark.parametrize("command", [("report", "--html"), ("docs",), ("publish",)])

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 LOADED = """
 import sys

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 ENDLESS = "SELECT max(a.range * b.range) FROM range(10000000) AS a, range(10000000) AS b"
 

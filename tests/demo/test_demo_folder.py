@@ -13,8 +13,8 @@ import pytest
 
 from pipelines.demo import MARKER
 from pipelines.ledger.lock import sync_lock
-from tests.conftest import Clipmart
-from tests.demo.demo_run import DemoRun, clean_environment, run_demo
+from tests.support.clipmart import Clipmart
+from tests.support.demo_run import DemoRun, clean_environment, run_demo
 
 
 @pytest.mark.soak

@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 
 from sandbox.accounts import CLIPUS_KEY, KLIPIT_KEY
-from tests.demo.demo_run import CANARY, KEYS, DemoRun, clean_environment
+from tests.support.demo_run import CANARY, KEYS, DemoRun, clean_environment
 
 pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it
 

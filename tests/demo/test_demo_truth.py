@@ -12,7 +12,7 @@ import pytest
 from pipelines.demo import SEED
 from pipelines.warehouse.read import attach, report_names
 from sandbox import Sandbox, believable
-from tests.demo.demo_run import NOW, DemoRun
+from tests.support.demo_run import NOW, DemoRun
 
 pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it
 

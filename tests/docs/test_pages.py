@@ -16,7 +16,7 @@ import pytest
 
 from pipelines.reports.render import as_markdown, fetch
 from pipelines.warehouse.read import attach, query
-from tests.demo.demo_run import NOW, DemoRun, clean_environment
+from tests.support.demo_run import NOW, DemoRun, clean_environment
 
 pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it
 

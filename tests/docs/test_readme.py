@@ -17,7 +17,7 @@ import pytest
 from pipelines.cli import main
 from pipelines.warehouse.read import attach, report_names
 from sandbox import Sandbox
-from tests.demo.demo_run import DemoRun, clean_environment
+from tests.support.demo_run import DemoRun, clean_environment
 
 pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it
 

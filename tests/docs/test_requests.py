@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox
-from tests.conftest import Clipmart
-from tests.listen.conftest import SECRET, ended, start_listener
+from tests.support.clipmart import Clipmart
+from tests.support.listen_client import SECRET, ended, start_listener
 
 PAGE = Path(__file__).parents[2] / "docs" / "requests.md"
 WHAT = {

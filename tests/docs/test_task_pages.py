@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from sandbox import Sandbox
-from tests.conftest import Clipmart
-from tests.demo.demo_run import clean_environment
+from tests.support.clipmart import Clipmart
+from tests.support.demo_run import clean_environment
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent

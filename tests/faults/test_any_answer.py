@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sandbox import Fault, Sandbox, running
-from tests.conftest import NOW, Clipmart
+from tests.support.clipmart import NOW, Clipmart
 
 AT_ONCE = 25
 """Answers of one example: a sync takes a second, whatever it lands."""

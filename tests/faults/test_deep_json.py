@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox import Fault, Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 DEEP = "[" * 600 + "]" * 600
 

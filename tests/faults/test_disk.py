@@ -12,7 +12,7 @@ import pytest
 from pipelines.disk import is_full
 from pipelines.ledger.ledger import unusable
 from sandbox import Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 def test_only_errors_of_a_full_disk_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

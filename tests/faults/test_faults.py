@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 KINDS = [
     *("error", "bad_gateway", "unavailable", "too_many_requests"),

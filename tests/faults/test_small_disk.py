@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sql"))
-
-from landing_data import a_month_of_use, write_landing
-
 from pipelines.settings import Settings
 from pipelines.warehouse.publish import publish
 from sandbox import Sandbox
-from tests.conftest import Clipmart, not_run
+from tests.support.clipmart import Clipmart
+from tests.support.landing_data import a_month_of_use, write_landing
+from tests.support.programs import not_run
 
 KIB = 1024
 JOBS = 300

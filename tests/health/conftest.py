@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipelines.ids.credits import balance_event
 from pipelines.ledger.ledger import Ledger
 from sandbox import Fault, Sandbox, running
-from tests.conftest import NOW, Clipmart, SharedFolder
+from tests.support.clipmart import NOW, Clipmart, SharedFolder
+from tests.support.notification_receiver import Receiver, receiving_posts
 
 ENVIRON = {
     "KLIPIT_API_KEY": "klipit_sk_sandbox",
@@ -75,43 +71,7 @@ def troubled(
     return clipmart
 
 
-@dataclass
-class Receiver:
-    """Keeps what is posted to it."""
-
-    url: str
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    """Of its answers."""
-    posts: list[dict[str, Any]] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-    """Path, headers and body of every request, as they came."""
-
-    def take(self) -> list[dict[str, Any]]:
-        """What came since the last call."""
-        posts, self.posts = self.posts, []
-        return posts
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            told.requests.append(f"{self.path}\n{self.headers}\n{body.decode()}")
-            told.posts.append(json.loads(body))
-            self.send_response(told.status)
-            for name, value in told.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-
-        do_GET = do_POST
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told = Receiver(f"http://127.0.0.1:{server.server_port}/services/T0/s3cret?m={{{{.text}}}}")
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        yield told
-        server.shutdown()
+    with receiving_posts() as receiver:
+        yield receiver

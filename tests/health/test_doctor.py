@@ -19,7 +19,7 @@ from sources.clipus.settings import requests_bucket
 from sources.klipit.settings import polls_bucket
 from sources.shared.slots import fingerprint
 from sources.shared.values import instant
-from tests.conftest import NOW, Clipmart, Outcome
+from tests.support.clipmart import NOW, Clipmart, Outcome
 
 
 class Told:

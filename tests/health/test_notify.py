@@ -13,8 +13,8 @@ import pytest
 from pipelines.ledger.lock import sync_lock
 from sandbox import Fault, Sandbox
 from sources.shared.values import instant
-from tests.conftest import NOW, Clipmart
-from tests.health.conftest import Receiver
+from tests.support.clipmart import NOW, Clipmart
+from tests.support.notification_receiver import Receiver
 
 
 def test_a_failure_is_posted_once_and_its_end_once(

@@ -20,7 +20,7 @@ from pipelines.ledger.ledger import Ledger, unusable
 from pipelines.ledger.lock import sync_lock
 from sandbox import Fault, Sandbox
 from sources.shared.values import instant
-from tests.conftest import NOW, Clipmart
+from tests.support.clipmart import NOW, Clipmart
 
 
 def told(clipmart: Clipmart) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 ROW = {
     "job_id": "job_1",

@@ -11,7 +11,7 @@ import duckdb
 
 from pipelines.ledger.ledger import Event, Ledger
 from sandbox import Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 def known(clipmart: Clipmart) -> dict[str, int]:

@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 
 from sandbox import Sandbox
-from tests.demo.demo_run import clean_environment
+from tests.support.demo_run import clean_environment
 
 pytestmark = pytest.mark.soak
 

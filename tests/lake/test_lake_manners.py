@@ -13,8 +13,8 @@ import pytest
 from pipelines.settings import load_settings
 from pipelines.warehouse.lake import open_lake
 from sandbox import Sandbox, running
-from tests.conftest import NOW, Clipmart
-from tests.lake.conftest import Shared, shared_lake
+from tests.support.clipmart import NOW, Clipmart
+from tests.support.lake import Shared, shared_lake
 
 pytestmark = pytest.mark.xdist_group("lake")
 

@@ -15,8 +15,8 @@ from pipelines.settings import Address, load_settings
 from pipelines.warehouse.lake import attach, new_connection, open_lake
 from pipelines.warehouse.read import connect, open_published, query
 from sources.shared.errors import Unusable
-from tests.conftest import NOW, Clipmart
-from tests.lake.conftest import Shared, shared_lake
+from tests.support.clipmart import NOW, Clipmart
+from tests.support.lake import Shared, shared_lake
 
 pytestmark = pytest.mark.xdist_group("lake")
 

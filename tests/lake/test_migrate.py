@@ -13,10 +13,10 @@ import pytest
 from pipelines.settings import load_settings
 from pipelines.warehouse.lake import open_lake, tidy
 from pipelines.warehouse.read import connect, report
-from tests.conftest import Clipmart
-from tests.demo.demo_run import NOW as DEMO_NOW
-from tests.demo.demo_run import DemoRun
-from tests.lake.conftest import REPORTS, Shared, shared_lake
+from tests.support.clipmart import Clipmart
+from tests.support.demo_run import NOW as DEMO_NOW
+from tests.support.demo_run import DemoRun
+from tests.support.lake import REPORTS, Shared, shared_lake
 
 pytestmark = [pytest.mark.xdist_group("lake"), pytest.mark.soak]  # a minute
 

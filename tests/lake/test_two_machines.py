@@ -19,8 +19,9 @@ import pytest
 
 from sandbox import Sandbox, running
 from sandbox.server import preload
-from tests.conftest import NOW, Clipmart
-from tests.lake.conftest import REPORTS, Processes, Shared, shared_lake
+from tests.support.clipmart import NOW, Clipmart
+from tests.support.forked_commands import ForkedCommands
+from tests.support.lake import REPORTS, Shared, shared_lake
 
 pytestmark = [pytest.mark.xdist_group("lake"), pytest.mark.soak]  # minutes
 
@@ -84,7 +85,7 @@ def machines(
 
 @pytest.fixture(scope="module")
 def both_synced(
-    machines: list[Clipmart], sandbox: Sandbox, processes: Processes
+    machines: list[Clipmart], sandbox: Sandbox, processes: ForkedCommands
 ) -> tuple[list[Any], list[Any]]:
     """Two syncs at once, and a reader: (what each sync told, what the reader saw)."""
     one, two = machines
@@ -168,7 +169,7 @@ def test_a_reader_meanwhile_sees_whole_states_only(
 def test_killing_one_of_two_loses_nothing(
     both_synced: tuple[list[Any], list[Any]],
     machines: list[Clipmart],
-    processes: Processes,
+    processes: ForkedCommands,
     sandbox: Sandbox,
     shared: Shared,
 ) -> None:
@@ -192,7 +193,7 @@ def test_killing_one_of_two_loses_nothing(
 def test_twenty_kills_of_two_machines_lose_nothing(
     both_synced: tuple[list[Any], list[Any]],
     machines: list[Clipmart],
-    processes: Processes,
+    processes: ForkedCommands,
     sandbox: Sandbox,
     shared: Shared,
 ) -> None:

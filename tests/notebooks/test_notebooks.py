@@ -23,8 +23,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.demo.demo_run import NOW, DemoRun, clean_environment
-from tests.notebooks.run_notebooks import FOLDER, NOTEBOOKS, Run
+from tests.support.demo_run import NOW, DemoRun, clean_environment
+from tests.support.run_notebooks import FOLDER, NOTEBOOKS, Run
 from tests.support.worlds import published_world
 
 pytestmark = pytest.mark.xdist_group("demo")  # another worker would only wait for it

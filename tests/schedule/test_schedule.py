@@ -14,7 +14,8 @@ import pytest
 
 from pipelines.schedule.units import Place, crontab, systemd_units
 from sandbox import Sandbox
-from tests.conftest import Clipmart, needs
+from tests.support.clipmart import Clipmart
+from tests.support.programs import needs
 
 ROOT = Path(__file__).parents[2]
 ODD = "my clips 50% %h"

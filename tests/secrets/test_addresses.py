@@ -12,7 +12,7 @@ from pipelines.service import KLIPIT
 from pipelines.settings import Account, Settings, load_settings
 from sandbox import Sandbox
 from sources.shared.errors import FixConfiguration
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 KEY = "klipit_sk_sandbox"
 

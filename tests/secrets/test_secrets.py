@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from sandbox import Fault, Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 KLIPIT = "klipit_sk_canary7f3a"
 LONGER = KLIPIT + "b9"  # one is a prefix of another: masking the shorter must not leave the rest

@@ -17,7 +17,7 @@ from sources.shared.http import Api
 from sources.shared.incremental import read_batches
 from sources.shared.ramp import FIRST, MOST, Ramp, request_each
 from sources.shared.slots import RateSlots
-from tests.sources.virtual_time import Late, run_at_once
+from tests.support.virtual_time import Late, run_at_once
 
 
 def most_at_once(

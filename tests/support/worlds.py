@@ -20,8 +20,8 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.settings import Settings
 from pipelines.sync.result import ServiceResult
 from pipelines.warehouse.publish import publish
-from tests.conftest import Clipmart
-from tests.sql.landing_data import Rows, write_landing
+from tests.support.clipmart import Clipmart
+from tests.support.landing_data import Rows, write_landing
 
 NOW = datetime(2026, 4, 30, 12, tzinfo=UTC)
 TYPES = ("bold_prediction", "how_to", "emotional_story")
@@ -595,13 +595,3 @@ def worlds(*quick: str, group: str = "world {}") -> list[Any]:
         )
         for name in WORLDS
     ]
-
-
-@pytest.fixture(scope="session", params=worlds())
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Clipmart:
-    """Each world in turn, published, with the command line on it; all processes share them."""
-    base = tmp_path_factory.getbasetemp()
-    # pytest-xdist gives each of its processes a folder inside the suite's.
-    worlds = (base.parent if base.name.startswith("popen-") else base) / "worlds"
-    worlds.mkdir(exist_ok=True)
-    return published_world(request.param, worlds / request.param)

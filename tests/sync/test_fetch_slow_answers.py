@@ -12,7 +12,7 @@ from sources.shared.due import Due
 from sources.shared.fetch import Fetch
 from sources.shared.http import Api
 from sources.shared.ramp import MOST
-from tests.sources.virtual_time import Late, run_at_once
+from tests.support.virtual_time import Late, run_at_once
 
 
 def fetched(server: Late, jobs: int, *, clips_alone: int = 0, proven: bool = True) -> Fetch:

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.ledger.ledger import Event, Ledger
 from sandbox import Fault, Sandbox
-from tests.conftest import NOW, Clipmart
+from tests.support.clipmart import NOW, Clipmart
 
 A_YEAR_AHEAD = "2027-04-08T12:00:00Z"
 LATER = "2026-04-24T12:00:00Z"  # 16 days after NOW
@@ -187,14 +187,14 @@ def test_a_campaign_named_in_a_call_is_due_once_a_minute_under_numbers_ahead(
     """The ledger goes on numbering a year ahead: the first call counts, at once a second does not,
     and a minute later one does."""
     from pipelines.settings import load_settings
-    from pipelines.webhooks.receiver import _Campaigns
+    from pipelines.webhooks.campaigns import KnownCampaigns
 
     ledger = Ledger(prepared.data_dir / "state/ledger.sqlite")
     try:
         at = datetime.now(UTC)
         ledger.add([Event("clipus", "import", "c-1", "c-1", at, {"campaign_id": "c-1"})])
         ledger.store.execute("UPDATE events SET seq = seq + 31536000000000")
-        campaigns = _Campaigns(load_settings({"CLIPMART_DATA_DIR": str(prepared.data_dir)}))
+        campaigns = KnownCampaigns(load_settings({"CLIPMART_DATA_DIR": str(prepared.data_dir)}))
 
         def call() -> int:
             return ledger.add(campaigns.due(ledger, {"c-1"}))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 CHUNK = 20
 JOBS, CAMPAIGNS = 90, 15

@@ -10,7 +10,7 @@ import pytest
 from pipelines.landing.loader import Loader
 from sandbox import Sandbox
 from sources.shared.chunks import Chunk
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 def test_tracked_ids_become_rows_with_their_clips_and_videos(

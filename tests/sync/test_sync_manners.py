@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from sandbox import Fault, Sandbox, running
-from tests.conftest import NOW, Clipmart
+from tests.support.clipmart import NOW, Clipmart
 
 
 def test_a_second_sync_ends_at_once_naming_the_first(sandbox: Sandbox, prepared: Clipmart) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 def test_undocumented_fields_become_columns_of_their_own_type(

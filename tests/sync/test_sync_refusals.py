@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 def test_a_refused_key_stops_its_service_at_once_and_not_the_other(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import Fault, Sandbox, running
-from tests.conftest import NOW, Clipmart
+from tests.support.clipmart import NOW, Clipmart
 
 
 def test_the_quota_is_spent_with_slow_answers_and_nobody_is_refused(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import Fault, Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 JOBS = 12
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox import Sandbox
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 TYPES = ["bold_prediction", "how_to", "völlig_neu", "host_guest_debate", None]
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,16 +15,10 @@ from pipelines.reports.render import FORMATS, as_json, fetch, render
 from pipelines.settings import Settings
 from pipelines.warehouse.read import open_published, report_names
 from sandbox import Sandbox, running
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
+from tests.support.missing_words import UNSEEN, problems
 from tests.support.worlds import NOW, worlds
 
-# Whatever steers a terminal, turns the writing direction or can't be seen: the C0 and C1 controls
-# but the line break, direction marks, embeddings and isolates, joiners, separators, tags.
-UNSEEN = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
-    "\U000e0000-\U000e007f]"
-)
-MISSING = re.compile(r"(?<![\w/.-])(?:nan|NaN|None|undefined|inf|Infinity|Undefined)(?![\w-])")
 # Doctor says nothing of what landed, but for what was rejected or is unknown.
 WARNED = ("control_characters", "names_of_300_characters", "known_and_not_fetched")
 QUERIED = ("control_characters", "emoji", "negative_and_huge_scores", "undocumented_fields")
@@ -43,14 +36,6 @@ NOTED = (
     *("right_to_left", "names_of_300_characters", "texts_that_look_like_markup"),
 )
 QUERIES = ("FROM klipit.jobs", "FROM clipus.videos", "FROM clipmart.rejected_records")
-
-
-def problems(world: Clipmart, text: str) -> list[str]:
-    """Invisible characters, and words by which a program shows that it has nothing to show."""
-    bad = [f"U+{ord(found[0]):04X}" for found in UNSEEN.finditer(text)]
-    if "words_that_look_missing" not in str(world.folder):
-        bad += [text[max(m.start() - 40, 0) : m.end() + 20] for m in MISSING.finditer(text)]
-    return bad
 
 
 def numbers(value: Any) -> Iterator[float]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.conftest import Clipmart, needs
+from tests.support.clipmart import Clipmart
+from tests.support.missing_words import problems
+from tests.support.programs import needs
 from tests.support.worlds import worlds
-from tests.worlds.test_worlds_as_text import problems
 
 QUIET = [
     "--no-sandbox",

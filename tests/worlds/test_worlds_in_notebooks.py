@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
+from tests.support.missing_words import MISSING
 from tests.support.worlds import worlds
-from tests.worlds.test_worlds_as_text import MISSING
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 QUICK = (

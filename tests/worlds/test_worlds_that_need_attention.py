@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Clipmart
+from tests.support.clipmart import Clipmart
 
 
 def page(world: Clipmart) -> str:

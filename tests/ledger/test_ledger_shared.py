@@ -1,0 +1,231 @@
+"""The ledger in PostgreSQL: one inbox, one quota and one set of locks for several machines."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pipelines.ledger.ledger import Event, Ledger
+from pipelines.settings import Address
+from sources.shared.errors import FixConfiguration
+from sources.shared.slots import Bucket, StoreDown
+from tests.support.clipmart import Clipmart
+
+pytestmark = pytest.mark.xdist_group("lake")
+
+AT = datetime(2026, 4, 8, 12, tzinfo=UTC)
+POLLS = Bucket("klipit", "polls", "key", per_minute=6)
+
+
+@pytest.fixture
+def opened(database: str) -> Iterator[Callable[[], Ledger]]:
+    """Opens the same ledger again, as another machine would."""
+    ledgers: list[Ledger] = []
+
+    def open_one() -> Ledger:
+        ledgers.append(Ledger(Address(database, "CLIPMART_LEDGER")))
+        return ledgers[-1]
+
+    yield open_one
+    for ledger in ledgers:
+        ledger.close()
+
+
+def event(id_: str, kind: str = "import") -> Event:
+    return Event("klipit", kind, f"{kind} {id_}", id_, AT, {"job_id": id_})
+
+
+def together(*works: Callable[[], Any]) -> list[Any]:
+    """Do these at the same time; returns what each gave."""
+    answers: list[Any] = [None] * len(works)
+
+    def run(number: int, work: Callable[[], Any]) -> None:
+        answers[number] = work()
+
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return answers
+
+
+def test_an_event_written_twice_is_one(opened: Callable[[], Ledger]) -> None:
+    """By event_id, as in SQLite; another machine reads it whole."""
+    first, second = opened(), opened()
+    assert first.add([event("job_1"), event("job_1"), event("job_2")]) == 2
+    assert second.add([event("job_2")]) == 0
+    found = list(second.events("klipit", kinds=["import"]))
+    assert [(e.subject, e.body, e.recorded_at) for e in found] == [
+        ("job_1", {"job_id": "job_1"}, AT),
+        ("job_2", {"job_id": "job_2"}, AT),
+    ]
+    assert second.last_seq("klipit", ["import"]) == found[-1].seq
+
+
+def test_a_cursor_never_passes_an_event_that_is_still_being_written(
+    opened: Callable[[], Ledger],
+) -> None:
+    """Four machines write at once, while a fifth reads on from the last number it has seen."""
+    reader, writers = opened(), [opened() for _ in range(4)]
+    seen: list[str] = []
+    done = threading.Event()
+
+    def read() -> None:
+        last = 0
+        while True:
+            ended = done.is_set()
+            for found in reader.events("klipit", last):
+                last = found.seq
+                seen.append(str(found.subject))
+            if ended:
+                return
+
+    def write(number: int) -> None:
+        for count in range(40):
+            writers[number].add([event(f"job_{number}_{count}_{part}") for part in range(2)])
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    together(*(lambda n=n: write(n) for n in range(4)))  # type: ignore[misc]
+    done.set()
+    reading.join(30)
+    assert len(seen) == len(set(seen)) == 4 * 40 * 2
+
+
+def test_machines_share_one_quota(opened: Callable[[], Ledger]) -> None:
+    """Six slots a minute, asked for by three machines at once: six are given."""
+    ledgers = [opened() for _ in range(3)]
+    slots = [ledger.slots(60.0) for ledger in ledgers]
+    given = together(*(lambda s=s: [s.take(POLLS, 30.0) for _ in range(6)] for s in slots))  # type: ignore[misc]
+    taken = [slot for answers in given for slot, _ in answers if slot]
+    waits = [wait for answers in given for slot, wait in answers if not slot]
+    assert len(taken) == 6 and len(waits) == 12 and min(waits) > 59
+    assert slots[0].in_use(POLLS) == 6
+
+
+def test_slots_follow_the_servers_clock(
+    opened: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine whose clock is a day ahead gets no slot early, and keeps none from others."""
+    ahead = opened().slots(1.0)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 86_400)
+    given = [ahead.take(POLLS, 30.0)[0] for _ in range(6)]
+    assert all(given) and ahead.take(POLLS, 30.0)[0] == 0
+    for slot in given:
+        ahead.answered(slot)
+    monkeypatch.setattr(time, "time", real)
+    right = opened().slots(1.0)
+    slot, wait = right.take(POLLS, 30.0)
+    assert slot == 0 and 0 < wait <= 1.01
+    time.sleep(wait)
+    assert right.take(POLLS, 30.0)[0]
+
+
+def test_a_learnt_limit_and_a_pause_reach_the_other_machine(
+    opened: Callable[[], Ledger],
+) -> None:
+    """What one machine's answers told, the other obeys."""
+    unknown = Bucket("clipus", "requests", "key")
+    here, there = opened().slots(60.0), opened().slots(60.0)
+    assert here.take(unknown, 30.0)[0] and there.take(unknown, 30.0) == (0, 0.05)
+    here.learn(unknown, 4)
+    assert there.limit(unknown) == 4 and there.take(unknown, 30.0)[0]
+    here.pause(unknown, 20)
+    here.pause(unknown, 5)
+    assert there.take(unknown, 30.0) == (0, pytest.approx(20, abs=1))
+
+
+def test_runs_at_the_same_time_share_the_ids(opened: Callable[[], Ledger]) -> None:
+    """An id that a living run asks for is left to it; one of a dead run is taken over."""
+    here, there = opened(), opened()
+    here.start_run("run_1", AT)
+    there.start_run("run_2", AT)
+    ids = [f"job_{number}" for number in range(30)]
+    mine, theirs = together(
+        lambda: [i for i in ids if here.claim("klipit", i)],
+        lambda: [i for i in reversed(ids) if there.claim("klipit", i)],
+    )
+    assert sorted(mine + theirs) == sorted(ids)
+    here.close()
+    third = opened()
+    third.start_run("run_3", AT)
+    assert [i for i in ids if third.claim("klipit", i)] == mine
+
+
+def test_a_part_for_one_alone_waits_for_the_other(opened: Callable[[], Ledger]) -> None:
+    """Whoever comes second waits; a process that dies lets go."""
+    here, there = opened(), opened()
+    order: list[str] = []
+
+    def first() -> None:
+        with here.alone("landing"):
+            order.append("in")
+            time.sleep(0.3)
+            order.append("out")
+
+    def second() -> None:
+        time.sleep(0.1)
+        with there.alone("landing"):
+            order.append("next")
+
+    together(first, second)
+    assert order == ["in", "out", "next"]
+
+
+def test_a_restarted_server_ends_no_run(opened: Callable[[], Ledger], database: str) -> None:
+    """A connection that was cut is made anew, and holds what it held."""
+    import psycopg
+
+    here, there = opened(), opened()
+    here.start_run("run_1", AT)
+    assert here.claim("klipit", "job_1")
+    there.start_run("run_2", AT)
+    with psycopg.connect(database, autocommit=True) as con:
+        con.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE pid <> pg_backend_pid() AND datname = current_database()"""
+        )
+    here.note("progress", ["half"])
+    assert there.noted("progress") == ["half"]
+    assert not there.claim("klipit", "job_1")
+
+
+def test_a_server_that_is_away_is_try_again_later(tmp_path: Any) -> None:
+    """The message names the address without its password, and what became of the data."""
+    with pytest.raises(StoreDown) as told:
+        Ledger(Address("postgresql://me:hunter2@127.0.0.1:9/clips", "CLIPMART_LEDGER"))
+    assert "postgresql://127.0.0.1:9/clips" in str(told.value)
+    assert "hunter2" not in str(told.value) and told.value.exit_code == 75
+
+
+def test_a_database_that_is_not_there_is_configuration(postgres: str) -> None:
+    with pytest.raises(FixConfiguration, match="CLIPMART_LEDGER"):
+        Ledger(Address(f"{postgres}/nowhere", "CLIPMART_LEDGER"))
+
+
+def test_a_ledger_setting_that_is_no_address_is_configuration(clipmart: Clipmart) -> None:
+    clipmart.environ["CLIPMART_LEDGER"] = "mysql://me:hunter2@host/db"
+    told = clipmart("status")
+    assert told.code == 3 and "CLIPMART_LEDGER" in told.err and "hunter2" not in told.err
+
+
+def test_a_claim_of_a_server_whose_clock_was_ahead_holds_nobody_back(
+    opened: Callable[[], Ledger],
+) -> None:
+    """Its run is gone, and its instant would come in a year: the next run takes the id."""
+    gone, here = opened(), opened()
+    gone.start_run("a", AT)
+    assert gone.claim("klipit", "job_ahead")
+    gone.store.execute("UPDATE claims SET made_at = made_at + 31536000")
+    gone.close()
+
+    here.start_run("b", AT)
+
+    assert here.claim("klipit", "job_ahead")

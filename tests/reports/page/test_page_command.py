@@ -1,0 +1,236 @@
+"""`clipmart report --html FILE`: what it writes, where, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from html import unescape
+from pathlib import Path
+
+import click
+import pytest
+
+from pipelines.cli import main
+from pipelines.ledger.ledger import Ledger
+from pipelines.settings import Settings
+from tests.support.clipmart import Clipmart
+from tests.support.page_data import NOW, STEERING
+
+pytestmark = pytest.mark.xdist_group("page")  # the stores are made once
+
+
+def commands_of(page: str) -> set[str]:
+    """Every `clipmart …` that the page tells to type."""
+    spans = re.findall(r"<code>(.*?)</code>", page, flags=re.S)
+    lines = [line for span in spans for line in unescape(span).splitlines()]
+    return {line for line in lines if line.startswith("clipmart ")}
+
+
+def parse(words: list[str]) -> None:
+    """Parse as the command line would, down to the last subcommand, without running anything."""
+    command: click.Command = main
+    context = None
+    while True:
+        context = command.make_context(words[0], words[1:], parent=context)
+        if not isinstance(command, click.Group):
+            return
+        words = [*context._protected_args, *context.args]
+        _, found, _ = command.resolve_command(context, words)
+        assert found is not None
+        command = found
+
+
+def test_it_writes_one_file_and_prints_its_path(on_month: Clipmart) -> None:
+    """The path goes to stdout, a word on links to stderr; the file is small enough to mail."""
+    done = on_month("report", "--html", "a page.html")
+    file = on_month.folder / "a page.html"
+    assert (done.code, done.out) == (0, f"{file}\n")
+    assert re.fullmatch("Download links in the page may be signed: .* `--no-links` .*\n", done.err)
+    assert [path.name for path in on_month.folder.iterdir()] == ["a page.html"]
+    assert file.stat().st_size < 300_000
+    page = file.read_text()
+    assert page.splitlines()[0] == "<!doctype html>"
+    assert str(on_month.folder) not in page
+
+
+def test_an_older_page_is_replaced_whole(on_month: Clipmart) -> None:
+    """Also through a link, which stays one; others may read it as they may any new file."""
+    real = on_month.folder / "real.html"
+    real.write_text("older " * 1_000_000)
+    link = on_month.folder / "report.html"
+    link.symlink_to(real)
+    done = on_month("report", "--html", "report.html")
+    assert (done.code, done.out) == (0, f"{real}\n")
+    assert link.is_symlink()
+    assert "older" not in real.read_text()
+    (on_month.folder / "any").touch()
+    assert real.stat().st_mode == (on_month.folder / "any").stat().st_mode
+
+
+@pytest.mark.parametrize("arguments", [["moment-types"], ["--format", "csv"]])
+def test_the_page_is_the_whole(on_month: Clipmart, arguments: list[str]) -> None:
+    """A name or a format beside --html is a mistake: 2, and nothing is written."""
+    done = on_month("report", *arguments, "--html", "report.html")
+    assert done.code == 2
+    assert "without NAME" in done.err
+    assert list(on_month.folder.iterdir()) == []
+
+
+def test_a_folder_that_is_missing_is_named(on_month: Clipmart) -> None:
+    done = on_month("report", "--html", "no/where.html")
+    assert (done.code, done.out) == (3, "")
+    assert f"Make the folder {on_month.folder / 'no'} first" in done.err
+
+
+def test_a_file_in_the_folders_place_is_named(on_month: Clipmart) -> None:
+    (on_month.folder / "file").write_text("mine")
+    done = on_month("report", "--html", "file/report.html")
+    assert done.code == 3
+    assert "could not be written (Not a directory)" in done.err
+
+
+@pytest.mark.parametrize("place", ["folder", "/dev/null"])
+def test_what_is_no_file_is_not_replaced(on_month: Clipmart, place: str) -> None:
+    (on_month.folder / "folder").mkdir()
+    done = on_month("report", "--html", place)
+    assert done.code == 2
+    assert "is not a file" in done.err
+    assert not Path(place).is_file()
+    assert [path.name for path in on_month.folder.iterdir()] == ["folder"]
+
+
+def test_a_full_disk_leaves_the_older_page(on_month: Clipmart) -> None:
+    """A process that may write no more than 4 KB stands for it; no scrap stays."""
+    page = on_month.folder / "report.html"
+    page.write_text("older")
+    limit = (
+        "import resource, signal, runpy; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096));"
+        "runpy.run_module('pipelines', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limit, "report", "--html", "report.html"],
+        cwd=on_month.folder,
+        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **on_month.environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (3, ""), done.stderr
+    assert "What was there is as it was" in done.stderr
+    assert page.read_text() == "older"
+    assert [path.name for path in on_month.folder.iterdir()] == ["report.html"]
+
+
+def test_before_anything_is_published(clipmart: Clipmart) -> None:
+    """3, as of `report`, and no page."""
+    done = clipmart("report", "--html", "report.html")
+    assert done.code == 3
+    assert "Nothing is published at" in done.err
+    assert list(clipmart.folder.iterdir()) == []
+
+
+def test_links_can_be_left_out(on_month: Clipmart) -> None:
+    """They may hold a signature that lets anyone download."""
+    assert on_month("report", "--html", "with.html").code == 0
+    assert on_month("report", "--html", "without.html", "--no-links").err == ""
+    assert "ok.example" in (on_month.folder / "with.html").read_text()
+    without = (on_month.folder / "without.html").read_text()
+    assert "ok.example" not in without
+    assert "may be signed" not in without
+
+
+def test_nothing_steers_whoever_reads_its_source(on_month: Clipmart) -> None:
+    """Controls and changes of writing direction are gone from the file."""
+    on_month("report", "--html", "report.html")
+    page = (on_month.folder / "report.html").read_text()
+    assert not set(STEERING) - set("gnp.exe[31m") & set(page)
+    assert "gnp.exe" in page
+
+
+@pytest.mark.parametrize("store", ["on_month", "on_empty"])
+def test_every_command_it_tells_exists(store: str, request: pytest.FixtureRequest) -> None:
+    """Parsed by the command line itself, as a shell would hand it over."""
+    clipmart: Clipmart = request.getfixturevalue(store)
+    clipmart("report", "--html", "it's.html")
+    commands = commands_of((clipmart.folder / "it's.html").read_text())
+    assert len(commands) > 5
+    for command in commands:
+        parse(shlex.split(command))
+
+
+def test_an_empty_store_says_what_to_do(on_empty: Clipmart) -> None:
+    """Published, but nothing landed: keys, ids, sync, and this very command again."""
+    assert on_empty("report", "--html", "new.html").code == 0
+    page = (on_empty.folder / "new.html").read_text()
+    assert "<h1>No episode or campaign has landed yet</h1>" in page
+    assert "Credits left" not in page
+    assert {
+        "clipmart track klipit --from jobs.csv",
+        "clipmart submit clipus --url URL",
+        "clipmart sync",
+        "clipmart report --html new.html",
+    } <= commands_of(page)
+
+
+def test_the_runs_go_on_after_the_published_file(on_month: Clipmart, tmp_path: Path) -> None:
+    """A run that published nothing is in the run log alone, and still heads the list."""
+    data = tmp_path / "data"
+    data.mkdir()
+    warehouse = Path(on_month.environ["CLIPMART_DATA_DIR"]) / "warehouse.duckdb"
+    (data / "warehouse.duckdb").symlink_to(warehouse)
+    ledger = Ledger(Settings(data_dir=data).ledger)
+    service = {"requests": 4321, "loaded": {"jobs": 3, "clips": 4}, "rejected": 2}
+    try:
+        ledger.start_run("late", NOW)
+        ledger.finish_run("late", NOW, {"exit_code": 3, "services": {"klipit": service}})
+    finally:
+        ledger.close()
+    on_month.environ["CLIPMART_DATA_DIR"] = str(data)
+    assert on_month("report", "--html", "report.html").code == 0
+    page = (tmp_path / "report.html").read_text()
+    runs = page[page.index('aria-label="Last runs"') :]
+    (first,) = re.findall(r"<tbody>(.*?)</tr>", runs, flags=re.S)[:1]
+    told = " ".join(re.sub(r"<.*?>", " ", first).split())
+    assert told == "30 Apr 2026, 12:00 configuration, or a refused key 4,321 7 2"
+    assert "The last sync ended with exit code 3" in page
+
+    Settings(data_dir=data).ledger.write_bytes(b"damaged" * 1000)
+    assert on_month("report", "--html", "report.html").code == 0
+    assert "The last sync ended with exit code 75" in (tmp_path / "report.html").read_text()
+
+
+def test_only_the_page_imports_the_template_engine(on_month: Clipmart) -> None:
+    """And it imports no pandas, loader or HTTP client."""
+    code = (
+        "import sys\nfrom pipelines.cli import main\n"
+        "try:\n    main(sys.argv[2:])\nexcept SystemExit as ended:\n    assert not ended.code\n"
+        "found = set(sys.argv[1].split()) & sys.modules.keys()\nassert not found, found"
+    )
+    heavy = "dlt sqlmesh pandas pyarrow httpx rich"
+    for absent, arguments in [("jinja2", []), (heavy, ["--html", "report.html"])]:
+        done = subprocess.run(
+            [sys.executable, "-c", code, absent, "report", *arguments],
+            cwd=on_month.folder,
+            env={"PATH": "/usr/bin:/bin", **on_month.environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_wheel_holds_the_template(tmp_path: Path) -> None:
+    """Whatever stands beside the module in the checkout is in the package too."""
+    root = Path(__file__).parents[3]
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=60)
+    (wheel,) = tmp_path.iterdir()
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    pages = root / "pipelines/reports/page"
+    files = {f"pipelines/reports/page/{p.name}" for p in pages.iterdir() if p.suffix}
+    assert {Path(name).suffix for name in files} == {".py", ".j2", ".css"}
+    assert files <= packed

@@ -1,0 +1,460 @@
+"""The page as a person meets it: in a real browser, light and dark, on a phone and a desk."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from pipelines.settings import Settings
+from tests.support.clipmart import command_line
+from tests.support.expected_reports import expected_reports
+from tests.support.page_data import BAD_LINKS, GOOD_LINKS, NOW, TEXTS, Rows
+from tests.support.programs import needs
+
+pytestmark = pytest.mark.xdist_group("page")  # the stores are made once
+
+NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
+QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Of the module, not the session: its event loop must not meet other tests."""
+    chromium = needs("chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def pages(month: Settings, empty: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with month.html and empty.html."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, store in (("month", month), ("empty", empty)):
+        done = command_line(store, folder)("report", "--html", f"{name}.html")
+        assert done.code == 0, done.err
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(landed: Rows) -> dict[str, list[dict[str, Any]]]:
+    """The reports computed a second time, in Python and pandas, from what landed."""
+    return expected_reports(landed, NOW)
+
+
+@contextmanager
+def opened(
+    browser: Browser, file: Path, *, width: int = 1280, scheme: Any = "light", **context: Any
+) -> Iterator[tuple[Page, list[str]]]:
+    """The page, and whatever it says to the console or asks of anybody."""
+    noise: list[str] = []
+    inside = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, **context
+    )
+    page = inside.new_page()
+    page.on("console", lambda message: noise.append(message.text))
+    page.on("pageerror", lambda error: noise.append(str(error)))
+    page.on("request", lambda request: noise.append(request.url))
+    page.goto(file.as_uri())
+    assert noise.pop(0) == file.as_uri()
+    # The icon is in the page too: an empty one, so that none is asked for.
+    noise[:] = [url for url in noise if url != "data:,"]
+    try:
+        yield page, noise
+    finally:
+        inside.close()
+
+
+def broken_rules(page: Page) -> list[dict[str, Any]]:
+    """What axe finds. Rows of long tables are alike: five of each save seconds."""
+    page.evaluate("document.querySelectorAll('tbody tr:nth-child(n+6)').forEach(r => r.remove())")
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response
+    assert len(found["passes"]) > 15
+    return found["violations"]
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, pages: Path) -> Iterator[Page]:
+    with opened(browser, pages / "month.html") as (page, _):
+        yield page
+
+
+LOOKS = [
+    pytest.param("month", 390, "light", marks=pytest.mark.soak),
+    ("month", 390, "dark"),
+    ("month", 1280, "light"),
+    pytest.param("month", 1280, "dark", marks=pytest.mark.soak),
+    ("empty", 390, "dark"),
+    pytest.param("empty", 1280, "light", marks=pytest.mark.soak),
+]
+
+
+@pytest.mark.parametrize(("name", "width", "scheme"), LOOKS)
+def test_it_is_quiet_fits_and_is_accessible(
+    browser: Browser, pages: Path, name: str, width: int, scheme: str
+) -> None:
+    """No console message, no request, no sideways scrolling, nothing that axe finds."""
+    with opened(browser, pages / f"{name}.html", width=width, scheme=scheme) as (page, noise):
+        for details in (False, True):
+            page.evaluate(
+                "open => document.querySelectorAll('details').forEach(d => d.open = open)", details
+            )
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide == width, f"{wide} px wide, details open: {details}"
+        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in broken_rules(page)] == []
+        assert noise == []
+
+
+def test_large_numbers_fit_a_phone(browser: Browser, pages: Path) -> None:
+    """Whatever a page of millions would tell."""
+    with opened(browser, pages / "month.html", width=390) as (page, _):
+        page.evaluate(
+            "document.querySelectorAll('.big, .figures .aside, .n b, .n .aside, .spread-mean b')"
+            ".forEach(e => e.textContent = e.textContent.replace(/[0-9.,]+/g, '1,234,567'))"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_axe_would_find_something(browser: Browser, pages: Path) -> None:
+    """The test above can fail."""
+    with opened(browser, pages / "empty.html") as (page, _):
+        page.add_style_tag(content=":root { --soft: #ccc }")
+        assert [rule["id"] for rule in broken_rules(page)] == ["color-contrast"]
+
+
+def test_light_and_dark_differ(browser: Browser, pages: Path) -> None:
+    """Paper, type and charts follow the reader's scheme, printing is always on white."""
+    paints: dict[str, list[str]] = {}
+    look = """["background-color body", "color h1", "stroke .line", "fill .box"].map(what => {
+        const [name, of] = what.split(" ");
+        return getComputedStyle(document.querySelector(of)).getPropertyValue(name) })"""
+    for scheme in ("light", "dark"):
+        with opened(browser, pages / "month.html", scheme=scheme) as (page, _):
+            paints[scheme] = page.evaluate(look)
+            page.emulate_media(media="print")
+            paints[f"{scheme}, printed"] = page.evaluate(look)
+    assert all(a != b for a, b in zip(paints["light"], paints["dark"], strict=True))
+    assert paints["light, printed"] == paints["dark, printed"]
+    assert paints["dark, printed"][0] == "rgb(255, 255, 255)"
+
+
+def test_it_prints(browser: Browser, pages: Path) -> None:
+    """Without the navigation and closed tables, on a handful of sheets."""
+    with opened(browser, pages / "month.html") as (page, _):
+        page.emulate_media(media="print")
+        assert not page.locator("nav").is_visible()
+        assert not page.locator("summary").first.is_visible()
+        pdf = page.pdf(format="A4")
+        assert 3 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 9
+
+
+def test_the_keyboard_reaches_all_of_it(browser: Browser, pages: Path) -> None:
+    """Tab meets the way past the head first; Enter opens a table, whose scrolling it then holds."""
+    with opened(browser, pages / "month.html", width=390) as (page, _):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the report"
+        assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+        summary = page.locator("summary", has_text="Moment types as a table")
+        summary.focus()
+        page.keyboard.press("Enter")
+        assert page.locator("[data-report=moment_types]").is_visible()
+        page.keyboard.press("Tab")
+        focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert focused == "Moment types as a table"
+
+
+def test_it_needs_no_script(browser: Browser, pages: Path) -> None:
+    """A mail program that runs none shows the same."""
+    shots = []
+    for allowed in (True, False):
+        with opened(browser, pages / "month.html", java_script_enabled=allowed) as (page, _):
+            shots.append(page.screenshot())
+    assert shots[0] == shots[1]
+
+
+# --- Texts ---
+
+
+def test_hostile_texts_stay_text(page: Page) -> None:
+    """Each is there to read, letter by letter, and makes no element or attribute."""
+    assert page.evaluate("typeof hacked") == "undefined"
+    assert page.locator("script, img, iframe, object, embed, form, base").count() == 0
+    handlers = "[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNames())"
+    assert not [name for name in page.evaluate(handlers) if name.startswith("on")]
+    text = page.locator("body").evaluate("body => body.textContent")
+    for hostile in TEXTS:
+        assert hostile in text
+    assert "\ufffdgnp.exe" in text
+
+
+def test_nothing_is_asked_for_even_where_escaping_failed(browser: Browser, pages: Path) -> None:
+    """The page's policy lets nothing in: no script of its own, no picture of another's."""
+    page_text = (pages / "month.html").read_text()
+    broken = pages / "broken.html"
+    broken.write_text(
+        page_text.replace("<main", "<script>hacked=1</script><img src='other.png'><main", 1)
+    )
+    with opened(browser, broken) as (page, noise):
+        assert page.evaluate("typeof hacked") == "undefined"
+        assert len([line for line in noise if "Content Security Policy" in line]) == 2
+
+
+def test_only_web_addresses_become_links(page: Page) -> None:
+    """http and https; they tell the other side nothing of where the reader came from."""
+    links = page.evaluate(
+        "[...document.links].filter(a => !a.getAttribute('href').startsWith('#'))"
+        ".map(a => [a.getAttribute('href'), a.rel, a.protocol])"
+    )
+    shown = page.locator(".clips li").count()
+    assert shown == 10 < len(GOOD_LINKS + BAD_LINKS)
+    assert {href for href, _, _ in links} == set(GOOD_LINKS)
+    assert {(rel, kind) for _, rel, kind in links} <= {
+        ("noopener noreferrer", "http:"),
+        ("noopener noreferrer", "https:"),
+    }
+    assert page.locator("meta[name=referrer]").get_attribute("content") == "no-referrer"
+
+
+# --- Numbers ---
+
+REPORTS = {
+    "moment_types": {
+        "Clips": "clips",
+        "Share": "share_of_clips",
+        "Episodes": "jobs",
+        "Mean": "mean_score",
+        "Lift": "lift",
+        "Median": "median_score",
+        "90th": "p90_score",
+        "Best": "best_score",
+        "Seconds": "mean_duration_seconds",
+    },
+    "shareability_weekly": {
+        "Week from": "week",
+        "Episodes": "jobs",
+        "Clips": "clips",
+        "Mean": "mean_score",
+        "Median": "median_score",
+        "Best": "best_score",
+        "80+": "clips_80_plus",
+    },
+    "shareability": {
+        "Made": "created_at",
+        "Clips": "clips",
+        "Mean": "mean_score",
+        "Best": "best_score",
+        "80+": "clips_80_plus",
+    },
+    "top_clips": {"Rank": "rank", "Score": "score", "Job": "job_id"},
+    "video_readiness_by_platform": {
+        "Videos": "videos",
+        "Ready": "ready",
+        "Share": "readiness",
+        "Pending": "pending",
+        "Failed": "failed",
+        "Published": "published",
+    },
+    "video_readiness": {
+        "Made": "created_at",
+        "Videos": "videos",
+        "Ready": "ready",
+        "Pending": "pending",
+        "Failed": "failed",
+        "Published": "published",
+        "Stuck": "stuck",
+    },
+    "credit_usage": {
+        "Day": "day",
+        "Balance": "balance_close",
+        "Used": "credits_used",
+        "Added": "credits_added",
+        "Episodes": "jobs_submitted",
+        "Clips": "clips",
+        "Per episode": "credits_per_job",
+        "Per clip": "credits_per_clip",
+        "A day, 7-day mean": "burn_7d",
+        "Days left": "days_left",
+    },
+    "freshness": {"Table": "table_name", "Rows": "row_count"},
+}
+SHARES = {"share_of_clips", "readiness"}
+
+
+def table_of(page: Page, report: str) -> list[dict[str, str]]:
+    """A table of the page: header to cell, as text."""
+    return page.evaluate(
+        """report => {
+          const table = document.querySelector(`[data-report=${report}]`);
+          const heads = [...table.tHead.rows[0].cells].map(c => c.textContent);
+          return [...table.tBodies[0].rows].map(r =>
+            Object.fromEntries([...r.cells].map((c, i) => [heads[i], c.textContent])))
+        }""",
+        report,
+    )
+
+
+def says(cell: str, value: Any, *, share: bool = False) -> bool:
+    """Whether a cell tells a value, rounded to as many digits as it shows."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return cell == NOTHING
+    if isinstance(value, bool):
+        return cell == ("yes" if value else "no")
+    if isinstance(value, str):
+        return cell == value
+    if isinstance(value, datetime | date):
+        return cell == f"{value.day} {value:%b %Y}"
+    if cell == NOTHING:
+        return False
+    digits = cell.replace(",", "").replace("\N{MINUS SIGN}", "-").removesuffix("%")
+    wanted = 100 * float(value) if share else float(value)
+    places = len(digits.partition(".")[2])
+    return abs(float(digits) - wanted) <= 0.5 * 10**-places + 1e-9
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_tables_equal_the_reports(
+    page: Page, expected: dict[str, list[dict[str, Any]]], report: str
+) -> None:
+    """Row by row in the report's order, up to 50, against the independent computation."""
+    rows, wanted = table_of(page, report), expected[report]
+    assert len(rows) == min(len(wanted), 50) > 2
+    columns = REPORTS[report]
+    told = page.locator(f"details:has([data-report={report}])").text_content() or ""
+    assert (f"of {len(wanted):,} rows" in told) == (len(wanted) > 50)
+    left = list(wanted)
+    for row in rows:
+        match = next(
+            (
+                w
+                for w in left
+                if all(says(row[h], w[c], share=c in SHARES) for h, c in columns.items())
+            ),
+            None,
+        )
+        assert match is not None, row
+        left.remove(match)
+    if len(wanted) > 50:  # none that was left out belongs before one that is shown
+        key, up = {"top_clips": ("rank", True)}.get(report, (next(iter(columns.values())), False))
+        kept = [w[key] for w in wanted if w not in left and w[key] is not None]
+        out = [w[key] for w in left if w[key] is not None]
+        assert max(kept) <= min(out) if up else min(kept) >= max(out)
+
+
+def test_the_headline_equals_the_reports(
+    page: Page, expected: dict[str, list[dict[str, Any]]], landed: Rows
+) -> None:
+    """Jobs, clips, campaigns, videos ready, credits and days left."""
+    told = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('.figures > div')]"
+        ".map(d => [d.children[0].textContent, d.children[1].textContent]))"
+    )
+    campaigns, usage = expected["video_readiness"], expected["credit_usage"]
+    latest = max(usage, key=lambda row: row["day"])
+    wanted = {
+        "Episodes": len(expected["job_turnaround"]),
+        "Clips": sum(row["clips"] for row in expected["moment_types"]),
+        "Campaigns": len(campaigns),
+        "Videos ready": sum(row["ready"] for row in campaigns),
+        "Credits left": latest["balance_close"],
+        "Days left": latest["days_left"],
+    }
+    assert list(told) == list(wanted)
+    for label, value in wanted.items():
+        assert says(told[label], value), label
+    assert len(landed["klipit.clips"]) == wanted["Clips"]
+
+    runs_out = latest["day"] + timedelta(days=math.floor(latest["days_left"]))
+    words = page.locator("#credits .says").inner_text()
+    assert f"{runs_out.day} {runs_out:%b %Y}" in words
+    known = [row for row in usage if row["credits_used"] is not None]
+    per_clip = sum(row["credits_used"] for row in known) / sum(row["clips"] for row in known)
+    assert f"{per_clip:.2f}" in words
+    stuck = sum(row["stuck"] for row in campaigns)
+    assert f"{stuck} campaigns and " in page.locator(".notes").inner_text()
+
+
+def test_the_spread_is_that_of_the_clips(page: Page, landed: Rows) -> None:
+    """Each box is where pandas puts the quantiles, measured on the axis beside it."""
+    ticks = page.evaluate(
+        "[...document.querySelectorAll('.spread-axis text')]"
+        ".map(t => [parseFloat(t.getAttribute('x')), parseFloat(t.textContent)])"
+    )
+    (x0, v0), (x1, v1) = ticks[0], ticks[-1]
+    clips = pd.DataFrame(landed["klipit.clips"]).dropna(subset="shareability_score")
+    boxes = page.evaluate(
+        """[...document.querySelectorAll('.type')].map(t => [
+          t.querySelector('.spread-name').textContent.trim(),
+          ...PLACES.map(s => {
+            const [of, name] = s.split(' ');
+            return parseFloat(t.querySelector(of).getAttribute(name)) })])""".replace(
+            "PLACES",
+            "['.whisker x1', '.box x', '.median x1', '.box width', '.whisker x2', '.mean cx']",
+        )
+    )
+    scores = {
+        "no type named" if pd.isna(kind) else kind.replace("_", " "): group["shareability_score"]
+        for kind, group in clips.groupby("moment_type", dropna=False)
+    }
+    assert {box[0] for box in boxes} == set(scores)
+    for name, *places in boxes:
+        places[3] += places[1]  # the box's right edge
+        quantiles = [*scores[name].quantile([0.1, 0.25, 0.5, 0.75, 0.9]), scores[name].mean()]
+        for at, wanted in zip(places, quantiles, strict=True):
+            assert v0 + (at - x0) / (x1 - x0) * (v1 - v0) == pytest.approx(wanted, abs=0.1), name
+
+
+def test_bars_are_as_long_as_their_numbers(
+    page: Page, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    """Measured in pixels: the funnel, and each platform's ready videos."""
+    widths = "all => all.map(e => e.getBoundingClientRect().width)"
+    asked, ready, published = page.locator(".funnel rect:not(.track)").evaluate_all(widths)
+    campaigns = expected["video_readiness"]
+    videos = sum(row["videos"] for row in campaigns)
+    for width, column in ((ready, "ready"), (published, "published")):
+        assert width / asked == pytest.approx(sum(r[column] for r in campaigns) / videos, abs=0.002)
+    platforms = expected["video_readiness_by_platform"]
+    most = max(row["videos"] for row in platforms)
+    full = page.locator(".platforms svg").first.evaluate("e => e.getBoundingClientRect().width")
+    bars = page.locator(".platforms .ready").evaluate_all(widths)
+    assert sorted(bars) == pytest.approx(sorted(r["ready"] / most * full for r in platforms), abs=1)
+
+
+def test_the_clips_to_post_say_where_they_are(
+    page: Page, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    """The ten best, in order, with hook, start and end; odd times stay readable."""
+    items = page.locator(".clips li").all_inner_texts()
+    best = sorted(expected["top_clips"], key=lambda clip: clip["rank"])[:10]
+    for text, clip in zip(items, best, strict=True):
+        assert text.splitlines()[0] == f"{clip['score']:.1f}"
+    # 3599.96 s is an hour by the tenth; a negative start and an endless end are the API's own.
+    assert Counter("1:00:00 to 1e+300" in text for text in items)[True] >= 4
+    assert Counter("\N{MINUS SIGN}0:04 to 1:23:43.8" in text for text in items)[True] >= 4
+
+
+def test_runs_and_rejections_are_told(page: Page) -> None:
+    """The latest run first; what could not be loaded, by its reason."""
+    rows = page.locator("[aria-label='Last runs'] tbody tr").all_inner_texts()
+    assert rows[0].split()[-7:] == ["stopped,", "to", "be", "tried", "again", "11", "101", "1"][-7:]
+    assert len(rows) == 8
+    notes = page.locator(".notes").inner_text()
+    assert "The last sync ended with exit code 75." in notes
+    assert "1 record could not be loaded. Why: clipmart rejected" in notes
+    assert "1 record could not be loaded." in page.locator("#syncs .says").inner_text()
+    (rejected,) = page.locator(
+        "[aria-label='What was rejected or noted, by reason'] tbody tr"
+    ).all_inner_texts()
+    assert TEXTS[2] in rejected

@@ -1,0 +1,23 @@
+"""What no text for a person may hold: characters that cannot be seen, words such as NaN."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.clipmart import Clipmart
+
+# Whatever steers a terminal, turns the writing direction or can't be seen: the C0 and C1 controls
+# but the line break, direction marks, embeddings and isolates, joiners, separators, tags.
+UNSEEN = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+    "\U000e0000-\U000e007f]"
+)
+MISSING = re.compile(r"(?<![\w/.-])(?:nan|NaN|None|undefined|inf|Infinity|Undefined)(?![\w-])")
+
+
+def problems(world: Clipmart, text: str) -> list[str]:
+    """Invisible characters, and words by which a program shows that it has nothing to show."""
+    bad = [f"U+{ord(found[0]):04X}" for found in UNSEEN.finditer(text)]
+    if "words_that_look_missing" not in str(world.folder):
+        bad += [text[max(m.start() - 40, 0) : m.end() + 20] for m in MISSING.finditer(text)]
+    return bad

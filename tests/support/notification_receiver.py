@@ -1,0 +1,53 @@
+"""A server that keeps what is posted to it, as a chat's webhook would."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Receiver:
+    """Keeps what is posted to it."""
+
+    url: str
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of its answers."""
+    posts: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    """Path, headers and body of every request, as they came."""
+
+    def take(self) -> list[dict[str, Any]]:
+        """What came since the last call."""
+        posts, self.posts = self.posts, []
+        return posts
+
+
+@contextmanager
+def receiving_posts() -> Iterator[Receiver]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            told.requests.append(f"{self.path}\n{self.headers}\n{body.decode()}")
+            told.posts.append(json.loads(body))
+            self.send_response(told.status)
+            for name, value in told.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        told = Receiver(f"http://127.0.0.1:{server.server_port}/services/T0/s3cret?m={{{{.text}}}}")
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield told
+        server.shutdown()
