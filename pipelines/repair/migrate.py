@@ -20,7 +20,9 @@ from pipelines.ledger.ledger import Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
 from pipelines.settings import Lake, Settings
 from pipelines.warehouse import publish
-from pipelines.warehouse.build import LANDING_SCHEMAS, dotted, landing_fingerprint, name, text
+from pipelines.warehouse.build import landing_fingerprint
+from pipelines.warehouse.catalog import dotted, name, text
+from pipelines.warehouse.compiled import LANDING_SCHEMAS
 from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.tables import Table
 

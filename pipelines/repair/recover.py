@@ -25,7 +25,8 @@ from pipelines.landing.loader import Loader, tables_of
 from pipelines.ledger.ledger import Event, Ledger, is_damage
 from pipelines.ledger.lock import sync_lock
 from pipelines.settings import Settings
-from pipelines.warehouse.build import LANDING_SCHEMAS, remove_database
+from pipelines.warehouse.build import remove_database
+from pipelines.warehouse.compiled import LANDING_SCHEMAS
 from sources.shared.errors import FixConfiguration, TryAgainLater
 from sources.shared.slots import SCHEMA as SLOTS_SCHEMA
 from sources.shared.tables import Table, hinted

@@ -19,7 +19,8 @@ from pipelines.landing.inbox import ID_NAME
 from pipelines.landing.loader import tables_of
 from pipelines.settings import Settings
 from pipelines.warehouse import only_copy
-from pipelines.warehouse.build import LANDING_SCHEMAS, dotted, name, text
+from pipelines.warehouse.catalog import dotted, name, text
+from pipelines.warehouse.compiled import LANDING_SCHEMAS
 from pipelines.warehouse.read import attach
 from sources.shared.errors import FixConfiguration, TryAgainLater
 from sources.shared.tables import PRIVATE, REMOVED, DataType, Table, data_type
