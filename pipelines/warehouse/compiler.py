@@ -64,7 +64,8 @@ def sqlmesh_project(scrap: Path | None = None) -> Iterator[Any]:
     Raises:
         BuildFailed: SQLMesh cannot read the project, in here or in the caller's block.
     """
-    place = scrap if scrap and scrap.is_dir() else None
+    # Absolute, since SQLMesh takes a relative cache to be in the project's folder.
+    place = scrap.absolute() if scrap and scrap.is_dir() else None
     with (
         tempfile.TemporaryDirectory(prefix="sqlmesh-", dir=place) as folder,
         _environment(

@@ -123,9 +123,11 @@ def test_compiling_leaves_the_process_and_the_folder_as_they_were(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SQLMESH_HOME", "kept")
     before = dict(os.environ)
-    compiler.compile_project(tmp_path)
+    project = set((ROOT / "sql").iterdir())
+    compiler.compile_project(Path())
     assert dict(os.environ) == before
     assert list(tmp_path.iterdir()) == []
+    assert set((ROOT / "sql").iterdir()) == project
 
 
 @pytest.fixture
