@@ -86,9 +86,9 @@ def sqlmesh_project(scrap: Path | None = None) -> Iterator[Any]:
             from sqlmesh.utils.errors import SQLMeshError
         except ImportError as error:
             raise BuildFailed(
-                f"The models in {compiled.SQL} were edited since they were compiled, and "
-                f"{error.name}, which compiles them, is not installed. Nothing was published; what "
-                "is landed is unchanged. Run `pip install 'clipmart[models]'`, then `make models`."
+                f"The models in {compiled.SQL} were edited since they were compiled, and SQLMesh, "
+                "which compiles them, is not installed. Nothing was published; what is landed is "
+                "unchanged. Run `pip install 'clipmart[models]'`, then `make models`."
             ) from error
 
         constants.SQLMESH_PATH = Path(folder, "home")  # it is read at import, perhaps long ago
