@@ -31,7 +31,7 @@ _UNITS = (
     (r"credits|balance|^change$", "credits"),
     (r"seconds$", "seconds"),
     (r"minutes$", "minutes"),
-    (r"^hours_", "hours"),
+    (r"(^|_)hours_", "hours"),
     (r"score$|^lift$", "points"),
     (r"^share_of_|^readiness$", "0 to 1"),
     (r"^rank$", "place"),
