@@ -28,8 +28,9 @@ notebooks: install
 test: lint
 	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not soak"
 
-# Keeps what SQLMesh makes of the models in sql/compiled.json, after a change of them.
+# Compiles the SQL project into sql/compiled/ with SQLMesh, after an edit in sql/.
 models: install
+	$(BIN)/python -m pipelines.landing.external_models
 	$(BIN)/python -m pipelines.warehouse.compiler
 
 lint: install

@@ -118,7 +118,8 @@ def _say_foreign_hosts(settings: Settings, services: Iterable[str]) -> None:
     for service in services:
         host = settings.foreign_host(service)
         if host and settings.api_key(service):
-            say(f"{service}: requests go to {host} ({SERVICES[service].address_variable}), not the vendor's.")
+            variable = SERVICES[service].address_variable
+            say(f"{service}: requests go to {host} ({variable}), not the vendor's.")
 
 
 @click.command()

@@ -25,7 +25,7 @@ from .api_keys import key_checks
 from .checks import RUNNING_HOURS, Check, disk, freshness, level_above, receiver, rejected, unknown
 from .status import disk_space, existing, status
 
-VERSIONS = ("dlt", "duckdb", "httpx", "pandas", "sqlmesh")
+VERSIONS = ("dlt", "duckdb", "httpx", "pandas")
 PINS = Path(__file__).parents[2] / "requirements.txt"
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from pipelines.disk import chain, is_full
 from pipelines.ledger.ledger import Ledger
-from pipelines.service import SEQ, SERVICES
+from pipelines.service import RUNS, SEQ, SERVICES
 from pipelines.settings import Lake
 from sources.shared.chunks import REJECTED_RECORDS, Chunk
 from sources.shared.drift import Drift
@@ -26,7 +26,7 @@ from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.tables import REMOVED, Row, Table
 
 from .inbox import LANDED_KINDS, rows_of_events
-from .tables import RUNS, inbox_tables, tables_of
+from .tables import inbox_tables, tables_of
 
 # dlt puts the path into a template and into SQL as it is; DuckDB reads a=b in it as a partition.
 _UNFIT = re.compile(r"""[%'"?\\=\x00-\x1f]""")

@@ -17,14 +17,14 @@ import duckdb
 
 from pipelines.disk import disk_full, is_full
 from pipelines.ledger.ledger import holders
-from pipelines.service import SEQ, SERVICES
+from pipelines.service import RUNS, SEQ, SERVICES
 from pipelines.settings import Lake, Settings
 from sources.shared.chunks import ApiTables, Read, Seen
 from sources.shared.drift import MAX_UNDOCUMENTED, PRIVATE, Drift, data_type
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.tables import Row, Table
 
-from .tables import RUNS, SYNC_RUNS
+from .tables import SYNC_RUNS
 
 WAIT_SECONDS = 10.0
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pipelines.service import SERVICES
+from pipelines.service import RUNS, SERVICES
 from sources.shared.chunks import REJECTED_RECORDS
 from sources.shared.tables import Row, Table
 
@@ -29,13 +29,6 @@ SYNC_RUNS = Table(
         "rejected": ("bigint", "Records saved in clipmart.rejected_records."),
     },
 )
-RUNS = "clipmart"
-"""The schema of the runs and the rejections of all services."""
-
-
-def schemas() -> tuple[str, ...]:
-    """Every landing schema."""
-    return (*SERVICES, RUNS)
 
 
 def tables_of(schema: str) -> tuple[Table, ...]:

@@ -18,10 +18,11 @@ from pipelines.landing.store import Landing
 from pipelines.landing.tables import tables_of
 from pipelines.ledger.ledger import Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
-from pipelines.service import SEQ
+from pipelines.service import LANDING_SCHEMAS, SEQ
 from pipelines.settings import Lake, Settings
 from pipelines.warehouse import publish
-from pipelines.warehouse.build import LANDING_SCHEMAS, dotted, landing_fingerprint, name, text
+from pipelines.warehouse.build import landing_fingerprint
+from pipelines.warehouse.catalog import dotted, name, text
 from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.tables import Table
 

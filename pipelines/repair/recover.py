@@ -22,12 +22,12 @@ import duckdb
 from pipelines.disk import chain
 from pipelines.ids.parse import refusal
 from pipelines.landing.loader import Loader
-from pipelines.landing.tables import schemas, tables_of
+from pipelines.landing.tables import tables_of
 from pipelines.ledger.ledger import Event, Ledger, is_damage
 from pipelines.ledger.lock import sync_lock
-from pipelines.service import SERVICES
+from pipelines.service import LANDING_SCHEMAS, SERVICES
 from pipelines.settings import Settings
-from pipelines.warehouse.build import LANDING_SCHEMAS, remove_database
+from pipelines.warehouse.build import remove_database
 from sources.shared.errors import FixConfiguration, TryAgainLater
 from sources.shared.slots import SCHEMA as SLOTS_SCHEMA
 from sources.shared.tables import Table
@@ -231,7 +231,7 @@ def _ledger_is_sound(path: Path) -> bool:
             if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
                 return False
         with closing(Ledger(path)) as ledger:
-            for service in schemas():
+            for service in LANDING_SCHEMAS:
                 for _ in ledger.events(service):
                     pass
             ledger.runs(datetime.now(UTC))
@@ -292,7 +292,7 @@ def _statement(entry: Entry) -> str | None:
     marks = f"VALUES ({', '.join(f':v{number}' for number in range(len(entry.values)))})"
     match entry.values:
         case (int(), str(), str(service), str(), None | str(), str(body), str(at)):
-            if service in schemas() and _is_json(body) and _is_instant(at):
+            if service in LANDING_SCHEMAS and _is_json(body) and _is_instant(at):
                 return (
                     "INSERT OR IGNORE INTO events "
                     f"(seq, event_id, service, kind, subject, body, recorded_at) {marks}"

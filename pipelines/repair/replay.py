@@ -11,10 +11,10 @@ from typing import Any
 
 from pipelines.landing.loader import Loader
 from pipelines.landing.store import Landing
-from pipelines.landing.tables import RUNS, tables_of
+from pipelines.landing.tables import tables_of
 from pipelines.ledger.ledger import open_ledger
 from pipelines.ledger.lock import sync_lock
-from pipelines.service import SERVICES
+from pipelines.service import RUNS, SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse import publish
 from pipelines.warehouse.read import open_published

@@ -16,10 +16,10 @@ import duckdb
 
 from pipelines.disk import is_full
 from pipelines.landing.tables import tables_of
-from pipelines.service import SERVICES
+from pipelines.service import LANDING_SCHEMAS, SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse import only_copy
-from pipelines.warehouse.build import LANDING_SCHEMAS, dotted, name, text
+from pipelines.warehouse.catalog import dotted, name, text
 from pipelines.warehouse.read import attach
 from sources.shared.drift import PRIVATE, data_type
 from sources.shared.errors import FixConfiguration, TryAgainLater

@@ -9,7 +9,10 @@ from .clipus import CLIPUS
 from .klipit import KLIPIT
 from .record import SEQ, Service
 
-__all__ = ["CLIPUS", "KLIPIT", "SEQ", "SERVICES", "Service"]
+__all__ = ["CLIPUS", "KLIPIT", "LANDING_SCHEMAS", "RUNS", "SEQ", "SERVICES", "Service"]
 
 SERVICES = {service.name: service for service in (KLIPIT, CLIPUS)}
 """By name, in the order in which they are shown."""
+RUNS = "clipmart"
+"""The schema of the runs and rejections of all services."""
+LANDING_SCHEMAS = (*SERVICES, RUNS)

@@ -21,11 +21,11 @@ from pipelines.landing.drain import drain
 from pipelines.landing.inbox import LANDED_KINDS
 from pipelines.landing.loader import Loader
 from pipelines.landing.store import Landing, cannot_go_on
-from pipelines.landing.tables import RUNS, SYNC_RUNS, sync_run_rows, tables_of
+from pipelines.landing.tables import SYNC_RUNS, sync_run_rows, tables_of
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
 from pipelines.repair import recover
-from pipelines.service import SERVICES, Service
+from pipelines.service import RUNS, SERVICES, Service
 from pipelines.settings import Settings
 from pipelines.submissions.reconcile import match_lost_answers
 from pipelines.warehouse import only_copy, publish

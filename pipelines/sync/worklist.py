@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 
 from pipelines.landing.store import Landing, bound
-from pipelines.landing.tables import RUNS, tracked
-from pipelines.service import SERVICES
+from pipelines.landing.tables import tracked
+from pipelines.service import RUNS, SERVICES
 from sources.shared.chunks import REJECTED_RECORDS
 from sources.shared.due import Due
 

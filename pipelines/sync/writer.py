@@ -13,8 +13,8 @@ from typing import Protocol
 
 from pipelines.landing.loader import Loader, LoadFailed
 from pipelines.landing.store import Landing
-from pipelines.landing.tables import RUNS, tables_of
-from pipelines.service import SERVICES
+from pipelines.landing.tables import tables_of
+from pipelines.service import RUNS, SERVICES
 from sources.shared.chunks import REJECTED_RECORDS, Read, Rejected, chunk_of
 from sources.shared.drift import Drift
 from sources.shared.errors import ClipmartError

@@ -1,4 +1,4 @@
-"""Build a warehouse file: landing tables taken over, SQL models made and audited, all commented.
+"""Build a warehouse file: landing tables taken over, models created and audited, all commented.
 
 The file is new each time, so every number is fresh and a failed build leaves only scrap.
 """
@@ -6,7 +6,6 @@ The file is new each time, so every number is fresh and a failed build leaves on
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -15,33 +14,36 @@ from pathlib import Path
 import duckdb
 
 from pipelines.disk import disk_full, is_full
+from pipelines.service import LANDING_SCHEMAS
 
-from .models import BuildFailed, Model, Relation, digest, project
+from .catalog import (
+    PRIVATE,
+    at_once,
+    declared_types,
+    described,
+    dotted,
+    landed_types,
+    name,
+    no_data,
+    refuse_other_types,
+    text,
+)
+from .compiled import BuildFailed, Project, digest
+from .compiler import project
 
-LANDING_SCHEMAS = ("klipit", "clipus", "clipmart")
-PRIVATE = ("_dlt_", "_clipmart_")  # how dlt's columns and those of our own book-keeping begin
-# dlt's hard delete: where a parent has no children any more, a row with this mark says so.
-REMOVED = "_clipmart_removed"
-# child: (its column, parent, the parent's key)
-PARENTS = {
-    "klipit.clips": ("job_id", "klipit.jobs", "id"),
-    "klipit.clip_reads": ("job_id", "klipit.jobs", "id"),
-    "clipus.videos": ("campaign_id", "clipus.campaigns", "campaign_id"),
-}
 UNDOCUMENTED_TABLE = "Not one of clipmart's tables; landed as it came."
 UNDOCUMENTED_COLUMN = "Not in the API reference; landed as it came."
 
 KEPT = "Nothing was published: what readers see is as it was, and what is landed is unchanged."
 
 
-PUBLICATION = Relation(
-    types={"published_at": "TIMESTAMPTZ", "built_from": "VARCHAR"},
-    description="One row: where this file comes from.",
-    notes={
-        "published_at": "When it was published (UTC instant).",
-        "built_from": "Fingerprint of the loads and of the code it was built from.",
-    },
-)
+PUBLICATION = """
+CREATE TABLE clipmart.publication (published_at TIMESTAMPTZ, built_from VARCHAR);
+COMMENT ON TABLE clipmart.publication IS 'One row: where this file comes from.';
+COMMENT ON COLUMN clipmart.publication.published_at IS 'When it was published (UTC instant).';
+COMMENT ON COLUMN clipmart.publication.built_from
+IS 'Fingerprint of the loads and of the code it was built from.';
+"""
 
 
 class AuditFailed(BuildFailed):
@@ -66,23 +68,24 @@ def build(landing: Path | None, target: Path, now: datetime | None = None) -> No
     """
     remove_database(target)
     try:
-        made = project(target.parent)
+        sql = project(target.parent)
         _begin_with(landing, target)
         with duckdb.connect(str(target)) as con:
             con.execute("SET TimeZone = 'UTC'")
             if now is not None:
                 con.execute(f"SET VARIABLE clipmart_now = TIMESTAMPTZ '{now.isoformat()}'")
             built_from = landing_fingerprint(con)
-            _tidy(con, made.relations)
+            _tidy(con, sql)
+            at_once(con, (comment for table in sql.landing for comment in table.comments))
             con.execute("BEGIN")
-            make(con, made.models)
+            make_models(con, sql)
             con.execute("COMMIT")
-            _comment(con, made.relations)
+            _describe_the_undocumented(con)
             write_publication(con, now or datetime.now(UTC), built_from)
             filled = contents(con)
             # Closing does the same, but a checkpoint that fails there fails silently.
             con.execute("CHECKPOINT")
-        _check(target, filled, made.relations)
+        _check(target, filled, sql)
     except BaseException as error:
         remove_database(target)
         if is_full(error):
@@ -147,40 +150,32 @@ def refuse_other_contents(file: Path, expected: dict[str, int | None]) -> None:
         )
 
 
-def _check(target: Path, filled: dict[str, int | None], declared: dict[str, Relation]) -> None:
-    absent = sorted(declared.keys() - filled.keys())
+def _check(target: Path, filled: dict[str, int | None], sql: Project) -> None:
+    absent = sorted({relation.name for relation in sql.relations} - filled.keys())
     if absent:
         raise BuildFailed(f"{target} lacks {', '.join(absent[:5])}. {KEPT} Report this as a bug.")
     refuse_other_contents(target, filled)
 
 
-def _tidy(con: duckdb.DuckDBPyConnection, declared: dict[str, Relation]) -> None:
-    """Make the landing tables what is declared: without dlt's schemas, tables, columns and marks,
-    and with what is absent, empty."""
-    landed = _landed_columns(con)
-    expected = {
-        table: relation.types
-        for table, relation in declared.items()
-        if table.partition(".")[0] in LANDING_SCHEMAS
-    }
+def _tidy(con: duckdb.DuckDBPyConnection, sql: Project) -> None:
+    """Turn what dlt landed into the declared tables: without dlt's schemas, tables, columns and
+    marks, and with what is absent, empty."""
+    landed, declared = landed_types(con), declared_types(sql)
+    refuse_other_types(landed, declared)
     rows = [f"CREATE SCHEMA IF NOT EXISTS {schema}" for schema in LANDING_SCHEMAS]
-    for table, types in expected.items():
-        refuse_other_types(table, landed.get(table, {}), types)
-        if table not in landed:
-            listed = ", ".join(f"{name(column)} {kind}" for column, kind in types.items())
-            rows.append(f"CREATE TABLE {dotted(table)} ({listed})")
+    rows += [table.create for table in sql.landing if table.name not in landed]
     columns = []
     for table, types in landed.items():
-        rows.append(f"DELETE FROM {dotted(table)} WHERE {_no_data(table, types)}")
+        rows.append(f"DELETE FROM {dotted(table)} WHERE {no_data(con, table, types)}")
         alter = f"ALTER TABLE {dotted(table)}"
         columns += [f"{alter} DROP COLUMN {name(c)}" for c in types if c.startswith(PRIVATE)]
         columns += [
             f"{alter} ADD COLUMN {name(column)} {kind}"
-            for column, kind in expected.get(table, {}).items()
+            for column, kind in declared.get(table, {}).items()
             if column not in types
         ]
-    _at_once(con, rows)  # DuckDB alters no table in a transaction that has deleted from it
-    _at_once(con, [*columns, *_drop_dlts_own(con)])
+    at_once(con, rows)  # DuckDB alters no table in a transaction that has deleted from it
+    at_once(con, [*columns, *_drop_dlts_own(con)])
 
 
 def _drop_dlts_own(con: duckdb.DuckDBPyConnection) -> list[str]:
@@ -203,50 +198,6 @@ def _drop_dlts_own(con: duckdb.DuckDBPyConnection) -> list[str]:
             if table.split(".")[0] not in dropped
         ),
     ]
-
-
-def _landed_columns(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
-    """Columns and their types of each landed `schema.table`, dlt's own tables left out."""
-    landed: dict[str, dict[str, str]] = {}
-    for table, column, kind in con.execute(
-        f"""
-        SELECT schema_name || '.' || table_name, column_name, data_type
-        FROM duckdb_columns()
-        WHERE schema_name IN {LANDING_SCHEMAS} AND NOT STARTS_WITH(table_name, '_dlt_')
-        ORDER BY schema_name, table_name, column_index
-        """  # nothing bound: the first parameter makes DuckDB import pandas
-    ).fetchall():
-        landed.setdefault(table, {})[column] = kind
-    return landed
-
-
-def refuse_other_types(table: str, landed: dict[str, str], expected: dict[str, str]) -> None:
-    for column, kind in expected.items():
-        if column in landed and duckdb.sqltype(landed[column]) != duckdb.sqltype(kind):
-            raise BuildFailed(
-                f"{table}.{column} is landed as {landed[column]}, but sql/external_models.yaml "
-                f"declares {kind}. Nothing was published; what is landed is unchanged. "
-                "Run `clipmart recover`, which repairs it, then `clipmart publish`."
-            )
-
-
-def _no_data(table: str, columns: dict[str, str]) -> str:
-    """The condition under which a landed row is no data.
-
-    dlt has marked it as removed, or a load cut short has left it without the row it belongs to.
-    Any other row without its parent is a mistake of ours: the audits stop it.
-    """
-    conditions = ["FALSE"]
-    if REMOVED in columns:
-        conditions.append(f"{REMOVED} IS TRUE")
-    if table in PARENTS and "_dlt_load_id" in columns:
-        column, parent, key = PARENTS[table]
-        loads = f"{table.partition('.')[0]}._dlt_loads"
-        conditions.append(
-            f"(_dlt_load_id NOT IN (SELECT load_id FROM {loads} WHERE status = 0)"
-            f" AND {column} NOT IN (SELECT {key} FROM {parent}))"
-        )
-    return " OR ".join(conditions)
 
 
 def landing_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
@@ -277,95 +228,61 @@ def fewer_loads(built_from: str, before: str) -> list[str]:
 
 def write_publication(con: duckdb.DuckDBPyConnection, now: datetime, built_from: str) -> None:
     """The one row that says where what readers see comes from."""
-    columns = ", ".join(f"{column} {kind}" for column, kind in PUBLICATION.types.items())
-    con.execute(f"CREATE TABLE clipmart.publication ({columns})")
-    con.execute(f"COMMENT ON TABLE clipmart.publication IS {text(PUBLICATION.description)}")
-    for column, note in PUBLICATION.notes.items():
-        con.execute(f"COMMENT ON COLUMN clipmart.publication.{column} IS {text(note)}")
-    # Nothing bound: the first parameter makes DuckDB import pandas.
+    con.execute(PUBLICATION)
     row = f"TIMESTAMPTZ '{now.isoformat()}', {text(built_from)}"
     con.execute(f"INSERT INTO clipmart.publication VALUES ({row})")
 
 
-def make(con: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:
-    """Make every model in the database that `con` stands in, then run all audits.
+def make_models(con: duckdb.DuckDBPyConnection, sql: Project, *, in_lake: bool = False) -> None:
+    """Create every model with its comments in the current database, then run all audits.
+
+    Args:
+        in_lake: the database takes no comments on a view's columns.
 
     Raises:
-        AuditFailed: naming each audit that found rows.
+        AuditFailed: naming each audit that returned rows.
         BuildFailed: a model or an audit cannot be executed.
     """
-    found = []
-    models = list(models)
-    doing = "The schemas"
+    failures = []
+    step = "The schemas"
     try:
-        for schema in dict.fromkeys(model.name.partition(".")[0] for model in models):
+        for schema in dict.fromkeys(model.schema for model in sql.models):
             con.execute(f"CREATE SCHEMA IF NOT EXISTS {name(schema)}")
-        for model in models:
-            doing = f"The model {model.name}"
-            con.execute(f"CREATE {model.kind} {dotted(model.name)} AS {model.query}")
-        for model in models:
+        for model in sql.models:
+            step = f"The model {model.name}"
+            con.execute(model.create)
+            con.execute("".join(model.comments[: 1 if in_lake and model.is_view else None]))
+        for model in sql.models:
             for audit in model.audits:
-                doing = f"The audit {audit.name} on {model.name}"
-                (rows,) = con.execute(f"SELECT COUNT(*) FROM ({audit.rows})").fetchone() or (0,)
+                step = f"The audit {audit.name} on {model.name}"
+                (rows,) = con.execute(f"SELECT COUNT(*) FROM ({audit.query})").fetchone() or (0,)
                 if rows:
-                    found.append(f"{audit.name} on {model.name} ({rows} row{'s' * (rows > 1)})")
+                    failures.append(f"{audit.name} on {model.name} ({rows} row{'s' * (rows > 1)})")
     except duckdb.Error as error:
         raise BuildFailed(
-            f"{doing} failed: {str(error).splitlines()[0]}. {KEPT} Run `clipmart publish` once "
-            "this is mended."
+            f"{step} failed: {str(error).splitlines()[0]}. {KEPT} Fix this, then run "
+            "`clipmart publish`."
         ) from error
-    if found:
+    if failures:
         raise AuditFailed(
-            f"Audits found rows that should not be there: {', '.join(found)}. {KEPT} The audits "
-            "are in sql/audits; look at the rows where they landed, with DuckDB, and report this "
-            "as a bug."
+            f"Audits found rows that should not be there: {', '.join(failures)}. {KEPT} The "
+            "audits are in sql/audits; look at the rows in the landing store with DuckDB, and "
+            "report this as a bug."
         )
 
 
-def _comment(con: duckdb.DuckDBPyConnection, declared: dict[str, Relation]) -> None:
-    """Say in the file itself what every table, view and column means."""
-    unknown = Relation({}, UNDOCUMENTED_TABLE, {})
+def _describe_the_undocumented(con: duckdb.DuckDBPyConnection) -> None:
+    """Comment every table and column of which no declaration says what it means."""
     statements = []
-    for table, kind, columns in con.execute(
-        """
-        SELECT
-          tables.table_schema || '.' || tables.table_name,
-          IF(ANY_VALUE(tables.table_type) = 'VIEW', 'VIEW', 'TABLE'),
-          LIST(columns.column_name)
-        FROM information_schema.tables AS tables
-        INNER JOIN information_schema.columns AS columns
-          USING (table_catalog, table_schema, table_name)
-        WHERE table_catalog = current_database()
-        GROUP BY tables.table_schema, tables.table_name
-        """
-    ).fetchall():
-        relation = declared.get(table, unknown)
-        statements.append(f"COMMENT ON {kind} {dotted(table)} IS {text(relation.description)}")
-        for column in columns:
-            note = relation.notes.get(column, UNDOCUMENTED_COLUMN)
-            statements.append(f"COMMENT ON COLUMN {dotted(table)}.{name(column)} IS {text(note)}")
-    _at_once(con, statements)
-
-
-def _at_once(con: duckdb.DuckDBPyConnection, statements: list[str]) -> None:
-    """Execute in one transaction: each of its own would be synced to disk."""
-    con.execute(";".join(["BEGIN", *statements, "COMMIT"]))
-
-
-def name(identifier: str) -> str:
-    """Quote an identifier."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def dotted(table: str) -> str:
-    """Quote `schema.table`."""
-    schema, _, table = table.partition(".")
-    return f"{name(schema)}.{name(table)}"
-
-
-def text(value: str) -> str:
-    """Quote a text literal, for statements that take no parameters."""
-    return "'" + value.replace("'", "''") + "'"
+    for table, relation in described(con).items():
+        if not relation.comment:
+            statements.append(f"COMMENT ON TABLE {dotted(table)} IS {text(UNDOCUMENTED_TABLE)}")
+        statements += [
+            f"COMMENT ON COLUMN {dotted(table)}.{name(column)} IS {text(UNDOCUMENTED_COLUMN)}"
+            for column, note in relation.notes.items()
+            if not note
+        ]
+    at_once(con, statements)
 
 
 def remove_database(target: Path) -> None:

@@ -1,43 +1,58 @@
-"""Ask SQLMesh what its project in `sql/` comes to in DuckDB. Importing it takes a second or two.
+"""Compile the SQL project in `sql/` with SQLMesh, the extra `models`.
 
-`make models`, or `python -m pipelines.warehouse.compiler`, keeps the answer in `sql/compiled.json`.
+`make models`, or `python -m pipelines.warehouse.compiler`, saves the outcome in `sql/compiled/`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .models import SQL, Audit, BuildFailed, Model, Project, Relation, digest, write
+import duckdb
+
+from . import compiled
+from .compiled import BuildFailed, Project
+
+_known: dict[str, Project] = {}
 
 
-def compile_project(scrap: Path | None = None) -> Project:
-    """Every model's query and audits as SQLMesh renders them, and what is declared of each.
+def project(scrap: Path | None = None) -> Project:
+    """The project in `sql/` as it is now; compiled first if it was edited since `make models`.
 
     Args:
-        scrap: where SQLMesh may put what it needs for a moment.
+        scrap: a folder for SQLMesh's temporary files; the system's own if it does not exist.
 
     Raises:
-        BuildFailed: naming what SQLMesh said, or what of its features no build has.
+        BuildFailed: SQLMesh is needed and not installed, or it cannot read what was edited.
+    """
+    digest = compiled.digest()
+    if digest not in _known:
+        _known[digest] = compiled.parsed(compiled.saved() or compile_project(scrap))
+    return _known[digest]
+
+
+def compile_project(scrap: Path | None = None) -> dict[str, str]:
+    """The text of every file of `sql/compiled/`, by its path there.
+
+    Args:
+        scrap: as of `project`.
+
+    Raises:
+        BuildFailed: SQLMesh is not installed or cannot read the project, or the project uses a
+            feature that no build has.
     """
     with sqlmesh_project(scrap) as context:
         context.load()
-        landed = [model for model in context.models.values() if model.kind.is_external]
-        # What is named and declared nowhere stands there too.
-        in_order = [context.models[name] for name in context.dag.sorted if name in context.models]
-        models = [model for model in in_order if not model.kind.is_external]
-        by_name = sorted(models, key=lambda model: str(model.name))
-        return Project(
-            made_from=digest(),
-            models=tuple(map(_model, models)),
-            relations={model.name: _relation(model) for model in (*landed, *by_name)},
-        )
+        models = sorted(context.models.values(), key=lambda model: str(model.name))
+        return {f"{model.name.replace('.', '/')}.sql": _file(model) for model in models}
 
 
 @contextmanager
@@ -49,7 +64,8 @@ def sqlmesh_project(scrap: Path | None = None) -> Iterator[Any]:
     Raises:
         BuildFailed: SQLMesh cannot read the project, in here or in the caller's block.
     """
-    place = scrap if scrap and scrap.is_dir() else None
+    # Absolute, since SQLMesh takes a relative cache to be in the project's folder.
+    place = scrap.absolute() if scrap and scrap.is_dir() else None
     with (
         tempfile.TemporaryDirectory(prefix="sqlmesh-", dir=place) as folder,
         _environment(
@@ -60,32 +76,39 @@ def sqlmesh_project(scrap: Path | None = None) -> Iterator[Any]:
         ),
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore")  # it is older than the pydantic that it runs on
-        from ruamel.yaml.error import YAMLError
-        from sqlglot.errors import SqlglotError
-        from sqlmesh.core import constants
-        from sqlmesh.core.console import NoopConsole, set_console
-        from sqlmesh.core.context import Context
-        from sqlmesh.utils.errors import SQLMeshError
+        warnings.simplefilter("ignore")  # SQLMesh is older than its pydantic
+        try:
+            from ruamel.yaml.error import YAMLError
+            from sqlglot.errors import SqlglotError
+            from sqlmesh.core import constants
+            from sqlmesh.core.console import NoopConsole, set_console
+            from sqlmesh.core.context import Context
+            from sqlmesh.utils.errors import SQLMeshError
+        except ImportError as error:
+            raise BuildFailed(
+                f"The models in {compiled.SQL} were edited since they were compiled, and SQLMesh, "
+                "which compiles them, is not installed. Nothing was published; what is landed is "
+                "unchanged. Run `pip install 'clipmart[models]'`, then `make models`."
+            ) from error
 
-        constants.SQLMESH_PATH = Path(folder, "home")  # read at import, which may be long ago
+        constants.SQLMESH_PATH = Path(folder, "home")  # it is read at import, perhaps long ago
         set_console(NoopConsole())
         try:
-            context = Context(paths=[str(SQL)], load=False)
+            context = Context(paths=[str(compiled.SQL)], load=False)
             try:
                 yield context
             finally:
                 context.close()
         except (SQLMeshError, SqlglotError, YAMLError, ValueError) as error:
             raise BuildFailed(
-                f"SQLMesh cannot read the models in {SQL}: {error}. Nothing was published, what "
-                "is landed is unchanged. Mend them, then `clipmart publish`."
+                f"SQLMesh cannot read the models in {compiled.SQL}: {error}. Nothing was "
+                "published, what is landed is unchanged. Fix them, then run `clipmart publish`."
             ) from error
 
 
 @contextmanager
 def _environment(**values: str) -> Iterator[None]:
-    """Set environment variables for the time being; afterwards they stand as before."""
+    """Set environment variables, and restore them afterwards."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -101,60 +124,87 @@ def _environment(**values: str) -> Iterator[None]:
 _KINDS = {"VIEW": "VIEW", "FULL": "TABLE"}
 
 
-def _model(model: Any) -> Model:
-    kind = model.kind.name.value
+def _file(model: Any) -> str:
+    """A landing table or model as SQL: heading, CREATE, COMMENT ON, and each audit by its name."""
+    from sqlglot import exp
+
+    grain = [column.name for term in model.grains for column in term.find_all(exp.Column)]
+    reads = sorted(f"{table.db}.{table.name}" for table in map(exp.to_table, model.depends_on))
+    blocks = [
+        "".join(
+            f"-- {heading}: {', '.join(names)}\n"
+            for heading, names in (("grain", grain), ("reads", reads))
+            if names
+        )
+    ]
+    types = {column: kind.sql("duckdb") for column, kind in (model.columns_to_types or {}).items()}
+    if model.kind.is_external:
+        kind = "TABLE"
+        listed = ",\n".join(f"  {column} {type_}" for column, type_ in types.items())
+        blocks[0] += f"CREATE TABLE {model.name} (\n{listed}\n);\n"
+    else:
+        kind = _kind(model)
+        blocks[0] += f"CREATE {kind} {model.name} AS\n{_query(model.render_query_or_raise())};\n"
+    described = {f"{kind} {model.name}": model.description or ""} | {
+        f"COLUMN {model.name}.{column}": model.column_descriptions.get(column, "")
+        for column in types
+    }
+    blocks.append(
+        "".join(
+            f"COMMENT ON {subject} IS {exp.Literal.string(note).sql('duckdb')};\n"
+            for subject, note in described.items()
+        )
+    )
+    blocks += (f"-- audit: {name}\n{query};\n" for name, query in _audits(model))
+    return "\n".join(blocks)
+
+
+def _kind(model: Any) -> str:
+    kind: str = model.kind.name.value
     if kind not in _KINDS:
         raise ValueError(f"{model.name} is {kind}; since a build starts from nothing: VIEW or FULL")
     if model.pre_statements or model.post_statements or model.on_virtual_update:
         raise ValueError(f"{model.name} has statements besides its query, which no build executes")
-    audits = []
+    return _KINDS[kind]
+
+
+def _audits(model: Any) -> Iterator[tuple[str, str]]:
     for audit, arguments in model.audits_with_args:
         if audit.skip or not audit.blocking or "blocking" in arguments:
             raise ValueError(
                 f"{audit.name} on {model.name} does not block. What may be odd is counted in "
                 "staging.audit_findings"
             )
-        audits.append(Audit(audit.name, _statement(model.render_audit_query(audit, **arguments))))
-    return Model(
-        name=model.name,
-        kind=_KINDS[kind],
-        query=_statement(model.render_query_or_raise()),
-        audits=tuple(audits),
-    )
+        yield audit.name, _query(model.render_audit_query(audit, **arguments))
 
 
-def _relation(model: Any) -> Relation:
+def _query(query: Any) -> str:
+    """In DuckDB's SQL, its tables without a database, since what is published may be renamed."""
     from sqlglot import exp
 
-    return Relation(
-        types={
-            column: kind.sql(dialect="duckdb")
-            for column, kind in (model.columns_to_types or {}).items()
-        },
-        description=model.description or "",
-        notes=model.column_descriptions,
-        key=tuple(column.name for grain in model.grains for column in grain.find_all(exp.Column)),
-        reads=tuple(sorted(_name(exp.to_table(table)) for table in model.depends_on)),
-    )
-
-
-def _name(table: Any) -> str:
-    return f"{table.db}.{table.name}"
-
-
-def _statement(query: Any) -> str:
-    """In DuckDB's SQL, its tables without a database: what is published may be renamed."""
-    from sqlglot import exp
-
-    free = query.copy()
-    for table in free.find_all(exp.Table):
+    readable = query.copy()
+    for table in readable.find_all(exp.Table):
         table.set("catalog", None)
-    statement: str = free.sql(dialect="duckdb", comments=False)
+    for name in readable.find_all(exp.Identifier):
+        name.set(
+            "quoted", name.name in _keywords() or not re.fullmatch("[a-z_][a-z0-9_]*", name.name)
+        )
+    statement: str = readable.sql("duckdb", pretty=True, comments=False)
     return statement
+
+
+@cache
+def _keywords() -> frozenset[str]:
+    """Words that DuckDB may not read as a name."""
+    with duckdb.connect() as con:
+        rows = con.execute(
+            "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'"
+        ).fetchall()
+    return frozenset(word for (word,) in rows)
 
 
 if __name__ == "__main__":
     try:
-        write(compile_project())
+        compiled.save(compile_project())
     except BuildFailed as error:
         sys.exit(f"clipmart: {error}")

@@ -21,25 +21,24 @@ from urllib.parse import unquote, urlsplit
 
 import duckdb
 
+from pipelines.service import LANDING_SCHEMAS
 from pipelines.settings import Address, Lake, Settings
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 
-from .build import (
-    KEPT,
-    LANDING_SCHEMAS,
+from .build import KEPT, fewer_loads, landing_fingerprint, make_models, write_publication
+from .catalog import (
     PARENTS,
     PRIVATE,
-    REMOVED,
+    declared_types,
     dotted,
-    fewer_loads,
-    landing_fingerprint,
-    make,
+    landed_types,
     name,
+    no_data,
     refuse_other_types,
     text,
-    write_publication,
 )
-from .models import BuildFailed, Relation, project
+from .compiled import BuildFailed, Project
+from .compiler import project
 from .only_copy import WouldLose
 
 EXTENSIONS = ("postgres_scanner", "httpfs", "ducklake")
@@ -188,7 +187,7 @@ def publish(
             saw.
     """
     settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = project(settings.build_dir)
+    sql = project(settings.build_dir)
     con = new_connection(lake)
     try:
         attach(con, lake, "landing", read_only=True)
@@ -196,14 +195,16 @@ def publish(
         con.execute("SET TimeZone = 'UTC'")
         with alone("landing"):
             con.execute("BEGIN")
-            found = con.execute("SELECT max(snapshot_id) FROM landing.snapshots()").fetchone()
+            (snapshot,) = con.execute(
+                "SELECT max(snapshot_id) FROM landing.snapshots()"
+            ).fetchone() or (0,)
             con.execute("USE landing")
             built_from = landing_fingerprint(con)
+            views = _views_of_landing(con, sql, snapshot)
             con.execute("USE lake")
             _refuse_to_lose(con, lake, built_from)
-            _show_landing(con, made.relations, found[0] if found else 0)
-        make(con, made.models)
-        _comment(con, made.relations)
+            _begin_with(con, views)
+        make_models(con, sql, in_lake=True)
         write_publication(con, settings.now(), built_from)
         con.execute("COMMIT")
     except (duckdb.Error, BuildFailed) as error:
@@ -295,116 +296,44 @@ def copy_landing(lake: Lake, file: Path) -> None:
         con.close()
 
 
-def _show_landing(cursor: Any, declared: dict[str, Relation], snapshot: int) -> None:
-    """Begin with nothing but the landing tables, as views of one snapshot, without dlt's part."""
-    for (schema,) in cursor.execute(
+def _views_of_landing(con: Any, sql: Project, snapshot: int) -> list[str]:
+    """Statements that create the landing tables as views of one snapshot, without dlt's part.
+
+    The current database is the landing lake. Each view's comment follows it; a lake takes none on
+    a view's columns.
+    """
+    landed, declared = landed_types(con), declared_types(sql)
+    refuse_other_types(landed, declared)
+    statements = []
+    # Parents first: the view of a child may look into its parent's.
+    for table in sorted(landed | declared, key=lambda table: (table in PARENTS, table)):
+        columns = landed.get(table, {})
+        own = {c: kind for c, kind in columns.items() if not c.startswith(PRIVATE)}
+        listed = ", ".join(
+            f"{name(c)}::{kind} AS {name(c)}" if c in own else f"NULL::{kind} AS {name(c)}"
+            for c, kind in (declared.get(table, {}) | own).items()
+        )
+        rows = "WHERE FALSE"
+        if columns:
+            rows = (
+                f"FROM landing.{dotted(table)} AT (VERSION => {snapshot}) "
+                f"WHERE ({no_data(con, table, columns)}) IS NOT TRUE"
+            )
+        statements.append(f"CREATE VIEW {dotted(table)} AS SELECT {listed} {rows};")
+    comments = [table.comments[0] for table in sql.landing]
+    return statements + [c.replace("COMMENT ON TABLE", "COMMENT ON VIEW", 1) for c in comments]
+
+
+def _begin_with(con: Any, views: list[str]) -> None:
+    """Drop what was published, and create the views that the models read from."""
+    for (schema,) in con.execute(
         "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'lake'"
     ).fetchall():
         if schema in READERS_SCHEMAS:
-            cursor.execute(f"DROP SCHEMA {name(schema)} CASCADE")
-    landed = _landed_columns(cursor)
+            con.execute(f"DROP SCHEMA {name(schema)} CASCADE")
     for schema in LANDING_SCHEMAS:
-        cursor.execute(f"CREATE SCHEMA {name(schema)}")
-    expected = {
-        table: relation.types
-        for table, relation in declared.items()
-        if table.partition(".")[0] in LANDING_SCHEMAS
-    }
-    # Parents first: the view of a child may look into its parent's.
-    for table in sorted({*expected, *landed}, key=lambda table: (table in PARENTS, table)):
-        columns = landed.get(table, {})
-        refuse_other_types(table, columns, expected.get(table, {}))
-        own = {c: kind for c, kind in columns.items() if not c.startswith(PRIVATE)}
-        types = {**expected.get(table, {}), **own}
-        listed = ", ".join(
-            f"{name(c)}::{kind} AS {name(c)}" if c in own else f"NULL::{kind} AS {name(c)}"
-            for c, kind in types.items()
-        )
-        rows = (
-            f"FROM landing.{dotted(table)} AT (VERSION => {snapshot}) "
-            f"WHERE {_worth_showing(cursor, table, columns)}"
-        )
-        cursor.execute(
-            f"CREATE VIEW {dotted(table)} AS SELECT {listed} {rows if columns else 'WHERE false'}"
-        )
-
-
-def _landed_columns(cursor: Any) -> dict[str, dict[str, str]]:
-    """Columns and their types of each landed `schema.table`, dlt's own tables left out."""
-    landed: dict[str, dict[str, str]] = {}
-    for table, column, kind in cursor.execute(
-        f"""
-        SELECT schema_name || '.' || table_name, column_name, data_type
-        FROM duckdb_columns()
-        WHERE
-          database_name = 'landing'
-          AND schema_name IN {LANDING_SCHEMAS}
-          AND NOT STARTS_WITH(table_name, '_dlt_')
-        ORDER BY schema_name, table_name, column_index
-        """
-    ).fetchall():
-        landed.setdefault(table, {})[column] = kind
-    return landed
-
-
-def _worth_showing(cursor: Any, table: str, columns: dict[str, str]) -> str:
-    """The condition of `build` under which a landed row is data, settled as far as it can be now.
-
-    Loads cut short are rare and known here, so a reader need not look for them.
-    """
-    conditions = ["TRUE"]
-    if REMOVED in columns:
-        conditions.append(f"{REMOVED} IS NOT TRUE")
-    if table in PARENTS and "_dlt_load_id" in columns:
-        column, parent, key = PARENTS[table]
-        loads = f"landing.{table.partition('.')[0]}._dlt_loads"
-        cut_short = [
-            text(load_id)
-            for (load_id,) in cursor.execute(
-                f"""SELECT DISTINCT _dlt_load_id FROM landing.{dotted(table)}
-                    WHERE _dlt_load_id NOT IN (SELECT load_id FROM {loads} WHERE status = 0)"""
-            ).fetchall()
-        ]
-        if cut_short:
-            conditions.append(
-                f"(_dlt_load_id NOT IN ({', '.join(cut_short)})"
-                f" OR {column} IN (SELECT {key} FROM {dotted(parent)}))"
-            )
-    return " AND ".join(conditions)
-
-
-def _comment(cursor: Any, declared: dict[str, Relation]) -> None:
-    """Say what tables, views and columns mean; a lake keeps no comments on a view's columns."""
-    statements = []
-    for table, kind, columns in cursor.execute(
-        """
-        SELECT
-          schema_name || '.' || table_name,
-          IF(ANY_VALUE(tables.kind) = 'VIEW', 'VIEW', 'TABLE'),
-          LIST(columns.column_name)
-        FROM
-          (
-            SELECT schema_name, table_name, 'TABLE' AS kind FROM duckdb_tables()
-            WHERE database_name = 'lake'
-            UNION ALL
-            SELECT schema_name, view_name, 'VIEW' FROM duckdb_views() WHERE database_name = 'lake'
-          ) AS tables
-        INNER JOIN duckdb_columns() AS columns USING (schema_name, table_name)
-        WHERE columns.database_name = 'lake'
-        GROUP BY schema_name, table_name
-        """
-    ).fetchall():
-        relation = declared.get(table)
-        if relation is None:
-            continue
-        statements.append(f"COMMENT ON {kind} {dotted(table)} IS {text(relation.description)}")
-        if kind == "TABLE":
-            statements += [
-                f"COMMENT ON COLUMN {dotted(table)}.{name(column)} IS {text(note)}"
-                for column, note in relation.notes.items()
-                if column in columns
-            ]
-    cursor.execute(";".join(statements))
+        con.execute(f"CREATE SCHEMA {name(schema)}")
+    con.execute("".join(views))
 
 
 _IN_SECRET = {"host": "HOST", "port": "PORT", "dbname": "DATABASE", "user": "USER"} | {

@@ -16,7 +16,7 @@ from pipelines.ledger.ledger import make_private
 from pipelines.settings import Settings
 from sources.shared.errors import FixConfiguration, TryAgainLater
 
-from .build import text
+from .catalog import text
 from .read import attach
 
 IDS = (

@@ -18,7 +18,7 @@ import duckdb
 from pipelines.settings import Lake, Settings, load_settings
 from sources.shared.errors import FixConfiguration, TryAgainLater, Unusable
 
-from .build import text
+from .catalog import text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from .build import text
+from .catalog import text
 
 HARMLESS = frozenset(
     (

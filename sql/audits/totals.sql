@@ -89,3 +89,20 @@ WHERE
   ) <> (
     balance_open IS NULL
   );
+
+/* A column adds up to the same as the column of that name in another model, but for rounding. */
+AUDIT (
+  name adds_up_to
+);
+
+SELECT
+  counted.here,
+  counted.there
+FROM (
+  SELECT
+    (SELECT SUM(@total) FROM @this_model) AS here,
+    (SELECT SUM(@total) FROM @of) AS there
+) AS counted
+WHERE
+  ABS(counted.here - counted.there) > 0.000001 * GREATEST(1, ABS(counted.there))
+  OR (counted.here IS NULL) <> (counted.there IS NULL);

@@ -95,15 +95,15 @@ import sys
 import psycopg
 from pipelines.warehouse import lake
 from pipelines.cli import main
-make = lake.make
-def cut_off(con, models):
+make_models = lake.make_models
+def cut_off(*args, **kwargs):
     with psycopg.connect(sys.argv[1], autocommit=True) as admin:
         admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    make(con, models)
-lake.make = cut_off
+    make_models(*args, **kwargs)
+lake.make_models = cut_off
 main(["publish"], prog_name="clipmart")
 """
 

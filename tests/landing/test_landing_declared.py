@@ -7,43 +7,26 @@ from pathlib import Path
 import duckdb
 import yaml
 
-from pipelines.landing.tables import tables_of
+from pipelines.landing.external_models import external_models
+from pipelines.service import KLIPIT
 from sandbox import Sandbox
+from sources.klipit.tables import CLIPS
 from tests.support.clipmart import Clipmart
 
-MODELS = yaml.safe_load(Path("sql/external_models.yaml").read_text())
-DECLARED = {model["name"]: model["columns"] for model in MODELS}
-DUCKDB = {
-    "text": "VARCHAR",
-    "bigint": "BIGINT",
-    "double": "DOUBLE",
-    "timestamp": "TIMESTAMPTZ",
-    "json": "JSON",
-    "bool": "BOOLEAN",
-}
+FILE = Path("sql/external_models.yaml")
+DECLARED = {model["name"]: model["columns"] for model in yaml.safe_load(FILE.read_text())}
 
 
-def test_the_declaration_and_the_tables_agree() -> None:
-    ours = {
-        f"{schema}.{table.name}": {
-            column: DUCKDB[kind]
-            for column, kind in table.columns.items()
-            if not column.startswith("_clipmart_")
-        }
-        for schema in ("klipit", "clipus", "clipmart")
-        for table in tables_of(schema)
-    }
-    assert ours == DECLARED
+def test_the_sql_project_knows_the_tables_that_the_sources_declare() -> None:
+    """`make models` was run since a column or its meaning changed."""
+    assert external_models() == FILE.read_text()
 
 
-def test_the_declared_grain_is_the_key_of_the_merge() -> None:
-    """What the dictionary calls a table's key decides which row is replaced."""
-    merged_by = {
-        f"{schema}.{table.name}": ", ".join(table.key)
-        for schema in ("klipit", "clipus", "clipmart")
-        for table in tables_of(schema)
-    }
-    assert {model["name"]: model["grain"].strip("()") for model in MODELS} == merged_by
+def test_a_columns_meaning_is_declared_once_and_reaches_dlt() -> None:
+    """Destinations that have comments get it from dlt's hint."""
+    hints = CLIPS.hints()
+    assert hints["start_seconds"]["description"] == CLIPS.documented["start_seconds"][1]
+    assert all(meaning for table in KLIPIT.api.all for _, meaning in table.documented.values())
 
 
 def test_a_sandbox_load_makes_every_declared_column(

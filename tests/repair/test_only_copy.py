@@ -17,7 +17,8 @@ import duckdb
 import pytest
 
 from pipelines.warehouse import only_copy
-from pipelines.warehouse.models import project
+from pipelines.warehouse.catalog import declared_types
+from pipelines.warehouse.compiler import project
 from sandbox import Sandbox, running
 from tests.support.clipmart import NOW, Clipmart, SharedFolder, add_three_jobs, environment
 
@@ -351,5 +352,5 @@ def test_a_recovery_that_is_killed_begins_again(both: Clipmart) -> None:
 
 def test_every_column_that_is_compared_is_declared() -> None:
     """A table that is renamed must not drop out of the comparison."""
-    relations = project(Path()).relations
-    assert [ids for ids in only_copy.IDS if ids[1] not in relations[ids[0]].types] == []
+    declared = declared_types(project())
+    assert [ids for ids in only_copy.IDS if ids[1] not in declared[ids[0]]] == []

@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.warehouse.build import build
 from pipelines.warehouse.read import attach
+from tests.support.expected_page import expected_page
 from tests.support.expected_reports import expected_reports
 from tests.support.landing_data import NOW, Rows, a_month_of_use, write_landing
 
@@ -42,8 +43,20 @@ KEYS = {
 }
 
 
-def report_rows(con: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
-    cursor = con.execute(f"FROM reports.{name}")
+PAGE_KEYS = {
+    "page_totals": [],
+    "page_weeks": ["week"],
+    "page_shows": ["show_name"],
+    "page_score_spread": ["moment_type"],
+    "page_score_marks": ["moment_type", "score"],
+    "page_costs": [],
+}
+
+
+def report_rows(
+    con: duckdb.DuckDBPyConnection, name: str, schema: str = "reports"
+) -> list[dict[str, Any]]:
+    cursor = con.execute(f"FROM {schema}.{name}")
     columns = [column[0] for column in cursor.description]
     return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
@@ -67,6 +80,15 @@ def assert_same(got: list[dict[str, Any]], wanted: list[dict[str, Any]], keys: l
 def test_report_equals_pandas(con: duckdb.DuckDBPyConnection, landed: Rows, name: str) -> None:
     """Column by column, in the contract's order, on a month of made-up use."""
     assert_same(report_rows(con, name), expected_reports(landed, NOW)[name], KEYS[name])
+
+
+@pytest.mark.parametrize("name", PAGE_KEYS)
+def test_what_only_the_page_shows_equals_pandas(
+    con: duckdb.DuckDBPyConnection, landed: Rows, name: str
+) -> None:
+    """Column by column, on the same month."""
+    got = report_rows(con, name, "staging")
+    assert_same(got, expected_page(landed, NOW)[name], PAGE_KEYS[name])
 
 
 def test_the_month_has_what_reports_treat_apart(con: duckdb.DuckDBPyConnection) -> None:

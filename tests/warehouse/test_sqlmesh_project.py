@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pytest
 import yaml
 from pandas.testing import assert_frame_equal
 
-from pipelines.warehouse import compiler, models
-from pipelines.warehouse.models import BuildFailed
+from pipelines.warehouse import compiled, compiler
+from pipelines.warehouse.build import build
+from pipelines.warehouse.compiled import BuildFailed
 from tests.support.landing_data import DECLARED, NOW, ROOT
 
 pytestmark = pytest.mark.xdist_group("sqlmesh")  # a context takes seconds
@@ -40,15 +42,17 @@ def test_unit_tests_pass(context: Any) -> None:
 
 
 def test_every_report_has_a_unit_test() -> None:
-    """Each model of models/reports is named by a test of sql/tests."""
+    """Each model that computes a number which a person sees is named by a test of sql/tests."""
     tested = {
         test["model"]
         for path in (ROOT / "sql" / "tests").glob("*.yaml")
         for test in yaml.safe_load(path.read_text("utf-8")).values()
     }
-    reports = {f"reports.{path.stem}" for path in (ROOT / "sql/models/reports").glob("*.sql")}
-    assert len(reports) == 10
-    assert reports <= tested
+    models = ROOT / "sql/models"
+    shown = {f"reports.{path.stem}" for path in models.glob("reports/*.sql")}
+    shown |= {f"staging.{path.stem}" for path in models.glob("staging/page_*.sql")}
+    assert len(shown) == 16
+    assert shown <= tested
 
 
 def test_lint_is_clean(context: Any) -> None:
@@ -72,10 +76,26 @@ def test_lint_does_find_a_fault(context: Any) -> None:
     assert {"noselectstar", "nomissingaudits", "nomissingexternalmodels"} <= names
 
 
-def test_what_is_kept_is_what_sqlmesh_makes_of_the_project(context: Any) -> None:
+def test_what_is_saved_is_what_sqlmesh_compiles(context: Any) -> None:
     """Or `make models` was forgotten; `context` is here only so that they share a process."""
-    kept = json.loads(models.COMPILED.read_text("utf-8"))
-    assert kept == json.loads(json.dumps(asdict(compiler.compile_project())))
+    assert compiled.saved() == compiler.compile_project()
+
+
+def test_what_is_saved_can_be_read_by_a_person() -> None:
+    """Views, tables and comments as DuckDB takes them, and each audit by its name."""
+    file = (ROOT / "sql/compiled/staging/stg_klipit__clips.sql").read_text("utf-8")
+    heading, create, comments, key, reference = re.fullmatch(
+        r"(.*)(CREATE VIEW .*;)\n\n(COMMENT ON VIEW .*;)\n\n(.*;)\n\n(.*;)\n", file, re.S
+    ).groups()
+    assert heading == "-- grain: clip_id\n-- reads: klipit.clips\n"
+    assert create.splitlines()[:3] == [
+        "CREATE VIEW staging.stg_klipit__clips AS",
+        "SELECT",
+        "  CAST(clips.id AS TEXT) AS clip_id,",
+    ]
+    assert "IS 'Why it may be shared, in the API''s words';" in comments
+    assert key.startswith("-- audit: is_key\nSELECT\n")
+    assert reference.startswith("-- audit: belongs_to\nSELECT\n")
 
 
 def test_a_plan_of_sqlmesh_makes_the_same_rows(context: Any, warehouse: Path) -> None:
@@ -90,7 +110,7 @@ def test_a_plan_of_sqlmesh_makes_the_same_rows(context: Any, warehouse: Path) ->
         )
     context.plan(auto_apply=True, no_prompts=True, skip_tests=True)
     made = [model.name for model in context.models.values() if not model.kind.is_external]
-    assert len(made) == 19
+    assert len(made) == 25
     for name in made:
         here, there = (
             con.execute(f"FROM {place}{name} ORDER BY ALL").df() for place in ("", "built.")
@@ -105,9 +125,11 @@ def test_compiling_leaves_the_process_and_the_folder_as_they_were(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SQLMESH_HOME", "kept")
     before = dict(os.environ)
-    compiler.compile_project(tmp_path)
+    project = set((ROOT / "sql").iterdir())
+    compiler.compile_project(Path())
     assert dict(os.environ) == before
     assert list(tmp_path.iterdir()) == []
+    assert set((ROOT / "sql").iterdir()) == project
 
 
 @pytest.fixture
@@ -115,9 +137,7 @@ def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the project, to be edited."""
     copy = tmp_path / "sql"
     shutil.copytree(ROOT / "sql", copy)
-    monkeypatch.setattr(models, "SQL", copy)
-    monkeypatch.setattr(models, "COMPILED", copy / "compiled.json")
-    monkeypatch.setattr(compiler, "SQL", copy)
+    monkeypatch.setattr(compiled, "SQL", copy)
     return copy
 
 
@@ -128,17 +148,49 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 def test_an_edited_model_is_built_without_being_compiled_first(sql: Path, tmp_path: Path) -> None:
-    """SQLMesh is asked then, so that an analyst sees the edit at the next build."""
+    """SQLMesh compiles it then, so that an analyst sees the edit at the next build."""
     edit(sql / "models/reports/video_quota.sql", "::BIGINT AS videos", "::BIGINT + 1000 AS videos")
-    (model,) = [m for m in models.project(tmp_path).models if m.name == "reports.video_quota"]
-    assert "1000" in model.query
+    (model,) = [m for m in compiler.project(tmp_path).models if m.name == "reports.video_quota"]
+    assert "1000" in model.create
 
 
-def test_half_a_compiled_file_is_made_good(sql: Path, tmp_path: Path) -> None:
-    whole = models.project(tmp_path)
-    models._known.clear()
-    (sql / "compiled.json").write_text((sql / "compiled.json").read_text("utf-8")[:900], "utf-8")
-    assert models.project(tmp_path) == whole
+@pytest.mark.parametrize("damage", ["half a file", "a file less"])
+def test_half_of_what_is_saved_is_compiled_again(sql: Path, tmp_path: Path, damage: str) -> None:
+    """As after a merge that took one side of some files."""
+    whole = compiler.project(tmp_path)
+    compiler._known.clear()
+    file = sql / "compiled/reports/freshness.sql"
+    if damage == "half a file":
+        file.write_text(file.read_text("utf-8")[:900], "utf-8")
+    else:
+        file.unlink()
+    assert compiler.project(tmp_path) == whole
+
+
+def test_an_edit_without_sqlmesh_is_refused_in_a_line(
+    sql: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names what to install and the command, and what became of the data."""
+    edit(sql / "models/reports/video_quota.sql", "::BIGINT AS videos", "::BIGINT + 1 AS videos")
+    monkeypatch.setitem(sys.modules, "sqlmesh.core", None)
+    with pytest.raises(BuildFailed) as refused:
+        build(None, tmp_path / "warehouse.duckdb")
+    message = str(refused.value)
+    assert "\n" not in message and "Nothing was published" in message
+    assert "pip install 'clipmart[models]'" in message and "`make models`" in message
+
+
+def test_a_build_needs_no_sqlmesh(tmp_path: Path) -> None:
+    """Only the saved SQL: neither SQLMesh nor SQLGlot is imported."""
+    code = (
+        "import sys; from pathlib import Path; from pipelines.warehouse.build import build;"
+        "build(None, Path('warehouse.duckdb'));"
+        "print({'sqlmesh', 'sqlglot', 'ruamel'} & sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.parametrize(
@@ -162,4 +214,4 @@ def test_what_cannot_be_compiled_is_told_in_a_sentence(
 ) -> None:
     edit(sql / file, old, new)
     with pytest.raises(BuildFailed, match=f"(?s){told}.*clipmart publish"):
-        models.project(tmp_path)
+        compiler.project(tmp_path)

@@ -1,7 +1,7 @@
 """The data dictionary: one page of HTML with every table, column, unit, meaning and the lineage.
 
-It is made from the models alone, before anything is landed; where something is published, what
-that has beyond them (fields that are new) is in it too. The page asks for nothing from anywhere.
+It describes the published file, or an empty one if nothing is published yet. The page requests
+nothing from anywhere.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from pipelines.files import write_whole
 from pipelines.output import printable
+from pipelines.service import RUNS, SERVICES
 from pipelines.settings import Settings
 
 from .lineage import draw
@@ -21,14 +22,22 @@ from .models import Relation, relations
 
 _HERE = Path(__file__).parent
 _SCHEMAS = {
-    "reports": ("Reports", "What you look at: each answers a question."),
-    "klipit": ("Klipit", "What landed from Klipit, in the API's own words, and what was asked."),
-    "clipus": ("Clipus", "What landed from Clipus, in the API's own words, and what was asked."),
-    "clipmart": ("clipmart", "What clipmart tells of itself."),
-    "staging": ("Staging", "Landing tables in words of our own, on which the reports stand."),
+    "reports": ("Reports", "Each answers a question."),
+    **{
+        service.name: (
+            service.title,
+            f"What landed from {service.title}, in the API's words, and what was submitted.",
+        )
+        for service in SERVICES.values()
+    },
+    RUNS: ("clipmart", "What clipmart records about itself."),
+    "staging": (
+        "Staging",
+        "Landing tables in our words. Reports and page are built from them.",
+    ),
 }
 
-_MANY = 10  # whatever reads more would only hide the other lines
+_MANY = 10  # a model that reads more would only hide the other lines
 
 
 def dictionary(settings: Settings) -> str:

@@ -1,26 +1,24 @@
-"""Every table and column that clipmart publishes, as the SQL project itself declares them.
+"""Every table and column that clipmart publishes, as the published file itself describes them.
 
-A model's first comment says what a row is, its last SELECT casts and comments each column, and what
-it names is what it is made from: SQLMesh has read that out of the files.
+What no file holds (the key, what a model is made from, its query) comes from the SQL project.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
 from pipelines.settings import Settings
-from pipelines.warehouse.build import (
-    LANDING_SCHEMAS,
-    PUBLICATION,
-    UNDOCUMENTED_COLUMN,
-    UNDOCUMENTED_TABLE,
-)
-from pipelines.warehouse.models import SQL, project
+from pipelines.warehouse import compiled
+from pipelines.warehouse.build import UNDOCUMENTED_COLUMN, UNDOCUMENTED_TABLE, build
+from pipelines.warehouse.catalog import Described, described
+from pipelines.warehouse.compiler import project
 from pipelines.warehouse.read import attach
 
 # The first that fits a number's name is its unit; other whole numbers are counts. Text has none.
@@ -33,7 +31,7 @@ _UNITS = (
     (r"credits|balance|^change$", "credits"),
     (r"seconds$", "seconds"),
     (r"minutes$", "minutes"),
-    (r"^hours_", "hours"),
+    (r"(^|_)hours_", "hours"),
     (r"score$|^lift$", "points"),
     (r"^share_of_|^readiness$", "0 to 1"),
     (r"^rank$", "place"),
@@ -87,65 +85,52 @@ class Relation:
 
 
 def relations(settings: Settings) -> dict[str, Relation]:
-    """Everything declared, and what the published file has beyond it (fields that are new).
+    """Everything in the published file; before there is one, everything that it will hold.
 
     Raises:
         TryAgainLater, FixConfiguration: the published file is there and cannot be opened.
     """
-    declared = {**project(settings.build_dir).relations, "clipmart.publication": PUBLICATION}
-    found = {
+    declared = {relation.name: relation for relation in project(settings.build_dir).relations}
+    with _published(settings) as con:
+        in_file = described(con)
+    order = [*(name for name in declared if name in in_file), *(in_file.keys() - declared.keys())]
+    return {
         name: Relation(
             name,
-            relation.description,
-            relation.key,
-            _columns(relation.types, relation.notes),
-            relation.reads,
+            in_file[name].comment or UNDOCUMENTED_TABLE,
+            declared[name].grain if name in declared else (),
+            _columns(in_file[name]),
+            tuple(r for r in declared[name].reads if r in in_file) if name in declared else (),
             _query(name),
         )
-        for name, relation in declared.items()
+        for name in order
     }
-    if settings.warehouse.exists():
-        with attach(settings.warehouse) as con:
-            found = _with_undocumented(found, con)
-    return found
+
+
+@contextmanager
+def _published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    with TemporaryDirectory(prefix="clipmart-") as folder:
+        file = settings.warehouse
+        if not file.exists():
+            file = Path(folder, "empty.duckdb")
+            build(None, file)
+        with attach(file) as con:
+            yield con
 
 
 def _query(name: str) -> str:
     """A model's query as it is written, comments included; empty of a landing table."""
-    schema, _, table = name.partition(".")
-    path = SQL / "models" / schema / f"{table}.sql"
+    path = compiled.SQL / "models" / f"{name.replace('.', '/', 1)}.sql"
     return path.read_text("utf-8").partition("\n);\n")[2].strip() if path.exists() else ""
 
 
-def _with_undocumented(
-    declared: dict[str, Relation], con: duckdb.DuckDBPyConnection
-) -> dict[str, Relation]:
-    found = dict(declared)
-    published: dict[str, list[Column]] = {}
-    for table, column, kind in con.execute(
-        """
-        SELECT schema_name || '.' || table_name, column_name, data_type
-        FROM duckdb_columns()
-        WHERE database_name = current_database() AND schema_name IN (SELECT UNNEST(?))
-        ORDER BY schema_name, table_name, column_index
-        """,
-        [list(LANDING_SCHEMAS)],
-    ).fetchall():
-        published.setdefault(table, []).append(Column(column, _type(kind), UNDOCUMENTED_COLUMN))
-    for name, columns in published.items():
-        known = found.get(name) or Relation(name, UNDOCUMENTED_TABLE, (), ())
-        names = {column.name for column in known.columns}
-        more = tuple(column for column in columns if column.name not in names)
-        found[name] = Relation(
-            name, known.description, known.key, known.columns + more, known.reads, known.sql
+def _columns(relation: Described) -> tuple[Column, ...]:
+    return tuple(
+        # A type as one writes it: DuckDB's own name, but for the long one.
+        Column(
+            name,
+            kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"),
+            relation.notes[name] or UNDOCUMENTED_COLUMN,
         )
-    return found
-
-
-def _columns(types: Mapping[str, Any], notes: Mapping[str, str]) -> tuple[Column, ...]:
-    return tuple(Column(name, _type(kind), notes.get(name, "")) for name, kind in types.items())
-
-
-def _type(kind: str) -> str:
-    """A type as one writes it: DuckDB's own name, but for the long one."""
-    return str(duckdb.sqltype(kind)).replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
+        for name, kind in relation.types.items()
+    )

@@ -30,8 +30,10 @@ def write_page(settings: Settings, file: Path, *, links: bool = True) -> Path:
     Raises:
         NotPublished: nothing is published yet.
         Unusable: `file` is not a file.
-        FixConfiguration: it cannot be written.
+        FixConfiguration: it cannot be written, or an earlier version published what is there.
     """
+    import duckdb
+
     from .content import content
     from .template import render
 
@@ -39,9 +41,16 @@ def write_page(settings: Settings, file: Path, *, links: bool = True) -> Path:
     if target.exists() and not target.is_file():
         raise Unusable(f"{file} is not a file. Nothing was written. Name one, as report.html.")
     with open_published(settings) as con:
-        told = content(con, now=settings.now(), runs=_latest_runs(settings), links=links)
+        try:
+            sections = content(con, now=settings.now(), runs=_latest_runs(settings), links=links)
+        except duckdb.CatalogException as error:
+            raise FixConfiguration(
+                "What is published lacks a table that the page shows; an earlier version of "
+                f"clipmart published it ({str(error).splitlines()[0]}). No page was written. Run "
+                "`clipmart publish`, then the command again."
+            ) from error
     page = render(
-        told, file=target.name, made_at=settings.now(), version=metadata.version("clipmart")
+        sections, file=target.name, made_at=settings.now(), version=metadata.version("clipmart")
     )
     _write(target, page)
     return target

@@ -1,7 +1,7 @@
-"""What the page tells, read from the published file: rows of the reports, and marks for charts.
+"""What the page shows, read from the published file: rows of the reports, and marks for charts.
 
-What no report holds (the spread of a moment type's scores, all shows together) is asked of the same
-staging views that the reports are made from, by their definitions.
+What only the page shows (totals, all shows together, the spread of scores) are the models
+`staging.page_*`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import duckdb
 from pipelines.health.attention import failures, rejected_counts, rejected_words
 from pipelines.health.checks import CREDIT_DAYS, SYNC_HOURS
 from pipelines.reports.render import fetch, is_beyond
+from pipelines.service import SERVICES
 from pipelines.warehouse.read import report_name
 
 from . import charts
@@ -27,107 +28,12 @@ MOMENT_TYPES = 12
 WEEKS = 104
 DAYS = 90
 
-_HEADLINE = """
-SELECT *
-FROM (
-  SELECT
-    COUNT(*) AS jobs,
-    COUNT(*) FILTER (outcome = 'finished') AS jobs_finished,
-    COUNT(*) FILTER (outcome = 'failed') AS jobs_failed,
-    COUNT(*) FILTER (outcome = 'running') AS jobs_running,
-    MIN(created_at) AS first_job_at,
-    MAX(created_at) AS last_job_at
-  FROM staging.stg_klipit__jobs
-), (
-  SELECT
-    COUNT(*) AS clips,
-    COUNT(*) FILTER (score >= 80) AS clips_80_plus,
-    AVG(score) AS mean_score
-  FROM staging.stg_klipit__clips
-), (
-  SELECT
-    COUNT(*) AS campaigns,
-    COALESCE(SUM(videos), 0) AS videos,
-    COALESCE(SUM(ready), 0) AS ready,
-    COALESCE(SUM(failed), 0) AS failed,
-    COALESCE(SUM(pending), 0) AS pending,
-    COALESCE(SUM(published), 0) AS published,
-    QUANTILE_CONT(hours_to_ready, 0.5) AS median_hours_to_ready,
-    MIN(created_at) AS first_campaign_at,
-    MAX(created_at) AS last_campaign_at
-  FROM reports.video_readiness
-), (
-  SELECT COUNT(*) FILTER (state = 'known') AS known, COUNT(*) FILTER (state = 'unknown') AS unknown
-  FROM (SELECT state FROM klipit.submissions UNION ALL SELECT state FROM clipus.submissions)
-), (
-  SELECT MAX(published_at) AS published_at FROM clipmart.publication
-)
-"""
-
-_FINISHED_CLIPS = """
-FROM staging.stg_klipit__jobs AS jobs
-LEFT JOIN staging.stg_klipit__clips AS clips ON clips.job_id = jobs.job_id
-WHERE jobs.outcome = 'finished'
-"""
-
-_SCORES = """
-  COUNT(DISTINCT jobs.job_id) AS jobs,
-  COUNT(clips.clip_id) AS clips,
-  AVG(clips.score) AS mean_score,
-  QUANTILE_CONT(clips.score, 0.25) AS p25_score,
-  QUANTILE_CONT(clips.score, 0.5) AS median_score,
-  QUANTILE_CONT(clips.score, 0.75) AS p75_score,
-  COUNT(*) FILTER (clips.score >= 80) AS clips_80_plus
-"""
-
-_WEEKS = f"""
-SELECT DATE_TRUNC('WEEK', jobs.created_at AT TIME ZONE 'UTC')::DATE AS week, {_SCORES}
-{_FINISHED_CLIPS}
-GROUP BY week ORDER BY week DESC NULLS LAST
-"""
-
-_BY_SHOW = f"""
-SELECT jobs.show_name, {_SCORES}
-{_FINISHED_CLIPS}
-GROUP BY jobs.show_name ORDER BY mean_score DESC NULLS LAST, jobs.show_name
-"""
-
-_SPREAD = """
-SELECT
-  types.*,
-  spread.low AS min_score,
-  spread.p[1] AS p10_score,
-  spread.p[2] AS p25_score,
-  spread.p[4] AS p75_score
+_MOMENT_TYPES = """
+SELECT types.*, spread.* EXCLUDE (moment_type)
 FROM reports.moment_types AS types
-LEFT JOIN (
-  SELECT moment_type, MIN(score) AS low, QUANTILE_CONT(score, [0.1, 0.25, 0.5, 0.75]) AS p
-  FROM staging.stg_klipit__clips
-  WHERE NOT score IS NULL
-  GROUP BY moment_type
-) AS spread ON spread.moment_type IS NOT DISTINCT FROM types.moment_type
+INNER JOIN staging.page_score_spread AS spread
+  ON spread.moment_type IS NOT DISTINCT FROM types.moment_type
 ORDER BY types.mean_score DESC NULLS LAST, types.moment_type
-"""
-
-# A hundredth of the scores' range wide: a bounded number of marks for any number of clips. A score
-# that lies absurdly far from the others is marked at the edge, lest all else be one mark.
-_STRIP = f"""
-WITH scored AS (
-  SELECT moment_type, score FROM staging.stg_klipit__clips WHERE ABS(score) < {charts.ABSURD}
-), quantiles AS (
-  SELECT MIN(score) AS low, MAX(score) AS high, QUANTILE_CONT(score, [0.1, 0.9]) AS p FROM scored
-), bounds AS (
-  SELECT GREATEST(low, 4 * p[1] - 3 * p[2]) AS low, LEAST(high, 4 * p[2] - 3 * p[1]) AS high
-  FROM quantiles
-)
-SELECT
-  moment_type,
-  low + (high - low) / 100 * COALESCE(
-    ROUND(100 * (LEAST(GREATEST(score, low), high) - low) / NULLIF(high - low, 0)), 0
-  ) AS score,
-  COUNT(*) AS clips
-FROM scored CROSS JOIN bounds
-GROUP BY ALL ORDER BY ALL
 """
 
 _STUCK_JOBS = """
@@ -137,16 +43,6 @@ FROM reports.job_turnaround WHERE stuck
 _STUCK_CAMPAIGNS = """
 SELECT campaign_id AS id, COALESCE(title, url) AS name, status, created_at, ready, videos
 FROM reports.video_readiness WHERE stuck
-"""
-
-# Of the days that a balance is known for.
-_COSTS = """
-SELECT
-  SUM(credits_used) AS used,
-  SUM(credits_used) / NULLIF(SUM(jobs_submitted), 0) AS per_job,
-  SUM(credits_used) / NULLIF(SUM(clips), 0) AS per_clip
-FROM reports.credit_usage
-WHERE NOT credits_used IS NULL
 """
 
 _REJECTED = """
@@ -173,7 +69,7 @@ def content(
         runs: the run log's latest, as `clipmart.sync_runs` rows.
         links: with the clips' download links.
     """
-    (head,) = _rows(con, _HEADLINE)
+    (head,) = _rows(con, "FROM staging.page_totals CROSS JOIN clipmart.publication")
     told = {
         "head": head,
         "empty": not head["jobs"] and not head["campaigns"],
@@ -184,15 +80,15 @@ def content(
         "videos": _videos(con, now),
         "credits": _credits(con),
         "health": _health(con, runs),
-        "failed": {service: failures(con, service) for service in ("klipit", "clipus")},
+        "failed": {service: failures(con, service) for service in SERVICES},
     }
     return told | {"period": _period(head), "pressing": _pressing(told, now)}
 
 
 def _shareability(con: duckdb.DuckDBPyConnection) -> Row:
-    by_week = _rows(con, _WEEKS)  # last the episodes that don't say when they were made
+    by_week = _rows(con, "FROM staging.page_weeks")  # last the episodes without created_at
     weeks = [row for row in by_week if row["week"]][:WEEKS]
-    shows = _rows(con, _BY_SHOW)
+    shows = _rows(con, "FROM staging.page_shows")
     weekly = _report(con, "shareability_weekly", limit=None)
     most = sorted(shows, key=lambda show: -show["clips"])[:SHOWS]
     return {
@@ -248,9 +144,9 @@ def _show_charts(shows: list[Row], weeks: list[Row], weekly: list[Row]) -> list[
 
 
 def _moments(con: duckdb.DuckDBPyConnection) -> Row:
-    types = _rows(con, _SPREAD)
+    types = _rows(con, _MOMENT_TYPES)
     strips: dict[Any, list[Row]] = {}
-    for mark in _rows(con, _STRIP):
+    for mark in _rows(con, "FROM staging.page_score_marks"):
         strips.setdefault(mark["moment_type"], []).append(mark)
     most = sorted((t for t in types if strips.get(t["moment_type"])), key=lambda t: -t["clips"])
     shown = [row for row in types if row in most[:MOMENT_TYPES]]
@@ -292,7 +188,7 @@ def _videos(con: duckdb.DuckDBPyConnection, now: datetime) -> Row:
     for row in [*jobs, *campaigns]:
         made = row["created_at"]
         row["hours"] = (now - made) / timedelta(hours=1) if made else None
-    quota = _rows(con, "FROM reports.video_quota WHERE NOT month IS NULL")
+    quota = _rows(con, "FROM reports.video_quota WHERE month IS NOT NULL")
     this_month = [row for row in quota if f"{row['month']:%Y%m}" == f"{now:%Y%m}"]
     return {
         "platforms": platforms,
@@ -305,7 +201,7 @@ def _videos(con: duckdb.DuckDBPyConnection, now: datetime) -> Row:
 
 def _credits(con: duckdb.DuckDBPyConnection) -> Row:
     usage = _report(con, "credit_usage", limit=None)
-    (costs,) = _rows(con, _COSTS)
+    (costs,) = _rows(con, "FROM staging.page_costs")
     known = [row for row in usage["rows"] if row["balance_close"] is not None]
     latest = known[0] if known else None
     left = latest["days_left"] if latest else None
@@ -317,7 +213,7 @@ def _credits(con: duckdb.DuckDBPyConnection) -> Row:
         "runs_out": runs_out,
         "costs": costs,
         "usage": usage | {"rows": usage["rows"][:TABLE_ROWS]},
-        "chart": _credits_chart(known[:DAYS][::-1], costs["per_clip"]),
+        "chart": _credits_chart(known[:DAYS][::-1], costs["credits_per_clip"]),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,7 @@ from html import unescape
 from pathlib import Path
 
 import click
+import duckdb
 import pytest
 
 from pipelines.cli import main
@@ -75,7 +77,7 @@ def test_the_page_is_the_whole(on_month: Clipmart, arguments: list[str]) -> None
     """A name or a format beside --html is a mistake: 2, and nothing is written."""
     done = on_month("report", *arguments, "--html", "report.html")
     assert done.code == 2
-    assert "without NAME" in done.err
+    assert "neither NAME" in done.err
     assert list(on_month.folder.iterdir()) == []
 
 
@@ -131,6 +133,17 @@ def test_before_anything_is_published(clipmart: Clipmart) -> None:
     assert done.code == 3
     assert "Nothing is published at" in done.err
     assert list(clipmart.folder.iterdir()) == []
+
+
+def test_a_file_of_an_earlier_version_is_named(month: Settings, clipmart: Clipmart) -> None:
+    """It lacks what the page shows: one line says how to publish it again; no page is written."""
+    clipmart.data_dir.mkdir()
+    shutil.copyfile(month.warehouse, clipmart.warehouse)
+    with duckdb.connect(str(clipmart.warehouse)) as con:
+        con.execute("DROP VIEW staging.page_weeks")
+    done = clipmart("report", "--html", "page.html")
+    assert done.code == 3 and "page_weeks" in done.err and "`clipmart publish`" in done.err
+    assert not (clipmart.folder / "page.html").exists()
 
 
 def test_links_can_be_left_out(on_month: Clipmart) -> None:

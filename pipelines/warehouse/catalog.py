@@ -1,0 +1,145 @@
+"""Landing tables as a build and a lake see them: their columns, and which rows are data.
+
+Statements bind nothing: the first parameter makes DuckDB import pandas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import duckdb
+
+from pipelines.service import LANDING_SCHEMAS
+
+from .compiled import BuildFailed, Project
+
+PRIVATE = ("_dlt_", "_clipmart_")  # how dlt's columns and those of our own book-keeping begin
+# dlt's hard delete: if a parent has no children any more, a row with this mark says so.
+REMOVED = "_clipmart_removed"
+# child: (its column, parent, the parent's key)
+PARENTS = {
+    "klipit.clips": ("job_id", "klipit.jobs", "id"),
+    "klipit.clip_reads": ("job_id", "klipit.jobs", "id"),
+    "clipus.videos": ("campaign_id", "clipus.campaigns", "campaign_id"),
+}
+
+
+@dataclass
+class Described:
+    """A table or view of a database: its comment, and each column's type and comment."""
+
+    comment: str
+    types: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def described(con: duckdb.DuckDBPyConnection) -> dict[str, Described]:
+    """Every `schema.table` of the current database, dlt's own tables left out."""
+    relations: dict[str, Described] = {}
+    for table, comment, column, kind, note in con.execute(
+        """
+        SELECT
+          schema_name || '.' || table_name,
+          COALESCE(relations.comment, ''),
+          columns.column_name,
+          columns.data_type,
+          COALESCE(columns.comment, '')
+        FROM
+          (
+            SELECT database_name, schema_name, table_name, comment FROM duckdb_tables()
+            UNION ALL
+            SELECT database_name, schema_name, view_name, comment FROM duckdb_views()
+          ) AS relations
+        INNER JOIN duckdb_columns() AS columns USING (database_name, schema_name, table_name)
+        WHERE
+          database_name = current_database()
+          AND NOT columns.internal
+          AND NOT STARTS_WITH(table_name, '_dlt_')
+        ORDER BY schema_name, table_name, columns.column_index
+        """
+    ).fetchall():
+        relation = relations.setdefault(table, Described(comment))
+        relation.types[column], relation.notes[column] = kind, note
+    return relations
+
+
+def landed_types(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """Columns and their types of each landing table in the current database."""
+    return {
+        table: relation.types
+        for table, relation in described(con).items()
+        if table.partition(".")[0] in LANDING_SCHEMAS
+    }
+
+
+def declared_types(project: Project) -> dict[str, dict[str, str]]:
+    """Columns and their types of each landing table as declared."""
+    with duckdb.connect() as con:
+        con.execute("".join(f"CREATE SCHEMA {schema};" for schema in LANDING_SCHEMAS))
+        con.execute("".join(table.create for table in project.landing))
+        return landed_types(con)
+
+
+def refuse_other_types(
+    landed: dict[str, dict[str, str]], declared: dict[str, dict[str, str]]
+) -> None:
+    """
+    Raises:
+        BuildFailed: a column is landed as another type than declared.
+    """
+    for table, types in declared.items():
+        for column, kind in types.items():
+            kind_landed = landed.get(table, {}).get(column, kind)
+            if kind_landed != kind:
+                raise BuildFailed(
+                    f"{table}.{column} is landed as {kind_landed}, but sql/external_models.yaml "
+                    f"declares {kind}. Nothing was published; what is landed is unchanged. "
+                    "Run `clipmart recover`, which repairs it, then `clipmart publish`."
+                )
+
+
+def no_data(con: duckdb.DuckDBPyConnection, table: str, columns: Iterable[str]) -> str:
+    """The condition under which a row of a landing table is no data, or may be unknown (NULL).
+
+    dlt has marked it as removed, or a load cut short has left it without the row it belongs to.
+    Any other row without its parent is a mistake of ours: the audits stop it. Loads cut short are
+    rare, so they are looked up here, in the current database, and listed.
+    """
+    conditions = ["FALSE"]
+    if REMOVED in columns:
+        conditions.append(f"{REMOVED} IS TRUE")
+    if table in PARENTS and "_dlt_load_id" in columns:
+        column, parent, key = PARENTS[table]
+        loads = f"{table.partition('.')[0]}._dlt_loads"
+        cut_short = con.execute(
+            f"""SELECT DISTINCT _dlt_load_id FROM {dotted(table)}
+                WHERE _dlt_load_id NOT IN (SELECT load_id FROM {loads} WHERE status = 0)"""
+        ).fetchall()
+        if cut_short:
+            listed = ", ".join(text(load_id) for (load_id,) in cut_short)
+            conditions.append(
+                f"(_dlt_load_id IN ({listed}) AND {column} NOT IN (SELECT {key} FROM {parent}))"
+            )
+    return " OR ".join(conditions)
+
+
+def at_once(con: duckdb.DuckDBPyConnection, statements: Iterable[str]) -> None:
+    """Execute in one transaction: each of its own would be synced to disk."""
+    con.execute(";".join(["BEGIN", *(statement.rstrip(";") for statement in statements), "COMMIT"]))
+
+
+def name(identifier: str) -> str:
+    """Quote an identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def dotted(table: str) -> str:
+    """Quote `schema.table`."""
+    schema, _, table = table.partition(".")
+    return f"{name(schema)}.{name(table)}"
+
+
+def text(value: str) -> str:
+    """Quote a text literal, for statements that take no parameters."""
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,98 @@
+-- grain: week, show_name
+-- reads: staging.stg_klipit__clips, staging.stg_klipit__jobs
+CREATE TABLE reports.shareability_weekly AS
+WITH jobs AS (
+  SELECT
+    stg_klipit__jobs.job_id AS job_id,
+    stg_klipit__jobs.show_name AS show_name,
+    CAST(DATE_TRUNC('WEEK', stg_klipit__jobs.created_at AT TIME ZONE 'UTC') AS DATE) AS week
+  FROM staging.stg_klipit__jobs AS stg_klipit__jobs
+  WHERE
+    stg_klipit__jobs.outcome = 'finished'
+), made AS (
+  SELECT
+    jobs.week AS week,
+    jobs.show_name AS show_name,
+    COUNT(*) AS jobs
+  FROM jobs AS jobs
+  GROUP BY
+    jobs.week,
+    jobs.show_name
+), scored AS (
+  SELECT
+    jobs.week AS week,
+    jobs.show_name AS show_name,
+    COUNT(*) AS clips,
+    AVG(clips.score) AS mean_score,
+    QUANTILE_CONT(clips.score, 0.5) AS median_score,
+    MAX(clips.score) AS best_score,
+    COUNT(*) FILTER(WHERE
+      clips.score >= 80) AS clips_80_plus
+  FROM jobs AS jobs
+  INNER JOIN staging.stg_klipit__clips AS clips
+    ON clips.job_id = jobs.job_id
+  GROUP BY
+    jobs.week,
+    jobs.show_name
+)
+SELECT
+  CAST(made.week AS DATE) AS week,
+  CAST(made.show_name AS TEXT) AS show_name,
+  CAST(made.jobs AS BIGINT) AS jobs,
+  CAST(COALESCE(scored.clips, 0) AS BIGINT) AS clips,
+  CAST(scored.mean_score AS DOUBLE) AS mean_score,
+  CAST(scored.median_score AS DOUBLE) AS median_score,
+  CAST(scored.best_score AS DOUBLE) AS best_score,
+  CAST(COALESCE(scored.clips_80_plus, 0) AS BIGINT) AS clips_80_plus
+FROM made AS made
+LEFT JOIN scored AS scored
+  ON scored.show_name IS NOT DISTINCT FROM made.show_name
+  AND scored.week IS NOT DISTINCT FROM made.week
+ORDER BY
+  made.week DESC,
+  made.show_name;
+
+COMMENT ON TABLE reports.shareability_weekly IS 'How each show''s clips score from week to week. One row per week and show with a complete job.';
+COMMENT ON COLUMN reports.shareability_weekly.week IS 'Monday of the UTC week in which the job was made';
+COMMENT ON COLUMN reports.shareability_weekly.show_name IS 'Show, as submitted; NULL gathers the jobs without one';
+COMMENT ON COLUMN reports.shareability_weekly.jobs IS 'Complete jobs, those without clips included';
+COMMENT ON COLUMN reports.shareability_weekly.clips IS 'Their clips, unscored ones included';
+COMMENT ON COLUMN reports.shareability_weekly.mean_score IS 'Mean score of the clips in points; NULL where none is scored';
+COMMENT ON COLUMN reports.shareability_weekly.median_score IS 'Median score of the clips in points; NULL where none is scored';
+COMMENT ON COLUMN reports.shareability_weekly.best_score IS 'Highest score in points; NULL where none is scored';
+COMMENT ON COLUMN reports.shareability_weekly.clips_80_plus IS 'Clips of 80 points or more';
+
+-- audit: unique_combination_of_columns
+SELECT
+  week AS week,
+  show_name AS show_name
+FROM reports.shareability_weekly AS shareability_weekly
+WHERE
+  TRUE
+GROUP BY
+  week,
+  show_name
+HAVING
+  COUNT(*) > 1;
+
+-- audit: sums_to_rows
+SELECT
+  counted.here AS here,
+  counted.there AS there
+FROM (
+  SELECT
+    (
+      SELECT
+        COALESCE(SUM(jobs), 0)
+      FROM reports.shareability_weekly AS shareability_weekly
+    ) AS here,
+    (
+      SELECT
+        COUNT(*)
+      FROM reports.shareability AS shareability
+      WHERE
+        TRUE
+    ) AS there
+) AS counted
+WHERE
+  counted.here <> counted.there;

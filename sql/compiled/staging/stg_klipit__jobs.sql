@@ -1,0 +1,57 @@
+-- grain: job_id
+-- reads: klipit.jobs, klipit.submissions, staging.status_words
+CREATE VIEW staging.stg_klipit__jobs AS
+WITH said AS (
+  SELECT
+    submissions.job_id AS job_id,
+    ARG_MAX(submissions.show_name, submissions.recorded_at) AS show_name,
+    ARG_MAX(submissions.guest_name, submissions.recorded_at) AS guest_name
+  FROM klipit.submissions AS submissions
+  WHERE
+    NOT submissions.job_id IS NULL
+  GROUP BY
+    submissions.job_id
+)
+SELECT
+  CAST(jobs.id AS TEXT) AS job_id,
+  CAST(said.show_name AS TEXT) AS show_name,
+  CAST(said.guest_name AS TEXT) AS guest_name,
+  CAST(jobs.status AS TEXT) AS status,
+  CAST(COALESCE(words.outcome, 'running') AS TEXT) AS outcome,
+  CAST(CASE WHEN ABS(jobs.duration_seconds) < 1e15 THEN jobs.duration_seconds END AS DOUBLE) AS source_seconds,
+  CAST(CASE
+    WHEN jobs.created_at >= CAST('2000-01-01 00:00:00+00' AS TIMESTAMPTZ)
+    AND COALESCE(jobs.created_at <= jobs.observed_at + INTERVAL '1' DAY, TRUE)
+    THEN jobs.created_at
+  END AS TIMESTAMPTZ) AS created_at,
+  CAST(CASE
+    WHEN jobs.completed_at >= CAST('2000-01-01 00:00:00+00' AS TIMESTAMPTZ)
+    AND COALESCE(jobs.completed_at <= jobs.observed_at + INTERVAL '1' DAY, TRUE)
+    THEN jobs.completed_at
+  END AS TIMESTAMPTZ) AS completed_at,
+  CAST(jobs.observed_at AS TIMESTAMPTZ) AS observed_at
+FROM klipit.jobs AS jobs
+LEFT JOIN said AS said
+  ON jobs.id = said.job_id
+LEFT JOIN staging.status_words AS words
+  ON jobs.status = words.status;
+
+COMMENT ON VIEW staging.stg_klipit__jobs IS 'One row per job, with what its submission said of it.';
+COMMENT ON COLUMN staging.stg_klipit__jobs.job_id IS 'Klipit job id';
+COMMENT ON COLUMN staging.stg_klipit__jobs.show_name IS 'Show, as submitted; NULL where not given';
+COMMENT ON COLUMN staging.stg_klipit__jobs.guest_name IS 'Guest, as submitted; NULL where not given';
+COMMENT ON COLUMN staging.stg_klipit__jobs.status IS 'The API''s own word';
+COMMENT ON COLUMN staging.stg_klipit__jobs.outcome IS 'finished, failed or running, read from status';
+COMMENT ON COLUMN staging.stg_klipit__jobs.source_seconds IS 'Length of the episode in seconds; NULL until the API says';
+COMMENT ON COLUMN staging.stg_klipit__jobs.created_at IS 'When the job was created (UTC instant); NULL where absent, before 2000 or over a day ahead of the answer';
+COMMENT ON COLUMN staging.stg_klipit__jobs.completed_at IS 'When it was completed (UTC instant); NULL while it runs, and for dates as odd as those';
+COMMENT ON COLUMN staging.stg_klipit__jobs.observed_at IS 'When the API gave this answer (UTC instant)';
+
+-- audit: is_key
+SELECT
+  job_id AS job_id
+FROM staging.stg_klipit__jobs AS stg_klipit__jobs
+GROUP BY
+  job_id
+HAVING
+  COUNT(*) > 1 OR job_id IS NULL;

@@ -1,0 +1,130 @@
+"""What only the page shows, computed a second time in pandas, from the definitions alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tests.support.expected_reports import (
+    FAILED,
+    FINISHED,
+    Landed,
+    Row,
+    credit_usage,
+    video_readiness,
+)
+
+
+def expected_page(tables: dict[str, list[Row]], now: datetime) -> dict[str, list[Row]]:
+    """Model name to its rows."""
+    data = Landed(tables)
+    return {
+        "page_totals": [totals(data, tables, now)],
+        "page_weeks": by("week", data),
+        "page_shows": by("show_name", data),
+        "page_score_spread": score_spread(data),
+        "page_score_marks": score_marks(data),
+        "page_costs": [costs(data)],
+    }
+
+
+def totals(data: Landed, tables: dict[str, list[Row]], now: datetime) -> Row:
+    jobs, clips = pd.DataFrame(data.jobs), pd.DataFrame(data.clips)
+    campaigns = pd.DataFrame(video_readiness(data, now))
+    states = [row["state"] for s in ("klipit", "clipus") for row in tables[f"{s}.submissions"]]
+    finished, failed = jobs["status"].isin(FINISHED), jobs["status"].isin(FAILED)
+    return {
+        "jobs": len(jobs),
+        "jobs_finished": int(finished.sum()),
+        "jobs_failed": int(failed.sum()),
+        "jobs_running": int((~finished & ~failed).sum()),
+        "first_job_at": jobs["created_at"].min(),
+        "last_job_at": jobs["created_at"].max(),
+        "clips": len(clips),
+        "clips_80_plus": int((clips["shareability_score"] >= 80).sum()),
+        "mean_score": float(clips["shareability_score"].mean()),
+        "campaigns": len(campaigns),
+        **{
+            kind: int(campaigns[kind].sum())
+            for kind in ("videos", "ready", "failed", "pending", "published")
+        },
+        "median_hours_to_ready": float(campaigns["hours_to_ready"].astype(float).median()),
+        "first_campaign_at": campaigns["created_at"].min(),
+        "last_campaign_at": campaigns["created_at"].max(),
+        "submissions_known": states.count("known"),
+        "submissions_unknown": states.count("unknown"),
+    }
+
+
+def by(what: str, data: Landed) -> list[Row]:
+    """Complete jobs and their clips by the job's week or show."""
+    jobs = pd.DataFrame(job for job in data.jobs if job["status"] in FINISHED)
+    day = pd.to_datetime(jobs["created_at"], utc=True).dt.tz_localize(None).dt.normalize()
+    jobs["week"] = day - pd.to_timedelta(day.dt.weekday, unit="D")
+    jobs["show_name"] = [data.said(job_id, "show_name") for job_id in jobs["id"]]
+    clips = pd.DataFrame(data.clips).merge(
+        jobs[["id", what]], left_on="job_id", right_on="id", suffixes=("", "_of_job")
+    )
+    rows = []
+    for key, of_key in jobs.groupby(what, dropna=False):
+        missing = pd.isna(key)
+        same = clips[what].isna() if missing else clips[what] == key
+        score = clips[same]["shareability_score"]
+        rows.append(
+            {
+                what: None if missing else key.date() if what == "week" else key,
+                "jobs": len(of_key),
+                "clips": len(score),
+                "mean_score": number(score.mean()),
+                "p25_score": number(score.quantile(0.25)),
+                "median_score": number(score.median()),
+                "p75_score": number(score.quantile(0.75)),
+                "clips_80_plus": int((score >= 80).sum()),
+            }
+        )
+    return rows
+
+
+def score_spread(data: Landed) -> list[Row]:
+    clips = pd.DataFrame(data.clips)
+    return [
+        {
+            "moment_type": None if pd.isna(kind) else kind,
+            "min_score": number(score.min()),
+            **{f"p{p}_score": number(score.quantile(p / 100)) for p in (10, 25, 75)},
+        }
+        for kind, score in clips.groupby("moment_type", dropna=False)["shareability_score"]
+    ]
+
+
+def score_marks(data: Landed) -> list[Row]:
+    """Each score moved to the nearest of 101 places from the lowest shown to the highest."""
+    clips = pd.DataFrame(data.clips).dropna(subset="shareability_score")
+    score = clips["shareability_score"]
+    p10, p90 = score.quantile(0.1), score.quantile(0.9)
+    low = max(score.min(), p10 - 3 * (p90 - p10))
+    high = min(score.max(), p90 + 3 * (p90 - p10))
+    places = np.linspace(low, high, 101)
+    clips["mark"] = [float(places[np.abs(places - s).argmin()]) for s in score]
+    counts = clips.groupby(["moment_type", "mark"], dropna=False).size()
+    return [
+        {"moment_type": None if pd.isna(kind) else kind, "score": mark, "clips": int(count)}
+        for (kind, mark), count in counts.items()
+    ]
+
+
+def costs(data: Landed) -> Row:
+    days = pd.DataFrame(credit_usage(data)).dropna(subset="credits_used")
+    used = days["credits_used"].sum()
+    return {
+        "credits_used": float(used),
+        "credits_per_job": float(used / days["jobs_submitted"].sum()),
+        "credits_per_clip": float(used / days["clips"].sum()),
+    }
+
+
+def number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
