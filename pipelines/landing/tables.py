@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import duckdb
 
 SEQ = "_clipmart_seq"
-"""Column of the event that a row was made from; how far the inbox is landed. Not published."""
+"""Column of the number of the event behind a row, so how far events have landed. Not published."""
 
 _COMMON: dict[str, DataType] = {"submission_id": "text", "origin": "text", "state": "text"}
 _STAMPS: dict[str, DataType] = {
@@ -34,7 +34,7 @@ _FIELDS: dict[str, dict[str, DataType]] = {
 ID_NAME = {"klipit": "job_id", "clipus": "campaign_id"}
 _VENDOR_JOB: dict[str, DataType] = {
     "job_id": "text"
-}  # the POST of a campaign answers a job_id of its own
+}  # the POST of a campaign returns a job_id of its own
 
 SUBMISSIONS = {
     "klipit": Table(
@@ -83,9 +83,9 @@ EXPORTS = Table(
 
 
 def tracked(con: duckdb.DuckDBPyConnection, service: str) -> str:
-    """The condition under which a row of `submissions` is of an id that is still tracked.
+    """The SQL condition for rows of `submissions` whose id is still tracked.
 
-    A store or file that an earlier version wrote has nothing untracked.
+    A store or file of an earlier version has no untracked ids.
     """
     columns = con.execute(f"FROM {service}.submissions LIMIT 0").description or []
     return "untracked_at IS NULL" if "untracked_at" in {c[0] for c in columns} else "true"
