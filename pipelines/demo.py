@@ -1,8 +1,8 @@
-"""The demo: a month of made-up use, lived through over HTTP in less than a minute.
+"""The demo: a month of made-up use over HTTP, in less than a minute.
 
-It runs a sandbox of its own and drives two clocks together, the sandbox's and that of the settings,
-so that submissions, progress, syncs and reports are the real ones; only the time between them is
-left out. It knows no key, and whatever it writes lies in one folder that it marks as its own.
+It runs its own sandbox and sets two clocks together, the sandbox's and the settings', so that
+submissions, progress, syncs and reports are real; only the time between them is skipped. It uses no
+real key, and writes only into one folder, which it marks as its own.
 """
 
 from __future__ import annotations
@@ -38,41 +38,41 @@ from sources.shared.errors import ClipmartError, FixConfiguration
 SEED = 1
 MARKER = ".clipmart-demo"
 PAGE = "report.html"
-# Of so many syncs one asks both services, and one publishes: there is only a minute for a month.
+# One of so many syncs polls both services, and one publishes: there is only a minute for a month.
 BOTH_EVERY = 2
 PUBLISH_EVERY = 6
 
 
 class DemoFailed(ClipmartError):
-    """A sync of the demo went wrong, or was stopped."""
+    """A sync of the demo failed, or was stopped."""
 
     def __init__(self, result: SyncResult) -> None:
         why = " ".join(result.problems()) or "It was stopped."
-        super().__init__(f"The demo ends here. {why} Run it again: it starts anew.")
+        super().__init__(f"The demo ends here. {why} Run it again: it starts from the beginning.")
         self.exit_code = result.exit_code
 
 
 def run_demo(settings: Settings) -> None:
-    """Live through a month that ends now, print the four main reports and write them as a page.
+    """Run through a month that ends now, print the four main reports and write them as a page.
 
     Args:
-        settings: the data folder and the clock are taken from it, and no key or address.
+        settings: only the data folder and the clock are used, no key and no address.
 
     Raises:
-        FixConfiguration: the demo's folder can't be written, or holds what the demo did not make.
-        TryAgainLater: another demo runs there.
-        DemoFailed: a sync went wrong.
+        FixConfiguration: the demo's folder can't be written, or has files that no demo created.
+        TryAgainLater: another demo is running there.
+        DemoFailed: a sync failed.
     """
     end = settings.now().replace(microsecond=0)
     folder = settings.data_dir / "demo"
-    with _own_folder(folder, end):
-        # What the demo asks for lies on this machine: no proxy needs to hear of it.
+    with _emptied_folder(folder, end):
+        # All requests of the demo stay on this machine: no proxy is involved.
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
         world = Sandbox(seed=SEED, now=end - timedelta(days=30), minute_seconds=0)
         with running(world):
-            say("A month of made-up use passes, on both APIs as served by this machine:")
-            demo = _Demo(_own_settings(folder, world), world)
-            demo.live(end)
+            say("A month of made-up use, with both APIs served by this machine:")
+            demo = _Demo(_demo_settings(folder, world), world)
+            demo.run_month(end)
             world.clock.set(settings.pinned_now)
             demo.sync(settings.pinned_now, last=True)
         shown = replace(settings, data_dir=folder, lake=None, ledger_database=None)
@@ -86,7 +86,7 @@ def run_demo(settings: Settings) -> None:
 
 @dataclass
 class _Demo:
-    """What happens in the month, each thing by the command that a person would use for it."""
+    """The month's events, each by the command that a person would use."""
 
     settings: Settings
     world: Sandbox
@@ -94,20 +94,20 @@ class _Demo:
     campaigns: int = 0
     syncs: int = 0
 
-    def live(self, end: datetime) -> None:
-        """Do what the month holds, each thing at its instant."""
+    def run_month(self, end: datetime) -> None:
+        """Run the month's events, each at its instant."""
         uses = believable.month_of_use(SEED, end, balance=self.world.balance)
         begin = self.world.clock.now()
-        events: list[tuple[datetime, Callable[[datetime], None]]] = [(begin, self.note_balance)]
-        events += [(use.at, self._doer(use)) for use in uses]
-        events += [(night, self.note_balance) for night in _nights(begin, end)]
+        events: list[tuple[datetime, Callable[[datetime], None]]] = [(begin, self.record_balance)]
+        events += [(use.at, self._action(use)) for use in uses]
+        events += [(night, self.record_balance) for night in _nights(begin, end)]
         events += [(at, self.sync) for at in _sync_times(uses) if at < end]
         for at, do in sorted(events, key=lambda event: event[0]):
             self.world.clock.set(at)
             do(at)
 
     def sync(self, now: datetime | None, *, last: bool = False) -> None:
-        """`clipmart sync`, or only its Clipus half, at an instant or by the machine's clock."""
+        """`clipmart sync`, or only for Clipus, at an instant or by the machine's clock."""
         self.syncs += 1
         at = replace(self.settings, pinned_now=now)
         both = last or self.syncs % BOTH_EVERY == 0
@@ -127,15 +127,15 @@ class _Demo:
         if result.published:
             say(" " * 20 + "published")
 
-    def note_balance(self, now: datetime) -> None:
-        """What the API reports now, so that each day has its own use without a sync a day."""
+    def record_balance(self, now: datetime) -> None:
+        """Record what the API reports, so that each day has its use without a daily sync."""
         ledger = open_ledger(self.settings)
         try:
             ledger.add([balance_event(self.world.balance, now, now, origin="api")])
         finally:
             ledger.close()
 
-    def _doer(self, use: believable.Use) -> Callable[[datetime], None]:
+    def _action(self, use: believable.Use) -> Callable[[datetime], None]:
         do = {KLIPIT.name: self._episode, CLIPUS.name: self._campaign, "top_up": self._top_up}
         return lambda now: do[use.service](use, now)
 
@@ -151,28 +151,28 @@ class _Demo:
         self.episodes += self._submit(request, now)
 
     def _campaign(self, use: believable.Use, now: datetime) -> None:
-        """`clipmart submit clipus`; one is refused, since the month's videos are used up."""
+        """`clipmart submit clipus`; one is refused, because the month's videos are used up."""
         request = clipus_request(
             url=use.body["url"], languages=use.body["languages"], title=use.body["title"]
         )
         self.campaigns += self._submit(request, now)
 
     def _submit(self, request: Request, now: datetime) -> bool:
-        """Whether it was taken."""
+        """Whether it was accepted."""
         done = submit(replace(self.settings, pinned_now=now), request)
         if done.error is not None and done.state == "unknown":
             raise done.error
         return done.state == "known"
 
     def _top_up(self, use: believable.Use, now: datetime) -> None:
-        """Credits bought; the balance before and after tells how many."""
-        self.note_balance(now)
+        """Buy credits; the balances before and after show how many."""
+        self.record_balance(now)
         self.world.top_up(use.body["credits"])
-        self.note_balance(now + timedelta(seconds=1))
+        self.record_balance(now + timedelta(seconds=1))
 
 
-def _own_settings(folder: Path, world: Sandbox) -> Settings:
-    """Settings of which nothing comes from the environment."""
+def _demo_settings(folder: Path, world: Sandbox) -> Settings:
+    """Settings that take nothing from the environment."""
     return Settings(
         data_dir=folder,
         accounts={
@@ -191,9 +191,9 @@ def _nights(begin: datetime, end: datetime) -> Iterator[datetime]:
 
 
 def _sync_times(uses: list[believable.Use]) -> Iterator[datetime]:
-    """A while after a day's last campaign, when its videos become ready.
+    """Instants some time after a day's last campaign, when its videos become ready.
 
-    Of two such days in a row the first one waits for the second, as people do.
+    Of two such days in a row, the first waits for the second, as people do.
     """
     last = {use.at.date(): use.at for use in uses if use.service == CLIPUS.name}
     waits = False
@@ -204,14 +204,14 @@ def _sync_times(uses: list[believable.Use]) -> Iterator[datetime]:
 
 
 @contextmanager
-def _own_folder(folder: Path, now: datetime) -> Iterator[None]:
-    """Empty the demo's folder of what an earlier demo left, and keep other demos out meanwhile.
+def _emptied_folder(folder: Path, now: datetime) -> Iterator[None]:
+    """Remove an earlier demo's files from the demo's folder, and lock other demos out meanwhile.
 
-    Nothing is removed from a folder without the demo's mark, and from its own only what it made.
+    Nothing is removed from a folder without the demo's mark, and only files that a demo creates.
     """
-    if folder.is_symlink() or (folder.exists() and not _is_ours(folder)):
+    if folder.is_symlink() or (folder.exists() and not _is_demo_folder(folder)):
         raise FixConfiguration(
-            f"{folder} is not of the demo's making. Nothing was removed or written. Move it away, "
+            f"{folder} was not created by the demo. Nothing was removed or written. Move it away, "
             "or set CLIPMART_DATA_DIR to another folder, then run `clipmart demo` again."
         )
     with sync_lock(folder / MARKER, now):
@@ -224,7 +224,7 @@ def _own_folder(folder: Path, now: datetime) -> Iterator[None]:
         yield
 
 
-def _is_ours(folder: Path) -> bool:
+def _is_demo_folder(folder: Path) -> bool:
     return folder.is_dir() and ((folder / MARKER).is_file() or not any(folder.iterdir()))
 
 
@@ -233,14 +233,14 @@ def _what_next(folder: Path) -> list[str]:
     on_demo = f"CLIPMART_DATA_DIR={shlex.quote(from_here(folder))} {program}"
     return [
         "",
-        f"To look at all of it, open {from_here(folder / PAGE)} in a browser.",
-        f"The data lies in {from_here(folder)}/warehouse.duckdb. Try next, on the same data:",
+        f"To see all of it, open {from_here(folder / PAGE)} in a browser.",
+        f"The data is in {from_here(folder)}/warehouse.duckdb. Try next, on the same data:",
         f"  {on_demo} report top-clips",
         f'  {on_demo} query "FROM reports.video_quota"',
         f"  {on_demo} status",
         *_notebook(folder),
         "",
-        "Both APIs again, to submit to and sync from yourself (it prints how):",
+        "Both APIs again, to submit to and sync from (it prints how):",
         f"  {program} sandbox --history",
         "",
         "With your own keys, set as KLIPIT_API_KEY and CLIPUS_API_KEY or written to .env:",
@@ -251,13 +251,13 @@ def _what_next(folder: Path) -> list[str]:
 
 
 def _notebook(folder: Path) -> Iterator[str]:
-    """The line that opens the first notebook, in a checkout; there it finds `data/demo` itself."""
+    """The line that opens the first notebook, in a checkout, where it finds `data/demo` itself."""
     checkout = Path(__file__).parent.parent
     notebook = checkout / "notebooks" / "01_start_here.ipynb"
     if notebook.exists():
-        found = folder == checkout / "data" / "demo"
-        where = "" if found else f"CLIPMART_DATA_DIR={shlex.quote(str(folder))} "
-        # From the checkout, so that the links to docs/ work, too.
+        is_default = folder == checkout / "data" / "demo"
+        where = "" if is_default else f"CLIPMART_DATA_DIR={shlex.quote(str(folder))} "
+        # From the checkout, so that links to docs/ work.
         root = f"--ServerApp.root_dir={shlex.quote(from_here(checkout))}"
         lab = f"{command_line('jupyter')} lab {root}"
         yield f"  {where}{lab} {shlex.quote(from_here(notebook))}"

@@ -20,7 +20,7 @@ LANDED_KINDS = (
     *("import", "untrack", "intent", "answer", "tie", "webhook"),
     *("balance", "undo", "export"),
 )
-"""Kinds of events that become rows; `due` only causes a poll."""
+"""Kinds of events that become rows; `due` only requests a poll."""
 
 
 def unknown_intents(ledger: Ledger, service: str) -> set[str]:
@@ -36,7 +36,7 @@ def unknown_intents(ledger: Ledger, service: str) -> set[str]:
 
 
 def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterator[Row]:
-    """Bring `submissions` up to date with new events.
+    """Update `submissions` with new events.
 
     Args:
         landed: the rows that the events may concern, as landed.
@@ -58,23 +58,23 @@ def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterat
         row.setdefault("origin", _ORIGIN[event.kind])
         row.setdefault("recorded_at", event.recorded_at)
         if id_:
-            double = by_id.get(id_)
-            if double is not None and double != key:
-                # The id was known before its intent's answer was: one row is enough.
-                earlier = rows.pop(double)
+            duplicate = by_id.get(id_)
+            if duplicate is not None and duplicate != key:
+                # The id was known before its intent's answer: one row is enough.
+                earlier = rows.pop(duplicate)
                 row.update({k: v for k, v in earlier.items() if row.get(k) is None})
-                changed.discard(double)
-                removed[double] = {"submission_id": double, REMOVED: True}
-            guessed = row.get(id_name)
-            if guessed and guessed != id_:
-                # The intent was tied to another id before its answer came: that one stays known.
-                rows[guessed] = {
-                    **{"submission_id": guessed, id_name: guessed, "origin": "import"},
+                changed.discard(duplicate)
+                removed[duplicate] = {"submission_id": duplicate, REMOVED: True}
+            tied_id = row.get(id_name)
+            if tied_id and tied_id != id_:
+                # The intent was tied to another id before its answer came: that id stays known.
+                rows[tied_id] = {
+                    **{"submission_id": tied_id, id_name: tied_id, "origin": "import"},
                     **{"state": "known", "recorded_at": event.recorded_at, SEQ: event.seq},
                 }
-                by_id[guessed] = guessed
-                changed.add(guessed)
-                removed.pop(guessed, None)
+                by_id[tied_id] = tied_id
+                changed.add(tied_id)
+                removed.pop(tied_id, None)
             by_id[id_] = key
             row[id_name] = id_
         for name, value in event.body.items():
@@ -133,7 +133,7 @@ def webhook_rows(_: Table, events: Iterable[Event]) -> Iterator[Row]:
 
 
 def export_rows(table: Table, events: Iterable[Event]) -> Iterator[Row]:
-    """Exports by their latest event, which has all that is known; a removal for a refused one."""
+    """Exports by their latest event, which is complete; a removal for a refused export."""
     rows: dict[str, Row] = {}
     for event in events:
         if event.kind == "export":
@@ -149,7 +149,7 @@ def export_rows(table: Table, events: Iterable[Event]) -> Iterator[Row]:
 
 
 def balance_rows(_: Table, events: Iterable[Event]) -> Iterator[Row]:
-    """Balances that a person entered, as `account_snapshots` rows; a removal for one taken back."""
+    """Balances by hand as `klipit.account_snapshots` rows; a removal for one taken back."""
     rows: dict[datetime, Row] = {}
     for event in events:
         if event.kind not in ("balance", "undo"):

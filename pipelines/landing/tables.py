@@ -42,9 +42,9 @@ def inbox_tables(service: str) -> tuple[Table, ...]:
 
 
 def tracked(con: duckdb.DuckDBPyConnection, service: str) -> str:
-    """The condition under which a row of `submissions` is of an id that is still tracked.
+    """The SQL condition for rows of `submissions` whose id is still tracked.
 
-    A store or file that an earlier version wrote has nothing untracked.
+    A store or file of an earlier version has no untracked ids.
     """
     columns = con.execute(f"FROM {service}.submissions LIMIT 0").description or []
     return "untracked_at IS NULL" if "untracked_at" in {c[0] for c in columns} else "true"

@@ -1,6 +1,6 @@
-"""What cron and systemd need to run this checkout: absolute paths, quoted as each of them reads.
+"""What cron and systemd need to run this checkout: absolute paths, quoted for each of them.
 
-Keys are not in it: clipmart reads `.env` in its working folder by itself.
+Keys are not included: clipmart reads `.env` in its working folder.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Place:
 
 
 def this_place(settings: Settings) -> Place:
-    """This checkout, the folder one stands in, and whoever owns the data (or the folder).
+    """This checkout, the working folder, and the owner of the data folder, or of the working one.
 
     Raises:
-        FixConfiguration: a path that a unit or a crontab cannot hold, or no program to start.
+        FixConfiguration: a path that a unit or crontab cannot contain, or no program to start.
     """
     program = program_path()
     if not program.exists():
@@ -47,22 +47,22 @@ def this_place(settings: Settings) -> Place:
     for path in (program, folder, settings.data_dir):
         if re.search(r"[\x00-\x1f\x7f\\\"'$]|\s$", str(path)):
             raise FixConfiguration(
-                f"{str(path)!r} holds a quote, $, a backslash, a control character or a space at "
-                "its end, which units and crontabs read in ways of their own. Nothing was written. "
+                f"{str(path)!r} has a quote, $, a backslash, a control character or a space at "
+                "its end, which units and crontabs read differently. Nothing was written. "
                 "Rename that folder, then run the command again."
             )
-    owned = settings.data_dir if settings.data_dir.exists() else folder
-    return Place(program, folder, settings.data_dir, _owner(owned))
+    owned_path = settings.data_dir if settings.data_dir.exists() else folder
+    return Place(program, folder, settings.data_dir, _owner(owned_path))
 
 
 def remarks(settings: Settings) -> list[str]:
-    """What to do before a scheduled sync can work; nothing, usually."""
-    filed = load_settings(environ={}).secrets
+    """What to do before a scheduled sync can work; usually nothing."""
+    in_file = load_settings(environ={}).secrets
     lines = [
-        f"{name} is set in this shell alone, so a scheduled clipmart would not have it. Write it "
-        f"into {Path.cwd()}/.env."
+        f"{name} is set in this shell only, so a scheduled clipmart would not have it. Write it "
+        f"to {Path.cwd()}/.env."
         for name, value in settings.secrets.items()
-        if value and not filed[name]
+        if value and not in_file[name]
     ]
     if not settings.data_dir.exists():
         folder = shlex.quote(str(settings.data_dir))
@@ -71,55 +71,55 @@ def remarks(settings: Settings) -> list[str]:
 
 
 def check_notify(url: str) -> None:
-    """Refuse an address that `sync --notify` would, or that a unit cannot hold.
+    """Refuse an address that `sync --notify` would refuse, or that a unit cannot contain.
 
     Raises:
-        Unusable: without the address, which may hold a secret.
+        Unusable: the message leaves out the address, which may hold a secret.
     """
     from pipelines.health.notify import check_url
 
     check_url(url)
     if re.search(r"[^\x21-\x7e]|[\\\"'`]", url):
         raise Unusable(
-            "--notify has a quote, a backslash or a character that an address writes in percent. "
-            "Nothing was written. Write it so, and run the command again."
+            "--notify has a quote, a backslash or a character that a URL percent-encodes. Nothing "
+            "was written. Percent-encode it, then run the command again."
         )
 
 
 def crontab(place: Place, notify: str | None = None) -> str:
-    """Lines for `crontab -e`; `notify` is where a sync posts what goes wrong.
+    """Lines for `crontab -e`; `notify` is the address to which a sync posts failures.
 
-    What a sync prints goes to sync.log; of one that failed, cron mails the last lines. 75 is no
-    failure: the next one goes on.
+    A sync's output goes to sync.log; if the sync fails, cron mails the last lines. 75 is not a
+    failure: the next sync continues.
     """
     folder, data, program, log = (
-        _cron(str(path))
+        _cron_word(str(path))
         for path in (place.folder, place.data_dir, place.program, place.data_dir / "sync.log")
     )
-    told = f" --notify {_cron(notify)}" if notify else ""
+    option = f" --notify {_cron_word(notify)}" if notify else ""
     return f"""\
-# clipmart: every {MINUTES} minutes whatever is due. Paste this into `crontab -e`. Keys stand in
-# .env in the folder below. What goes wrong is mailed; to whom, says a line above it such as
+# clipmart: a sync every {MINUTES} minutes. Paste this into `crontab -e`. Keys are read from .env
+# in the folder below. Failures are mailed to the address of a line above it, such as
 # MAILTO=you@example.com
 */{MINUTES} * * * * cd {folder} && mkdir -p {data} && {{ date; CLIPMART_DATA_DIR={data} {program} \
-sync --max-minutes {MAX_MINUTES}{told}; }} >>{log} 2>&1 || test $? -eq 75 || tail -n 5 {log}
+sync --max-minutes {MAX_MINUTES}{option}; }} >>{log} 2>&1 || test $? -eq 75 || tail -n 5 {log}
 """
 
 
 def systemd_units(place: Place, notify: str | None = None) -> dict[str, str]:
     """The units by file name: a sync and its timer, and the receiver of webhooks."""
-    told = f" --notify {_word(notify).replace('$', '$$')}" if notify else ""
+    option = f" --notify {_unit_word(notify).replace('$', '$$')}" if notify else ""
     return {
         "clipmart-sync.service": f"""\
 [Unit]
-Description=clipmart: fetch whatever is due, publish it
+Description=clipmart: fetch what is due, publish it
 Wants=network-online.target time-sync.target
 After=network-online.target time-sync.target
 
 [Service]
 Type=oneshot
-ExecStart={_word(place.program)} sync --max-minutes {MAX_MINUTES}{told}
-# Try again later: another sync runs, or an API is down. The timer does.
+ExecStart={_unit_word(place.program)} sync --max-minutes {MAX_MINUTES}{option}
+# Try again later: another sync is running, or an API is down. The timer tries again.
 SuccessExitStatus=75
 TimeoutStartSec=30min
 {_confined(place)}""",
@@ -142,10 +142,10 @@ Wants=network-online.target time-sync.target
 After=network-online.target time-sync.target
 
 [Service]
-ExecStart={_word(place.program)} listen
+ExecStart={_unit_word(place.program)} listen
 Restart=on-failure
 RestartSec=5
-# Configuration: a restart mends nothing.
+# Configuration: a restart fixes nothing.
 RestartPreventExitStatus=3
 TimeoutStopSec=15
 {_confined(place)}
@@ -156,7 +156,7 @@ WantedBy=multi-user.target
 
 
 def write_units(units: dict[str, str], folder: Path) -> list[Path]:
-    """Write them into a folder, which is made.
+    """Write them into a folder, which is created.
 
     Raises:
         Unusable: the folder cannot be written.
@@ -168,21 +168,21 @@ def write_units(units: dict[str, str], folder: Path) -> list[Path]:
     except OSError as error:
         raise Unusable(
             f"{folder} cannot be written ({error.strerror}). Units may be missing there. Write "
-            "them to a folder of yours and copy them with sudo."
+            "them to a folder of your own and copy them with sudo."
         ) from error
     return [folder / name for name in units]
 
 
 def _confined(place: Place) -> str:
-    """What both services share. `.env` is read by clipmart: systemd reads such files otherwise."""
+    """Lines of both services. `.env` is left to clipmart: systemd reads such files differently."""
     return f"""\
 User={place.user}
-WorkingDirectory={_whole(place.folder)}
-Environment={_word(f"CLIPMART_DATA_DIR={place.data_dir}")}
-# It writes below its data folder alone, and has no right that its user lacks.
+WorkingDirectory={_unit_value(place.folder)}
+Environment={_unit_word(f"CLIPMART_DATA_DIR={place.data_dir}")}
+# It writes only below its data folder, and has no rights that its user lacks.
 ProtectSystem=strict
 ProtectHome=read-only
-ReadWritePaths={_word(place.data_dir)}
+ReadWritePaths={_unit_word(place.data_dir)}
 PrivateTmp=true
 PrivateDevices=true
 NoNewPrivileges=true
@@ -208,20 +208,20 @@ def _owner(path: Path) -> str:
     uid = path.stat().st_uid
     try:
         return pwd.getpwuid(uid).pw_name
-    except KeyError:  # a user without a name, as in some containers; systemd takes the number too
+    except KeyError:  # a user without a name, as in some containers; systemd accepts the number too
         return str(uid)
 
 
-def _cron(text: str) -> str:
-    """A word of cron's shell; cron itself ends a command at a bare %."""
+def _cron_word(text: str) -> str:
+    """A word for cron's shell; cron itself ends a command at a bare %."""
     return shlex.quote(text).replace("%", r"\%")
 
 
-def _word(text: object) -> str:
-    """A word of a unit's line."""
-    return '"' + _whole(text) + '"'
+def _unit_word(text: object) -> str:
+    """A quoted word in a unit's line."""
+    return '"' + _unit_value(text) + '"'
 
 
-def _whole(text: object) -> str:
-    """A unit's value that reaches to the end of its line."""
+def _unit_value(text: object) -> str:
+    """A unit's value up to the end of its line."""
     return str(text).replace("%", "%%")

@@ -1,4 +1,4 @@
-"""Which campaigns a call may make due: those known here, once a minute each."""
+"""Which campaigns a call makes due: known ones, each at most once a minute."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ DUE_AGAIN_SECONDS = 60
 
 
 class KnownCampaigns:
-    """The campaign ids that are known, and when each was last made due. Used by one thread.
+    """The known campaign ids, and when each last became due. Used by one thread.
 
-    The ledger is read as it grows. Where it lacks an id, as after its loss, the published file is
-    asked, which is opened again only after it was replaced.
+    The ledger is read as it grows. If it lacks an id, perhaps because the ledger was lost, the
+    published file is read, and read again only after it was replaced.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -31,7 +31,7 @@ class KnownCampaigns:
         self._published: tuple[Any, set[str]] = (None, set())
 
     def due(self, ledger: Ledger, texts: set[str]) -> list[Event]:
-        """Events for the campaigns among these texts that were not made due this minute."""
+        """Events for the campaigns among these texts that did not become due in the last minute."""
         for event in ledger.events(CLIPUS.name, self._read_up_to):
             self._read_up_to = event.seq
             if event.kind == "due":
@@ -47,7 +47,7 @@ class KnownCampaigns:
         now = ledger.number_now()
         named = texts & self._known or texts & self._in_published_file() - self._untracked
         last = {id_: self._last_due.get(id_, 0) for id_ in named}
-        # Two calls at once follow the same last event, so that they make the same new one.
+        # Two simultaneous calls derive the same new event from the same last one.
         return [
             Event(CLIPUS.name, "due", digest("due", id_, seq), id_, self._settings.now())
             for id_, seq in last.items()
@@ -55,7 +55,7 @@ class KnownCampaigns:
         ]
 
     def _is_recent(self, id_: str, seq: int, now: int) -> bool:
-        if seq > now:  # numbered on from a clock that was ahead: when it was read says more
+        if seq > now:  # numbered by a clock that was ahead: the time of reading says more
             return time.monotonic() < self._read_at[id_] + DUE_AGAIN_SECONDS
         return seq > now - DUE_AGAIN_SECONDS * 1_000_000
 
@@ -70,7 +70,7 @@ class KnownCampaigns:
                 return set()
             version = (stat.st_ino, stat.st_mtime_ns)
         if self._published[0] != version:
-            # Only here, since a receiver should not carry a database engine that it hardly needs.
+            # Imported here, because the receiver hardly ever needs a database engine.
             import duckdb
 
             from pipelines.landing.tables import tracked

@@ -1,8 +1,8 @@
-"""The receiver's HTTP protocol: what one sender, or many, can take of memory, time and descriptors.
+"""The receiver's HTTP protocol: bounds on the memory, time and descriptors that senders can use.
 
 uvicorn's own has no bound before a request's body, and reads pipelined requests faster than it
-answers them. Here a connection holds at most one request being read, one being answered and what
-one read gave beyond them.
+answers them. Here a connection holds at most one request being read, one being answered and the
+rest of one read.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 OVERHEAD_BYTES = 32 * 1024
-"""Of a request line, headers, trailers and the framing of chunks, together."""
+"""Request line, headers, trailers and chunk framing together."""
 HEADERS = 100
 READ_BYTES = 32 * 1024
 PIECE_BYTES = 512
-"""What the parser gets at once: it cannot be stopped between the requests in it."""
+"""The parser's input at a time: it cannot be stopped between the requests in it."""
 REQUEST_SECONDS = 10.0
 """For the head, counted from the connection or the last answer; then again for the answer."""
 CONNECTIONS = 512
@@ -77,7 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(400, msg)
 
     def end_if_overdue(self, now: float) -> None:
-        """End the connection if its request, or its reading of the answer, takes too long."""
+        """End the connection if sending the request or reading the answer takes too long."""
         if now < self.due:
             return
         if self._in_head and self._overhead and not self.transport.is_closing():
@@ -107,7 +107,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, why: str) -> None:
         if self._in_head and self._answering:
-            self.cycle.keep_alive = False  # the request before gets its answer, then it ends
+            self.cycle.keep_alive = False  # the earlier request gets its answer first
             return
         if self._in_head or not self.cycle.response_started:
             self.transport.write(
@@ -131,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def end_overdue(connections: Iterable[Any], now: float) -> None:
-    """End what takes too long; to be called every second or so."""
+    """End connections that take too long; to be called about once a second."""
     for connection in list(connections):
         connection.end_if_overdue(now)
 
@@ -148,7 +148,7 @@ def accepted_at_once() -> int:
 
 
 class _Flow(FlowControl):
-    """Reading stays paused while data is held, whoever asks to resume it."""
+    """Reading stays paused while data is held, even if uvicorn resumes it."""
 
     holds = False
 

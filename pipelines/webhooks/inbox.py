@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Inbox:
-    """The ledger, used by one thread alone, where requests that come together share a commit."""
+    """The ledger, used by one thread; requests that arrive together share a commit."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -38,46 +38,46 @@ class Inbox:
         self._thread.shutdown()
         self._ledger.close()
 
-    async def keep(self, events: list[Event]) -> None:
+    async def save(self, events: list[Event]) -> None:
         """Return once the events are on disk.
 
-        Those that come while a commit is being made share the next: one fsync serves many.
+        Events that arrive during a commit share the next one: one fsync serves many.
         """
-        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((events, kept))
+        committed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((events, committed))
         if self._commits is None or self._commits.done():
             self._commits = asyncio.create_task(self._commit_waiting())
-        if not await kept:
+        if not await committed:
             raise _unavailable()
 
     async def _commit_waiting(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            together = [event for events, _ in batch for event in events]
+            events_of_batch = [event for events, _ in batch for event in events]
             try:
-                await self.run(partial(self._add, events=together))
-                done = True
+                await self.run(partial(self._add, events=events_of_batch))
+                succeeded = True
             except HTTPException:
-                done = False
-            for _, kept in batch:
-                if not kept.done():
-                    kept.set_result(done)
+                succeeded = False
+            for _, committed in batch:
+                if not committed.done():
+                    committed.set_result(succeeded)
 
     async def check(self) -> None:
-        """Prove that the ledger takes a write, at most once a second."""
+        """Prove that the ledger can be written, at most once a second."""
         if time.monotonic() >= self._checked + 1:
             now = self._settings.now().isoformat()
             await self.run(lambda ledger: ledger.note("listener", {"checked_at": now}))
             self._checked = time.monotonic()
 
     async def run(self, work: Callable[[Ledger], T]) -> T:
-        """Do something with the ledger; where that fails, the answer is 503."""
+        """Run work on the ledger; if it fails, the answer is 503."""
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._thread, self._run_in_thread, work
             )
         except Exception as error:
-            log(f"The ledger cannot be used: {error}. What was sent is answered 503, not kept.")
+            log(f"The ledger cannot be used: {error}. The request is answered 503 and not saved.")
             raise _unavailable() from error
 
     def _run_in_thread(self, work: Callable[[Ledger], T]) -> T:
@@ -87,14 +87,14 @@ class Inbox:
         try:
             return work(self._ledger)
         except BaseException:
-            # A commit that failed may leave its transaction open, and every later one would fail.
+            # A failed commit may leave its transaction open, and every later one would fail.
             self._ledger.store.rollback()
             raise
 
     def _add(self, ledger: Ledger, events: list[Event]) -> None:
         ledger.add(events)
         if self._replaced():
-            # What went into a file that was removed meanwhile is not kept.
+            # The file was removed meanwhile, and the events with it: add them to the new one.
             self._run_in_thread(lambda new: self._add(new, events))
 
     def _open(self) -> None:
@@ -115,4 +115,4 @@ class Inbox:
 
 
 def _unavailable() -> HTTPException:
-    return HTTPException(503, "The event could not be kept. Send it again later.")
+    return HTTPException(503, "The event could not be saved. Send it again later.")

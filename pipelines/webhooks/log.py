@@ -1,4 +1,4 @@
-"""The receiver's log: a line a request on stderr, which never waits for its reader."""
+"""The receiver's log on stderr: a line per request, never waiting for its reader."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ LIBRARY_LINES = 10  # in a minute
 def log(line: str) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     with suppress(OSError, ValueError):
-        # A reader of the log that stands still must not hold up events: the line is left out. So
-        # many bytes never wait where select says that there is room.
+        # A stalled reader of the log must not delay events: the line is dropped. A write of at most
+        # PIPE_BUF bytes does not block when select reports room.
         if select.select([], [2], [], 0)[1]:
             os.write(2, f"{now} {printable(line)}".encode()[: select.PIPE_BUF - 1] + b"\n")
 
 
 @contextmanager
 def libraries_logged() -> Iterator[None]:
-    """Else they write to stderr themselves, as much as they like, and wait for its reader."""
+    """Libraries log here; on their own they would flood stderr and wait for its reader."""
     handler, root = _LibraryLog(), logging.getLogger()
     root.addHandler(handler)
     try:
@@ -36,7 +36,7 @@ def libraries_logged() -> Iterator[None]:
 
 
 class _LibraryLog(logging.Handler):
-    """What asyncio and uvicorn report: the first lines of each minute, in the receiver's log."""
+    """Warnings of asyncio and uvicorn: the first lines of each minute, in the receiver's log."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -53,6 +53,6 @@ class _LibraryLog(logging.Handler):
         if isinstance(error, OSError):
             line += f" ({error.strerror or type(error).__name__})"
         elif error is not None:
-            line = self.format(record)  # a defect: its traceback says where
-        more = " More of this minute is left out." if self._lines == LIBRARY_LINES else ""
+            line = self.format(record)  # a defect: log its traceback
+        more = " The rest of this minute is left out." if self._lines == LIBRARY_LINES else ""
         log(f"{record.name}: {line}{more}")

@@ -1,9 +1,9 @@
-"""What a service's webhook says, and whether it is from that service.
+"""What a webhook's body says, and whether it comes from its service.
 
-Klipit signs its bodies: each is an event of a job. Clipus signs nothing: a token may show that a
-call is one that we ordered, and its body may name a campaign somewhere.
+Klipit signs its bodies: each is an event of a job. Clipus signs nothing: a token may prove that we
+requested the call, and its body may name a campaign somewhere.
 
-Source: Klipit API reference, "Webhooks". An event has no id: its body's SHA-256 stands for it.
+Source: Klipit API reference, "Webhooks". An event has no id: its body's SHA-256 serves as one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipelines.settings import Settings
 from sources.shared.signatures import is_signed
 from sources.shared.values import instant
 
-# Of what is stored, also where the sender has the secret.
+# Limits of what is stored, even from a sender that has the secret.
 EVENT_CHARACTERS, ERROR_CHARACTERS = 100, 2000
 CLOCKS_DIFFER = timedelta(minutes=5)
 
@@ -39,23 +39,23 @@ def check_klipit_signature(settings: Settings, body: bytes, signatures: Sequence
 
 
 def klipit_event(body: bytes, now: datetime) -> Event:
-    """The event that a signed body tells of."""
-    told = _json_object(body)
-    name, job_id = _text(told.get("event")), _text(told.get("job_id"))
-    event_at = _instant(told.get("timestamp"))
+    """The event in a signed body."""
+    payload = _json_object(body)
+    name, job_id = _storable_text(payload.get("event")), _storable_text(payload.get("job_id"))
+    event_at = _parsed_instant(payload.get("timestamp"))
     if event_at is not None and event_at > now + CLOCKS_DIFFER:
         event_at = now  # ahead of the clock, it would make the job due again and again until then
     if name is None or job_id is None:
         raise HTTPException(400, "The body lacks `event` or `job_id` as text.")
-    # The id becomes part of a path when the job is asked for.
+    # The id becomes part of a path when the job is polled.
     if refusal(KLIPIT.name, job_id) is not None:
         raise HTTPException(400, "`job_id` is not one that a job can have.")
-    error = told.get("error")
+    error = payload.get("error")
     fields = {
         "event": name[:EVENT_CHARACTERS],
         "job_id": job_id,
-        "clip_count": _whole(told.get("clip_count")),
-        "error": _cut(error, ERROR_CHARACTERS) if isinstance(error, str) else None,
+        "clip_count": _whole_number(payload.get("clip_count")),
+        "error": _truncated(error, ERROR_CHARACTERS) if isinstance(error, str) else None,
         "event_at": event_at and event_at.isoformat(),
     }
     return Event(KLIPIT.name, "webhook", hashlib.sha256(body).hexdigest(), job_id, now, fields)
@@ -72,35 +72,35 @@ def check_clipus_token(settings: Settings, tokens: Sequence[str]) -> None:
 
 def clipus_texts(body: bytes) -> set[str]:
     """Every text in it, however deep: where Clipus puts the campaign's id is undocumented."""
-    found: set[str] = set()
-    left: list[Any] = [_json_object(body)]
-    while left:
-        value = left.pop()
+    texts: set[str] = set()
+    remaining: list[Any] = [_json_object(body)]
+    while remaining:
+        value = remaining.pop()
         if isinstance(value, str):
-            found.add(value)
+            texts.add(value)
         elif isinstance(value, dict):
-            left += value.values()
+            remaining += value.values()
         elif isinstance(value, list):
-            left += value
-    return found
+            remaining += value
+    return texts
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(body.decode(), parse_constant=_refuse)
+        payload = json.loads(body.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, "The body is not JSON.") from error
-    if not isinstance(told, dict):
+    if not isinstance(payload, dict):
         raise HTTPException(400, "The body is not a JSON object.")
-    return told
+    return payload
 
 
-def _refuse(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(constant)  # NaN and Infinity are Python's, not JSON's
 
 
-def _text(value: Any) -> str | None:
-    """Text that a table can hold, which half a surrogate pair is not."""
+def _storable_text(value: Any) -> str | None:
+    """Text that a table can store: half a surrogate pair is not."""
     with suppress(UnicodeEncodeError):
         if isinstance(value, str):
             value.encode()
@@ -108,7 +108,7 @@ def _text(value: Any) -> str | None:
     return None
 
 
-def _whole(value: Any) -> int | None:
+def _whole_number(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     with suppress(OverflowError, ValueError):
@@ -117,12 +117,12 @@ def _whole(value: Any) -> int | None:
     return None
 
 
-def _cut(text: str, characters: int) -> str:
-    """So much of a text, as a table can hold it."""
+def _truncated(text: str, characters: int) -> str:
+    """The beginning of a text, as a table can store it."""
     return text[:characters].encode("utf-8", "replace").decode()
 
 
-def _instant(value: Any) -> datetime | None:
+def _parsed_instant(value: Any) -> datetime | None:
     with suppress(ValueError):
         return instant(value) if isinstance(value, str) else None
     return None

@@ -1,11 +1,10 @@
-"""The webhook receiver: an event that it answered 2xx is on disk.
+"""The webhook receiver: an event that was answered 2xx is on disk.
 
-Klipit signs its events; each is kept in the ledger and makes its job due. Clipus signs nothing, so
-its calls are hints: nothing of them is kept but that a campaign known here was named. What either
-says never becomes a job's or a campaign's data, so neither order nor repetition matters.
+Klipit signs its events; each is saved in the ledger and makes its job due. Clipus signs nothing, so
+its calls are hints: nothing is saved except that a known campaign was named. Neither ever becomes
+data of a job or campaign, so neither order nor repetition matters.
 
-Source: Klipit API reference, "Webhooks". How often a delivery is repeated is undocumented, and an
-event has no id: its body's SHA-256 stands for it.
+Source: Klipit API reference, "Webhooks". How often a delivery is repeated is undocumented.
 """
 
 from __future__ import annotations
@@ -32,22 +31,22 @@ BODY_SECONDS = 4.0
 
 
 def application(settings: Settings, inbox: Inbox) -> ASGIApp:
-    """The three paths, with an access log that tells neither queries nor bodies."""
+    """The three paths, with an access log without queries and bodies."""
     campaigns = KnownCampaigns(settings)
 
     async def klipit(request: Request) -> Response:
-        body = await _body(request)
+        body = await _read_body(request)
         check_klipit_signature(settings, body, request.headers.getlist("x-klipit-signature"))
-        await inbox.keep([klipit_event(body, settings.now())])
+        await inbox.save([klipit_event(body, settings.now())])
         return Response()
 
     async def clipus(request: Request) -> Response:
         check_clipus_token(settings, request.query_params.getlist("token"))
-        texts = clipus_texts(await _body(request))
+        texts = clipus_texts(await _read_body(request))
         due = await inbox.run(lambda ledger: campaigns.due(ledger, texts))
         if due:
-            await inbox.keep(due)
-        # Whether an id is known here is nobody else's business: every call is answered the same.
+            await inbox.save(due)
+        # All calls get the same answer, so that nobody learns which ids are known here.
         return Response()
 
     async def healthz(_: Request) -> Response:
@@ -61,11 +60,11 @@ def application(settings: Settings, inbox: Inbox) -> ASGIApp:
     ]
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False  # a redirect would repeat the token in its Location
-    return _Logged(app)
+    return _AccessLog(app)
 
 
-async def _body(request: Request) -> bytes:
-    """The raw body, at most BODY_BYTES of it, whatever its length claims to be."""
+async def _read_body(request: Request) -> bytes:
+    """The raw body, at most BODY_BYTES, whatever its declared length."""
     too_long = HTTPException(413, f"A body is at most {BODY_BYTES} bytes.")
     body = bytearray()
     try:
@@ -79,12 +78,12 @@ async def _body(request: Request) -> bytes:
     except TimeoutError as error:
         raise HTTPException(408, f"The body took longer than {BODY_SECONDS:g} s.") from error
     except (ClientDisconnect, ValueError) as error:
-        raise HTTPException(400, "The body is not as long as it was said to be.") from error
+        raise HTTPException(400, "The body is not as long as declared.") from error
     return bytes(body)
 
 
-class _Logged:
-    """One line a request: instant, method, path, status. Other paths than ours are not spelt."""
+class _AccessLog:
+    """One line per request: instant, method, path, status. Unknown paths are not written out."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -92,12 +91,12 @@ class _Logged:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         status = 0
 
-        async def noting(message: Message) -> None:
+        async def send_noting_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
-        await self._app(scope, receive, noting)
+        await self._app(scope, receive, send_noting_status)
         path = scope["path"] if scope["path"] in PATHS else "(another path)"
         log(f"{scope['method']} {path} {status}")

@@ -1,4 +1,4 @@
-"""The receiver as a process: its socket, uvicorn within bounds, and its end."""
+"""The receiver's process: its socket, uvicorn within bounds, the end on a signal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .inbox import Inbox
 from .log import libraries_logged
 from .receiver import application
 
-# A body (BODY_SECONDS) and at worst two commits, the one that is being made and its own
+# Reading a body (BODY_SECONDS) and at worst two commits, the running one and its own
 # (LEDGER_SECONDS each), end a request, and with it the process, within 10 s of SIGTERM.
 STOPPING_SECONDS = 8
 WAITING_CONNECTIONS = 2048
@@ -31,12 +31,12 @@ def listen(settings: Settings, host: str, port: int) -> None:
     """Receive webhooks until SIGTERM or SIGINT.
 
     Raises:
-        FixConfiguration: neither secret nor token is set, the address cannot be had, or the ledger
+        FixConfiguration: neither secret nor token is set, the address is taken, or the ledger
             cannot be written.
     """
     if not settings.klipit_webhook_secrets and not settings.clipus_webhook_token:
         raise FixConfiguration(
-            "KLIPIT_WEBHOOK_SECRET is not set, so forged events could not be told from real ones. "
+            "KLIPIT_WEBHOOK_SECRET is not set, so forged events could not be recognised. "
             "Nothing was started. Set it to the signing secret of Klipit's developer settings; to "
             "receive Clipus calls alone, set CLIPUS_WEBHOOK_TOKEN."
         )
@@ -46,7 +46,7 @@ def listen(settings: Settings, host: str, port: int) -> None:
             "could be guessed from one signed event. Nothing was started. Set it to the whole "
             "signing secret of Klipit's developer settings; several are separated by commas."
         )
-    with _bound(host, port) as listening:
+    with _listening_socket(host, port) as listening:
         inbox = Inbox(settings)
         try:
             with (
@@ -70,7 +70,7 @@ class _Server(uvicorn.Server):
                 lifespan="off",
                 log_config=None,
                 log_level="error",
-                access_log=False,  # uvicorn's own would tell the token
+                access_log=False,  # uvicorn's own would contain the token
                 proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=STOPPING_SECONDS,
@@ -92,7 +92,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """End well on a signal; uvicorn's own would raise it again after a clean end."""
+        """End cleanly on a signal; uvicorn's own handler would raise it again afterwards."""
         numbers = (signal.SIGTERM, signal.SIGINT)
         before = {number: signal.signal(number, self.handle_exit) for number in numbers}
         try:
@@ -103,9 +103,9 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _bound(host: str, port: int) -> Iterator[socket.socket]:
+def _listening_socket(host: str, port: int) -> Iterator[socket.socket]:
     try:
-        # The protocol is named, since asyncio turns Nagle's algorithm off only where it is TCP.
+        # With the protocol named as TCP, asyncio turns Nagle's algorithm off.
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
         )[0]
@@ -119,7 +119,7 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
     except OSError as error:
         raise FixConfiguration(
             f"Cannot listen on {host} port {port} ({error.strerror}). Nothing was started. Choose "
-            "another with --host and --port, or stop the program that has it."
+            "another with --host and --port, or stop the program that uses it."
         ) from error
     with listening:
         yield listening

@@ -54,7 +54,7 @@ def test_a_folder_of_someone_else_is_refused(clipmart: Clipmart) -> None:
     (folder / "warehouse.duckdb").write_text("mine")
     done = clipmart("demo")
     assert done.code == 3
-    assert f"{folder} is not of the demo's making" in done.err
+    assert f"{folder} was not created by the demo" in done.err
     assert [(path.name, path.read_text()) for path in folder.iterdir()] == [
         ("warehouse.duckdb", "mine")
     ]

@@ -1,6 +1,6 @@
 """Every notebook runs from top to bottom on the demo's data and shows what it was kept with.
 
-After a change that shows in them: python -m tests.notebooks.run_notebooks
+After a change that shows in them: python -m tests.support.run_notebooks
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def shown(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     plan = folder / "runs.json"
     plan.write_text(json.dumps([asdict(one) for one in runs.values()]))
     done = subprocess.run(  # in a process of its own: a kernel's sockets outlive what opened them
-        [sys.executable, "-m", "tests.notebooks.run_notebooks", plan],
+        [sys.executable, "-m", "tests.support.run_notebooks", plan],
         cwd=FOLDER.parent,
         env=clean_environment(),
         capture_output=True,

@@ -176,7 +176,7 @@ def test_a_secret_that_only_this_shell_has_is_named(clipmart: Clipmart) -> None:
     """It would be missing at night; so would the data folder, which systemd cannot make."""
     said = clipmart("schedule", "systemd").err
 
-    assert "KLIPIT_API_KEY is set in this shell alone" in said
+    assert "KLIPIT_API_KEY is set in this shell only" in said
     assert "mkdir -p" in said and str(clipmart.data_dir) in said
     assert "klipit_sk_sandbox" not in said
 

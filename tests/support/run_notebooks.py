@@ -1,7 +1,7 @@
 """Run notebooks in one kernel, each from an empty namespace: most of the time goes into imports.
 
-`python -m tests.notebooks.run_notebooks` makes the demo in a temporary folder and keeps the
-notebooks anew with what they then show; the tests want them to be like that.
+`python -m tests.support.run_notebooks` runs the demo in a temporary folder and saves the notebooks
+with the output that they then have, which the tests compare.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def test_the_page_is_the_whole(on_month: Clipmart, arguments: list[str]) -> None
     """A name or a format beside --html is a mistake: 2, and nothing is written."""
     done = on_month("report", *arguments, "--html", "report.html")
     assert done.code == 2
-    assert "neither NAME" in done.err
+    assert "neither NAME nor --format" in done.err
     assert list(on_month.folder.iterdir()) == []
 
 
