@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install demo notebooks models test lint soak bench lock clean
+.PHONY: install demo notebooks models test lint soak bench lock upgrade clean
 
 install: $(STAMP)
 
@@ -45,10 +45,15 @@ soak: install
 bench: install
 	$(BIN)/python -m benchmarks
 
-# Writes requirements.txt anew from pyproject.toml: hashed, without the address of any index.
+# Writes requirements.txt from pyproject.toml: hashed, without the address of any index. Versions stay
+# as they are where they fit; `make upgrade` takes the newest.
 lock: install
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --all-extras pyproject.toml --output-file requirements.txt
+	$(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --all-extras --group dev --group bench pyproject.toml \
+	  --output-file requirements.txt
+
+upgrade: UPGRADE := --upgrade
+upgrade: lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
