@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: install demo notebooks models test lint soak bench lock upgrade clean
+.PHONY: install demo notebooks models test lint soak bench picture lock upgrade clean
 
 install: $(STAMP)
 
@@ -44,6 +44,10 @@ soak: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# The README's picture of the report page, from the demo; needs Chromium.
+picture: install
+	$(BIN)/python docs/images/make.py
 
 # Writes requirements.txt from pyproject.toml: hashed, without the address of any index. Versions stay
 # as they are where they fit; `make upgrade` takes the newest.

@@ -1,6 +1,6 @@
 """The worklist: which known ids are worth asking for now, derived from what is landed.
 
-The rules are those of the README's "What is asked for, and when". A row counts only if its load was
+The rules are those of docs/syncing.md. A row counts only if its load was
 completed: a load that was cut off leaves rows whose siblings may be missing.
 """
 

@@ -1,4 +1,4 @@
-"""The pages on keys, ids, privacy, scheduling and the terminal: commands run, claims are so."""
+"""The pages on keys, ids, privacy, reports, scheduling and the terminal: commands run as shown."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def shell(clipmart: Clipmart, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("page", ["keys", "ids", "privacy", "scheduling", "terminal"])
+@pytest.mark.parametrize("page", ["keys", "ids", "privacy", "reports", "scheduling", "terminal"])
 def test_the_commands_run(page: str, synced: Clipmart) -> None:
     """One after the other, from top to bottom, without a complaint."""
     for command in blocks(page, "sh"):
