@@ -30,8 +30,8 @@ async def fetch(url: str, key: str, ids: list[str]) -> tuple[list[Any], list[Any
         async def work() -> None:
             for id_ in waiting:
                 jobs.append(await get(f"/jobs/{id_}"))
-                found = (await get(f"/jobs/{id_}/clips"))["clips"]
-                clips.extend({**clip, "job_id": id_} for clip in found)
+                records = (await get(f"/jobs/{id_}/clips"))["clips"]
+                clips.extend({**clip, "job_id": id_} for clip in records)
 
         await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
     return jobs, clips
