@@ -24,6 +24,7 @@ COLUMNS = ("", "wall s", "CPU s", "peak MiB", "requests", "429s", "sandbox busy"
 
 
 def main() -> None:
+    """Run the benchmarks named on the command line, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--runs", type=int, default=3, help="rounds; the median counts")

@@ -59,6 +59,7 @@ class Target:
 
     @property
     def met(self) -> bool:
+        """Whether the number is on the right side of its limit."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
@@ -192,8 +193,10 @@ def _span(arrivals: list[dict[str, Any]]) -> float:
 
 
 class _Memory(threading.Thread):
-    """Looks ten times a second at the memory of a process and its children, what they share
-    counted once. Sees nothing where the system does not tell (it is Linux that does)."""
+    """Samples the memory of a process and its children ten times a second.
+
+    What they share counts once. Only Linux reports it; elsewhere this peak is 0.
+    """
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)

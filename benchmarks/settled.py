@@ -64,6 +64,7 @@ INSERT INTO klipit.job_observations BY NAME
 
 
 def settled(rounds: int, *, quick: bool = False) -> Result:
+    """Measure a sync with nothing to do, in a small store and in a large one."""
     few, many = 1_000, 10_000 if quick else 100_000
     with served(0) as service, tempfile.TemporaryDirectory() as folder:
         data = {jobs: Path(folder) / str(jobs) / "data" for jobs in (few, many)}
@@ -93,6 +94,7 @@ def settled(rounds: int, *, quick: bool = False) -> Result:
 
 
 def large(rounds: int, *, quick: bool = False) -> Result:
+    """Measure a sync of ten new jobs in a store of a million clips."""
     jobs = (100_000 if quick else 1_000_000) // CLIPS + 1
     with served(0) as service, tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"

@@ -22,6 +22,7 @@ SIZE = {"width": 1100, "height": 985}
 
 
 def main() -> None:
+    """Run the demo and photograph its page."""
     chromium = shutil.which("chromium")
     if chromium is None:
         sys.exit("Chromium is not installed. Install it (Debian: apt-get install chromium).")
