@@ -89,9 +89,9 @@ def parse(command: click.Command, words: list[str], parent: click.Context | None
     context = command.make_context(command.name, words, parent=parent)
     if isinstance(command, click.Group):
         rest = [*context._protected_args, *context.args]
-        name, found, rest = command.resolve_command(context, rest)
-        assert found is not None, name
-        parse(found, rest, context)
+        name, subcommand, rest = command.resolve_command(context, rest)
+        assert subcommand is not None, name
+        parse(subcommand, rest, context)
 
 
 @pytest.mark.parametrize(("page", "command"), command_lines())
@@ -103,15 +103,15 @@ def test_a_shown_command_exists(page: str, command: str) -> None:
 @pytest.mark.parametrize(("page", "command"), mentions())
 def test_a_mentioned_command_exists(page: str, command: str) -> None:
     """Its name and each of its options are those of the command line."""
-    found: click.Command = main
+    current: click.Command = main
     for word in shlex.split(command):
         if word == "--help":
             continue
-        if isinstance(found, click.Group):
-            assert word in found.commands
-            found = found.commands[word]
+        if isinstance(current, click.Group):
+            assert word in current.commands
+            current = current.commands[word]
         elif word.startswith("--"):
-            assert any(word in option.opts for option in found.params), word
+            assert any(word in option.opts for option in current.params), word
 
 
 def test_an_unknown_option_would_be_found() -> None:
@@ -202,7 +202,7 @@ def test_make_targets_exist(target: str) -> None:
 def test_a_source_runs_alone_as_shown(
     page: str, service: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """The example, word for word, on the sandbox: it prints the row it asked for."""
+    """The example, word for word, on the sandbox: it prints the row it requested."""
     (example,) = [b for b in blocks((ROOT / page).read_text(), "python") if "dlt.pipeline" in b]
     (id_,) = re.findall(r'_source\(\["([^"]+)"\]\)', example)
     if service == "klipit":
