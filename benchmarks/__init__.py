@@ -1,1 +1,1 @@
-"""What is fast, and the proof: whole processes, measured from outside, beside what they rival."""
+"""Proof of speed: whole processes, measured from outside, compared with their rivals."""

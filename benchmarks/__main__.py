@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAME …]`: runs offline against the sandbox, prints and notes the results.
 
 Every number is a median; ratios are taken round by round. A whole run, all benchmarks and three
-rounds or more, also rewrites the tables in docs/benchmarks.md and README.md.
+rounds or more, also rewrites the tables in docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .settled import large, settled
 from .unthrottled import unthrottled
 
 BENCHMARKS = {run.__name__: run for run in (unthrottled, paced, latency, settled, large)}
-ROOT = Path(__file__).parent.parent
-PAGE, README = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 COLUMNS = ("", "wall s", "CPU s", "peak MiB", "requests", "429s", "sandbox busy")
 
 
 def main() -> None:
+    """Run the benchmarks named on the command line, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--runs", type=int, default=3, help="rounds; the median counts")
@@ -86,28 +86,13 @@ def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def _note(results: list[Result]) -> None:
-    """Put the results between the marks of their page, and a short table into the README."""
-    when = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores"
-    lines = [f"{when}.", "", *_targets(results)]
+    """Put the results between the marks of their page."""
+    lines = [f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores.", "", *_targets(results)]
     for result in results:
         lines += _measured(result)
-    _put(PAGE, lines)
-    short = [
-        (result.title, name, f"{typical(runs):.1f}", _cells(runs)[3], _cells(runs)[4])
-        for result in results
-        for name, runs in result.runs.items()
-    ]
-    table = _table((when, "", "seconds", "requests", "429s"), short)
-    _put(
-        README,
-        [*table, "", "`make bench` measures it anew: [docs/benchmarks.md](docs/benchmarks.md)."],
-    )
-
-
-def _put(page: Path, lines: list[str]) -> None:
-    before, _, rest = page.read_text().partition(BEGIN)
+    before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    page.write_text("\n".join([before + BEGIN, *lines, END + after]))
+    PAGE.write_text("\n".join([before + BEGIN, *lines, END + after]))
 
 
 if __name__ == "__main__":

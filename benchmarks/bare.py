@@ -1,5 +1,6 @@
-"""The limit: the fastest client at hand, Arrow, one DuckDB table each. It paces, resumes and
-remembers nothing. `python bare.py URL KEY IDS FOLDER`.
+"""The limit: the fastest client at hand, Arrow, one DuckDB table each.
+
+It paces, resumes and remembers nothing. `python bare.py URL KEY IDS FOLDER`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ CONNECTIONS = 16
 
 
 async def fetch(url: str, key: str, ids: list[str]) -> tuple[list[Any], list[Any]]:
+    """The records of all jobs, and of all their clips."""
     jobs: list[Any] = []
     clips: list[Any] = []
     waiting = iter(ids)
@@ -30,14 +32,15 @@ async def fetch(url: str, key: str, ids: list[str]) -> tuple[list[Any], list[Any
         async def work() -> None:
             for id_ in waiting:
                 jobs.append(await get(f"/jobs/{id_}"))
-                found = (await get(f"/jobs/{id_}/clips"))["clips"]
-                clips.extend({**clip, "job_id": id_} for clip in found)
+                records = (await get(f"/jobs/{id_}/clips"))["clips"]
+                clips.extend({**clip, "job_id": id_} for clip in records)
 
         await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
     return jobs, clips
 
 
 def main(url: str, key: str, ids: str, folder: str) -> None:
+    """Fetch the ids in a file, and load what they answer into `bare.duckdb`."""
     jobs, clips = asyncio.run(fetch(url, key, Path(ids).read_text().split()))
     with duckdb.connect(str(Path(folder) / "bare.duckdb")) as con:
         for name, rows in (("jobs", jobs), ("clips", clips)):

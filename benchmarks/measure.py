@@ -49,7 +49,7 @@ class Run:
 
 @dataclass
 class Target:
-    """A number beside what it should be."""
+    """A number, and what it should be."""
 
     what: str
     value: float
@@ -59,6 +59,7 @@ class Target:
 
     @property
     def met(self) -> bool:
+        """Whether the number is on the right side of its limit."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
@@ -73,7 +74,7 @@ class Result:
 
 
 class Service:
-    """A sandbox in a process of its own, whose CPU seconds can be told."""
+    """A sandbox in a process of its own, whose CPU seconds can be read."""
 
     def __init__(self, remote: Remote, pid: int) -> None:
         self.remote = remote
@@ -82,10 +83,10 @@ class Service:
     def cpu(self) -> float:
         """CPU seconds so far; 0 where the system does not tell (it is Linux that does)."""
         try:
-            told = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return 0.0
-        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def add_jobs(self, ids: Path) -> None:
         """Complete jobs with 1 to 10 clips, 5.5 on the average."""
@@ -192,8 +193,10 @@ def _span(arrivals: list[dict[str, Any]]) -> float:
 
 
 class _Memory(threading.Thread):
-    """Looks ten times a second at the memory of a process and its children, what they share
-    counted once. Sees nothing where the system does not tell (it is Linux that does)."""
+    """Samples the memory of a process and its children ten times a second.
+
+    What they share counts once. Only Linux reports it; elsewhere this peak is 0.
+    """
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -214,8 +217,8 @@ def _family(pid: int) -> list[int]:
 
 
 def _pss_mib(pid: int) -> float:
-    told = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(told.partition("Pss:")[2].split()[0]) / 1024
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(rollup.partition("Pss:")[2].split()[0]) / 1024
 
 
 def alternate(subjects: Mapping[str, Callable[[], Run]], rounds: int) -> dict[str, list[Run]]:

@@ -13,6 +13,7 @@ REAL_MINUTE = 60.0
 
 
 def paced(rounds: int, *, quick: bool = False) -> Result:
+    """Measure first syncs under Klipit's limits."""
     jobs, minute = (120, 2.0) if quick else (300, 6.0)
     minutes = ceil(jobs / POLLS_A_MINUTE) - 1
     with tempfile.TemporaryDirectory() as folder:

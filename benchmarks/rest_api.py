@@ -1,5 +1,6 @@
-"""dlt's own declarative REST source, as its documentation has it, with its default settings. It
-only loads. `python rest_api.py URL KEY IDS FOLDER`.
+"""dlt's own declarative REST source, as its documentation has it, with its default settings.
+
+It only loads. `python rest_api.py URL KEY IDS FOLDER`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dlt.sources.rest_api.typing import RESTAPIConfig
 
 
 def main(url: str, key: str, ids: str, folder: str) -> None:
+    """Load the jobs and clips of the ids in a file."""
+
     @dlt.resource(selected=False)
     def known() -> Iterator[list[dict[str, str]]]:
         yield [{"id": id_} for id_ in Path(ids).read_text().split()]

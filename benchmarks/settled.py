@@ -1,6 +1,6 @@
-"""A long past: a sync with nothing to do beside 1,000 and 100,000 settled jobs of six clips each.
+"""A long past: a sync with nothing to do in a store of 1,000 and of 100,000 settled jobs.
 
-And `large`: ten new jobs beside 1,000,000 clips, built and published anew.
+Each has six clips. And `large`: ten new jobs in a store of 1,000,000 clips, built and published.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ INSERT INTO klipit.job_observations BY NAME
 
 
 def settled(rounds: int, *, quick: bool = False) -> Result:
+    """Measure a sync with nothing to do, in a small store and in a large one."""
     few, many = 1_000, 10_000 if quick else 100_000
     with served(0) as service, tempfile.TemporaryDirectory() as folder:
         data = {jobs: Path(folder) / str(jobs) / "data" for jobs in (few, many)}
@@ -81,10 +82,10 @@ def settled(rounds: int, *, quick: bool = False) -> Result:
     small, large, imports = runs.values()
     about_jobs = typical(large, lambda run: run.job_requests)
     return Result(
-        f"No-op sync beside {many:,} settled jobs",
+        f"No-op sync with {many:,} settled jobs",
         runs,
         [
-            Target(f"time / that beside {few:,}", ratio(large, small), 1.25, "times"),
+            Target(f"time / that with {few:,}", ratio(large, small), 1.25, "times"),
             Target(f"time / `{IMPORTS}`", ratio(large, imports), 1.6, "times"),
             Target("requests about settled jobs", about_jobs, 0, ""),
             Target("peak memory", typical(large, lambda run: run.peak_mib), 250, "MiB"),
@@ -93,6 +94,7 @@ def settled(rounds: int, *, quick: bool = False) -> Result:
 
 
 def large(rounds: int, *, quick: bool = False) -> Result:
+    """Measure a sync of ten new jobs in a store of a million clips."""
     jobs = (100_000 if quick else 1_000_000) // CLIPS + 1
     with served(0) as service, tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
@@ -108,7 +110,7 @@ def large(rounds: int, *, quick: bool = False) -> Result:
         runs = alternate({"sync of 10 new jobs": ten_more}, rounds)
     (syncs,) = runs.values()
     return Result(
-        f"10 new jobs beside {jobs * CLIPS:,} clips",
+        f"10 new jobs in a store of {jobs * CLIPS:,} clips",
         runs,
         [Target("time, build and publish included", typical(syncs), 10, "s")],
     )

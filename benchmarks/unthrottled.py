@@ -9,6 +9,7 @@ from .measure import Result, Target, alternate, backfill, job_ids, ratio, rival,
 
 
 def unthrottled(rounds: int, *, quick: bool = False) -> Result:
+    """Measure first syncs from an API without limits."""
     jobs = 200 if quick else 2_000
     with served(0) as service, tempfile.TemporaryDirectory() as folder:
         ids = job_ids(Path(folder), jobs)

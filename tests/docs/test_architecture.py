@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/architecture.md").read_text("utf-8")
+PATH = PAGE.split("## The path of one job id")[1].split("\n## ")[0]
 
 
 def test_every_room_is_described() -> None:
@@ -21,9 +22,15 @@ def test_every_room_is_described() -> None:
 
 def test_every_file_that_is_named_exists() -> None:
     """Below the root or below pipelines."""
-    named = re.findall(r"`([\w/]+\.py)`", PAGE)
+    named = re.findall(r"`([\w/]+\.(?:py|sql|yaml|md))`", PAGE)
+    named = [n for n in named if "NAME" not in n]
 
     assert len(named) > 10
     assert [
         n for n in named if not any((ROOT / top / n).exists() for top in ("", "pipelines"))
     ] == []
+
+
+def test_one_job_id_passes_at_most_twenty_modules() -> None:
+    """From `track` to `report`; the modules are those that the path names, and `cli`."""
+    assert 10 < len(set(re.findall(r"`([\w/]+\.py)`", PATH))) < 20

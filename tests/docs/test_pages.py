@@ -25,7 +25,7 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
 def fenced(page: Path, language: str) -> list[tuple[str, str]]:
-    """(what stands in the block, what follows it up to the next heading or block)."""
+    """(the block's content, what follows it up to the next heading or block)."""
     pattern = rf"^```{language}\n(.*?)^```\n(.*?)(?=^#|^```|\Z)"
     return re.findall(pattern, page.read_text(), flags=re.M | re.S)
 
@@ -67,7 +67,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 def test_a_question_is_answered_as_shown(
     page: str, sql: str, answer: str, demo_run: DemoRun
 ) -> None:
-    """Run as it stands, the SQL gives the table below it; where none is shown, it gives rows.
+    """Run unchanged, the SQL gives the table below it; if none is shown, it gives rows.
 
     Other programs run what their page says; `clipmart query` runs the rest.
     """
@@ -105,7 +105,7 @@ def test_the_recipes_are_a_dozen() -> None:
     ids=lambda page: page.name,
 )
 def test_a_page_works_from_top_to_bottom(page: Path, folder: Path) -> None:
-    """Its commands answer as shown (`…` is anything that is said), its Python says nothing."""
+    """Its commands print what is shown (`…` is any output), its Python prints nothing."""
     for block, _ in fenced(page, "(?:console|python)"):
         if not block.startswith("$ "):
             done = run([sys.executable, "-c", block], folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -29,10 +30,15 @@ PAGES = [
     for path in sorted(ROOT.glob(pattern))
 ]
 SOURCES = {
-    "README.md": "klipit",
+    "docs/sources-alone.md": "klipit",
     "sources/klipit/README.md": "klipit",
     "sources/clipus/README.md": "clipus",
 }
+
+
+def docs(name: str) -> str:
+    """The text of a page below docs/."""
+    return (ROOT / "docs" / f"{name}.md").read_text()
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -83,9 +89,9 @@ def parse(command: click.Command, words: list[str], parent: click.Context | None
     context = command.make_context(command.name, words, parent=parent)
     if isinstance(command, click.Group):
         rest = [*context._protected_args, *context.args]
-        name, found, rest = command.resolve_command(context, rest)
-        assert found is not None, name
-        parse(found, rest, context)
+        name, subcommand, rest = command.resolve_command(context, rest)
+        assert subcommand is not None, name
+        parse(subcommand, rest, context)
 
 
 @pytest.mark.parametrize(("page", "command"), command_lines())
@@ -97,15 +103,15 @@ def test_a_shown_command_exists(page: str, command: str) -> None:
 @pytest.mark.parametrize(("page", "command"), mentions())
 def test_a_mentioned_command_exists(page: str, command: str) -> None:
     """Its name and each of its options are those of the command line."""
-    found: click.Command = main
+    current: click.Command = main
     for word in shlex.split(command):
         if word == "--help":
             continue
-        if isinstance(found, click.Group):
-            assert word in found.commands
-            found = found.commands[word]
+        if isinstance(current, click.Group):
+            assert word in current.commands
+            current = current.commands[word]
         elif word.startswith("--"):
-            assert any(word in option.opts for option in found.params), word
+            assert any(word in option.opts for option in current.params), word
 
 
 def test_an_unknown_option_would_be_found() -> None:
@@ -116,15 +122,23 @@ def test_an_unknown_option_would_be_found() -> None:
         parse(main, ["no-such-command"])
 
 
-def test_the_readme_names_every_command() -> None:
-    """A command that nobody is told of might as well not exist."""
-    shown = {command for page, command in command_lines() + mentions() if page == "README.md"}
-    assert {shlex.split(command)[0] for command in shown} | {"demo"} == set(main.commands)
+def test_the_readme_is_a_front_door() -> None:
+    """It stays short, starts with the demo, and leads to the index, which leads to every page."""
+    assert len(README.splitlines()) <= 120
     assert "make demo" in README
+    assert "](docs/README.md)" in README
+    index = set(re.findall(r"\]\(([\w-]+\.md)\)", docs("README")))
+    assert index == {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
 
 
-def test_the_readme_names_every_report_and_table(demo_run: DemoRun) -> None:
-    """The two tables of the README are those of the published file, no more and no fewer."""
+def test_every_command_has_its_row() -> None:
+    """A command that no page mentions might as well not exist."""
+    rows = re.findall(r"^\| `clipmart (\w+)` \|", docs("commands"), flags=re.M)
+    assert sorted(rows) == sorted(main.commands)
+
+
+def test_every_report_and_landing_table_has_its_row(demo_run: DemoRun) -> None:
+    """The tables of the pages are those of the published file, no more and no fewer."""
     with attach(demo_run.data_dir / "warehouse.duckdb") as con:
         reports = set(report_names(con))
         landed = {
@@ -135,21 +149,32 @@ def test_the_readme_names_every_report_and_table(demo_run: DemoRun) -> None:
                    AND table_name <> 'publication'"""
             ).fetchall()
         }
-    answers = README.split("## What the reports answer")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", answers, flags=re.M)) == reports
-    lands = README.split("## What lands")[1].split("\n## ")[0]
-    assert set(re.findall(r"`((?:klipit|clipus|clipmart)\.\w+)`", lands)) == landed
+    for page in (README, docs("reports")):
+        assert set(re.findall(r"^\| `(\w+)` \|", page, flags=re.M)) == reports
+    assert set(re.findall(r"`((?:klipit|clipus|clipmart)\.\w+)`", docs("tables"))) == landed
 
 
-def test_the_readme_names_every_variable() -> None:
+def test_every_variable_has_its_row() -> None:
     """Those that the settings read, and no other."""
-    read = set(re.findall(r'"((?:CLIPMART|KLIPIT|CLIPUS)_\w+)"', settings_source()))
-    table = README.split("## Environment")[1].split("\n## ")[0]
-    assert set(re.findall(r"`((?:CLIPMART|KLIPIT|CLIPUS)_\w+)`", table)) == read
+    settings = (ROOT / "pipelines" / "settings.py").read_text()
+    read = set(re.findall(r'"((?:CLIPMART|KLIPIT|CLIPUS)_\w+)"', settings))
+    rows = "".join(re.findall(r"^\|.*\|$", docs("configuration"), flags=re.M))
+    assert set(re.findall(r"`((?:CLIPMART|KLIPIT|CLIPUS)_\w+)`", rows)) == read
 
 
-def settings_source() -> str:
-    return (ROOT / "pipelines" / "settings.py").read_text()
+def test_every_message_of_the_troubleshooting_page_exists() -> None:
+    """The words between backticks in its first column are part of a string of the program."""
+    strings = [
+        node.value
+        for top in ("pipelines", "sources")
+        for file in (ROOT / top).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    messages = re.findall(r"^\| `([^`]+)`", docs("troubleshooting"), flags=re.M)
+
+    assert len(messages) > 10
+    assert [m for m in messages if not any(m in string for string in strings)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -164,7 +189,10 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert target[1] in anchors, target
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make (\w+)`", README)) | {"demo"}))
+@pytest.mark.parametrize(
+    "target",
+    sorted({t for page in PAGES for t in re.findall(r"`make (\w+)`", page.read_text())} | {"demo"}),
+)
 def test_make_targets_exist(target: str) -> None:
     """Every `make …` named is a target."""
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.M)
@@ -174,7 +202,7 @@ def test_make_targets_exist(target: str) -> None:
 def test_a_source_runs_alone_as_shown(
     page: str, service: str, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """The example, word for word, on the sandbox: it prints the row it asked for."""
+    """The example, word for word, on the sandbox: it prints the row it requested."""
     (example,) = [b for b in blocks((ROOT / page).read_text(), "python") if "dlt.pipeline" in b]
     (id_,) = re.findall(r'_source\(\["([^"]+)"\]\)', example)
     if service == "klipit":

@@ -1,4 +1,4 @@
-"""The page of what a job costs in requests says what the sandbox counts."""
+"""The page of what a job costs in requests gives what the sandbox counts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.support.listen_client import SECRET, ended, start_listener
 
 PAGE = Path(__file__).parents[2] / "docs" / "requests.md"
 WHAT = {
-    "a job that is complete with clips when first asked for": "job_clips",
+    "a job that is complete with clips when first polled": "job_clips",
     "a job that is complete without clips": "job_empty",
     "a job that failed": "job_failed",
-    "a job with a webhook, synced when it is made and after its `job.complete`": "webhook",
+    "a job with a webhook, synced when it is created and after its `job.complete`": "webhook",
     "a job that takes 40 minutes, synced every 15 minutes from the start, no webhook": "job_slow",
     "a job that this key does not see (404)": "job_gone",
     "a campaign that is finished with every video published": "c-done",
@@ -32,8 +32,8 @@ TIMES = [
 
 @pytest.fixture
 def webhook_job(sandbox: Sandbox, landing_only: Clipmart) -> Iterator[str]:
-    """A job that the sandbox makes at 12:00 and tells a running receiver of."""
-    # Its clock stands where both events have come: an event dated ahead counts as of its arrival.
+    """A job that the sandbox creates at 12:00 and reports to a running receiver."""
+    # Its clock is later than both events: an event dated ahead counts as of its arrival.
     environ = {**landing_only.environ, "CLIPMART_NOW": "2026-04-08T12:05:00Z"}
     listener = start_listener(landing_only.folder, environ)
     sandbox.webhooks.url = listener.url + "/webhooks/klipit"
@@ -42,7 +42,7 @@ def webhook_job(sandbox: Sandbox, landing_only: Clipmart) -> Iterator[str]:
         yield sandbox.submit_job({"source_url": "https://good.example/1"})
 
 
-def test_the_page_tells_the_requests_that_are_sent(
+def test_the_page_gives_the_requests_that_are_sent(
     sandbox: Sandbox, landing_only: Clipmart, webhook_job: str
 ) -> None:
     sandbox.add_job("job_clips", clips=3)
@@ -73,7 +73,7 @@ def test_the_page_tells_the_requests_that_are_sent(
     later = sandbox.asked("GET", "/jobs/*"), sandbox.asked("GET", "*/campaigns/*")
     counted["later"] = (sum(later), sandbox.asked("GET", "/jobs/*/clips"))
 
-    assert {what: counted[id_] for what, id_ in WHAT.items()} == told()
+    assert {what: counted[id_] for what, id_ in WHAT.items()} == documented()
 
 
 def count(sandbox: Sandbox, webhook_job: str) -> dict[str, tuple[int, int]]:
@@ -86,6 +86,6 @@ def count(sandbox: Sandbox, webhook_job: str) -> dict[str, tuple[int, int]]:
     return counted
 
 
-def told() -> dict[str, tuple[int, int]]:
+def documented() -> dict[str, tuple[int, int]]:
     rows = re.findall(r"^\| (.+?) \| (\d+) \| (\d+) \|$", PAGE.read_text(), flags=re.M)
     return {what: (int(polls), int(reads)) for what, polls, reads in rows}

@@ -1,4 +1,4 @@
-"""The pages on keys, ids, privacy, scheduling and the terminal: commands run, claims are so."""
+"""The pages on keys, ids, privacy, reports, scheduling and the terminal: commands run as shown."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ WATCH = """
 import os, sys
 def watch(event, args):
     if event == "socket.getaddrinfo":
-        told = f"looked up {args[0]}"
+        event_line = f"looked up {args[0]}"
     elif event == "socket.connect" and isinstance(args[1], tuple):
-        told = f"connected {args[1][0]}:{args[1][1]}"
+        event_line = f"connected {args[1][0]}:{args[1][1]}"
     else:
         return
     with open(os.environ["WATCHED"], "a") as file:
-        file.write(told + "\\n")
+        file.write(event_line + "\\n")
 sys.addaudithook(watch)
 """
 
@@ -54,9 +54,9 @@ def shell(clipmart: Clipmart, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("page", ["keys", "ids", "privacy", "scheduling", "terminal"])
+@pytest.mark.parametrize("page", ["keys", "ids", "privacy", "reports", "scheduling", "terminal"])
 def test_the_commands_run(page: str, synced: Clipmart) -> None:
-    """One after the other, from top to bottom, without a complaint."""
+    """One after the other, from top to bottom, without an error."""
     for command in blocks(page, "sh"):
         done = shell(synced, command)
         assert done.returncode == 0, (command, done.stderr)
@@ -74,7 +74,7 @@ def test_ids_that_the_page_tracks_are_known(clipmart: Clipmart) -> None:
 
 
 def test_keys_in_env_are_the_owners_alone_and_used(sandbox: Sandbox, synced: Clipmart) -> None:
-    """The page's lines make a closed file, whose keys a sync then sends."""
+    """The page's lines create a private file, whose keys a sync then sends."""
     for name in ("KLIPIT_API_KEY", "CLIPUS_API_KEY"):
         synced.environ.pop(name)
     assert synced("sync").code == 3
@@ -84,7 +84,7 @@ def test_keys_in_env_are_the_owners_alone_and_used(sandbox: Sandbox, synced: Cli
 
     assert (synced.folder / ".env").stat().st_mode & 0o077 == 0
     assert synced("sync", "klipit").code == 0
-    assert sandbox.asked("GET", "*/account", status=200) == 2  # `clipmart doctor` asks too
+    assert sandbox.asked("GET", "*/account", status=200) == 2  # `clipmart doctor` requests it too
 
 
 def test_keys_in_secrets_toml_are_used(sandbox: Sandbox, synced: Clipmart) -> None:
@@ -135,15 +135,15 @@ def test_a_sync_talks_to_the_api_alone(sandbox: Sandbox, prepared: Clipmart) -> 
 
     assert prepared.rows("SELECT count(*) FROM klipit.clips") == [(2,)]
     assert f"connected {api.hostname}:{api.port}" in seen
-    assert {told for told in seen if "127.0.0.1" not in told} == set()
-    assert {told for told in seen if told.startswith("connected")} == {
+    assert {line for line in seen if "127.0.0.1" not in line} == set()
+    assert {line for line in seen if line.startswith("connected")} == {
         f"connected {api.hostname}:{api.port}"
     }
     assert list((prepared.folder / "home").iterdir()) == []
 
 
 def test_compiling_the_models_talks_to_nobody(tmp_path: Path) -> None:
-    """Though SQLMesh is told by the environment that it may."""
+    """Although the environment allows SQLMesh's statistics."""
     code = "from pipelines.warehouse.compiler import compile_project; compile_project()"
     seen = watched(
         tmp_path,
@@ -155,7 +155,7 @@ def test_compiling_the_models_talks_to_nobody(tmp_path: Path) -> None:
 
 
 def test_telemetry_left_on_would_be_seen(tmp_path: Path) -> None:
-    """The test above can fail: dlt alone, as it comes, looks up an address of its makers."""
+    """The test above can fail: dlt alone, by default, looks up an address of its vendor."""
     (tmp_path / "load.py").write_text(
         "import dlt\n"
         "p = dlt.pipeline('p', destination='duckdb', pipelines_dir='p')\n"
@@ -167,7 +167,7 @@ def test_telemetry_left_on_would_be_seen(tmp_path: Path) -> None:
         RUNTIME__DLTHUB_TELEMETRY="true",
         CI="",
     )
-    assert any("telemetry" in told for told in seen), seen
+    assert any("telemetry" in line for line in seen), seen
 
 
 def workflow() -> Any:
@@ -178,7 +178,7 @@ def workflow() -> Any:
 def test_the_github_workflow_goes_on_where_the_last_one_ended(
     sandbox: Sandbox, synced: Clipmart
 ) -> None:
-    """Its `run:` lines, on the data of the run before, ask for nothing that is settled."""
+    """Its `run:` lines, on the data of the run before, request nothing that is settled."""
     (job,) = workflow()["jobs"].values()
     steps = job["steps"]
     restored, saved = (

@@ -123,7 +123,7 @@ def test_compiling_leaves_the_process_and_the_folder_as_they_were(
 ) -> None:
     """No variable set or lost, no folder of logs, nothing left of what SQLMesh put down."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SQLMESH_HOME", "kept")
+    monkeypatch.setenv("SQLMESH_HOME", str(tmp_path / "home"))
     before = dict(os.environ)
     project = set((ROOT / "sql").iterdir())
     compiler.compile_project(Path())

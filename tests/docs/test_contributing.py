@@ -1,0 +1,42 @@
+"""What a contributor is promised: the same checks in `make lint`, before a commit and in CI."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+
+
+def test_a_commit_is_checked_as_by_make_lint() -> None:
+    """Each line of the target is a local hook, which downloads nothing."""
+    recipe = MAKEFILE.split("\nlint:")[1].split("\n\n")[0]
+    checks = re.findall(r"\$\(BIN\)/(.+?)(?: \.)?$", recipe, flags=re.M)
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    (local,) = config["repos"]
+    entries = [hook["entry"].removesuffix(" --force-exclude") for hook in local["hooks"]]
+
+    assert local["repo"] == "local"
+    assert entries == [f".venv/bin/{check}" for check in checks]
+
+
+def test_workflows_run_targets_that_exist_with_rights_to_read_alone() -> None:
+    """On every Python that the project says it supports."""
+    flows = {
+        path.stem: yaml.safe_load(path.read_text("utf-8"))
+        for path in (ROOT / ".github/workflows").glob("*.yml")
+    }
+    steps = [
+        step for flow in flows.values() for job in flow["jobs"].values() for step in job["steps"]
+    ]
+    runs = [step["run"] for step in steps if "run" in step]
+    targets = {run.removeprefix("make ") for run in runs if run.startswith("make ")}
+
+    assert {flow["permissions"]["contents"] for flow in flows.values()} == {"read"}
+    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", s["uses"]) for s in steps if "uses" in s)
+    assert targets <= set(re.findall(r"^(\w+):", MAKEFILE, flags=re.M))
+    classifiers = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text("utf-8"))
+    assert flows["test"]["jobs"]["test"]["strategy"]["matrix"]["python"] == classifiers
