@@ -16,6 +16,7 @@ import click
 import pytest
 
 from pipelines.cli import main
+from pipelines.service import SERVICES
 from pipelines.warehouse.read import attach, report_names
 from sandbox import Sandbox
 from tests.support.demo_run import DemoRun, clean_environment
@@ -158,6 +159,9 @@ def test_every_variable_has_its_row() -> None:
     """Those that the settings read, and no other."""
     settings = (ROOT / "pipelines" / "settings.py").read_text()
     read = set(re.findall(r'"((?:CLIPMART|KLIPIT|CLIPUS)_\w+)"', settings))
+    for service in SERVICES.values():
+        read |= {service.key_variable, service.address_variable}
+        read |= {service.account_variable} if service.account_path else set()
     rows = "".join(re.findall(r"^\|.*\|$", docs("configuration"), flags=re.M))
     assert set(re.findall(r"`((?:CLIPMART|KLIPIT|CLIPUS)_\w+)`", rows)) == read
 
