@@ -22,7 +22,7 @@ from pipelines.service import LANDING_SCHEMAS, SEQ
 from pipelines.settings import Lake, Settings
 from pipelines.warehouse import publish
 from pipelines.warehouse.build import landing_fingerprint
-from pipelines.warehouse.catalog import dotted, name, text
+from pipelines.warehouse.catalog import literal, qualified, quoted
 from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.tables import Table
 
@@ -160,7 +160,7 @@ def _make_tables(settings: Settings, lake: Lake, ledger: Ledger, landing: Landin
 
 def _copy_landing(settings: Settings, landing: Landing) -> list[Copied]:
     con = landing.connection
-    con.execute(f"ATTACH {text(str(settings.landing))} AS file (READ_ONLY)")
+    con.execute(f"ATTACH {literal(str(settings.landing))} AS file (READ_ONLY)")
     landed = _columns(con, "file")
     copied = []
     con.execute("BEGIN")
@@ -187,11 +187,11 @@ def _copy_landing(settings: Settings, landing: Landing) -> list[Copied]:
 
 def _copy_table(con: Any, schema: str, table: Table, columns: dict[str, str]) -> Copied:
     """Copy the rows that the lake lacks or has older, and check that they arrived."""
-    place = dotted(f"{schema}.{table.name}")
+    place = qualified(f"{schema}.{table.name}")
     known = _columns(con, "landing").get(f"{schema}.{table.name}", {})
     for column, kind in columns.items():
         if column not in known:
-            con.execute(f"ALTER TABLE landing.{place} ADD COLUMN {name(column)} {kind}")
+            con.execute(f"ALTER TABLE landing.{place} ADD COLUMN {quoted(column)} {kind}")
     if table.name in READS:
         # Its rows go with their parent: all of a newer read replace all of an older one.
         reads, id_ = READS[table.name]
@@ -218,7 +218,7 @@ def _copy_table(con: Any, schema: str, table: Table, columns: dict[str, str]) ->
     sent, arrived = (
         _sums(con, f"{db}.{place} WHERE {match}", columns) for db in ("file", "landing")
     )
-    listed = ", ".join(map(name, columns))
+    listed = ", ".join(map(quoted, columns))
     (lost,) = con.execute(
         f"""SELECT count(*) FROM (
               SELECT {listed} FROM file.{place} WHERE {match}
@@ -237,7 +237,7 @@ def _copy_table(con: Any, schema: str, table: Table, columns: dict[str, str]) ->
 
 def _sums(con: Any, rows: str, columns: dict[str, str]) -> tuple[Any, ...]:
     """Count, and the sum of each column of numbers, in an order that makes it repeatable."""
-    numbers = [name(c) for c, kind in columns.items() if kind in ("BIGINT", "DOUBLE")]
+    numbers = [quoted(c) for c, kind in columns.items() if kind in ("BIGINT", "DOUBLE")]
     sums = "".join(f", sum({column} ORDER BY {column})" for column in numbers)
     found: tuple[Any, ...] = con.execute(f"SELECT count(*){sums} FROM {rows}").fetchone()
     return found
@@ -248,7 +248,7 @@ def _columns(con: Any, database: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for table, column, kind in con.execute(
         f"""SELECT schema_name || '.' || table_name, column_name, data_type FROM duckdb_columns()
-            WHERE database_name = {text(database)}"""
+            WHERE database_name = {literal(database)}"""
     ).fetchall():
         found.setdefault(table, {})[column] = kind
     return found

@@ -19,7 +19,7 @@ from pipelines.landing.tables import tables_of
 from pipelines.service import LANDING_SCHEMAS, SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse import only_copy
-from pipelines.warehouse.catalog import dotted, name, text
+from pipelines.warehouse.catalog import literal, qualified, quoted
 from pipelines.warehouse.read import attach
 from sources.shared.drift import PRIVATE, data_type
 from sources.shared.errors import FixConfiguration, TryAgainLater
@@ -66,7 +66,7 @@ class Stores:
         self._readable: dict[tuple[str, str], str | None] = {}
         self.con = self._published(settings)
         self.con.execute("SET TimeZone = 'UTC'")
-        self.con.execute(f"SET temp_directory = {text(str(settings.build_dir / 'spill'))}")
+        self.con.execute(f"SET temp_directory = {literal(str(settings.build_dir / 'spill'))}")
         if settings.landing.exists():
             with settings.landing.open("rb"):  # what may not be read is not damaged
                 pass
@@ -91,7 +91,7 @@ class Stores:
 
     def _attach_landing(self, settings: Settings) -> None:
         try:
-            self.con.execute(f"ATTACH {text(str(settings.landing))} AS {LANDING} (READ_ONLY)")
+            self.con.execute(f"ATTACH {literal(str(settings.landing))} AS {LANDING} (READ_ONLY)")
         except duckdb.Error as error:
             if "set lock" in str(error):
                 raise TryAgainLater(
@@ -110,7 +110,7 @@ class Stores:
         alone.unlink(missing_ok=True)
         with suppress(duckdb.Error, OSError):
             os.link(settings.landing, alone)
-            self.con.execute(f"ATTACH {text(str(alone))} AS {LANDING} (READ_ONLY)")
+            self.con.execute(f"ATTACH {literal(str(alone))} AS {LANDING} (READ_ONLY)")
         alone.unlink(missing_ok=True)
 
     @staticmethod
@@ -182,7 +182,7 @@ class Stores:
         try:
             (stored,) = self.con.execute(
                 f"""SELECT schema FROM {LANDING}.{schema}._dlt_version
-                    WHERE schema_name = {text(schema)} ORDER BY inserted_at DESC LIMIT 1"""
+                    WHERE schema_name = {literal(schema)} ORDER BY inserted_at DESC LIMIT 1"""
             ).fetchone() or ("{}",)
             return {
                 f"{schema}.{table}": {
@@ -204,9 +204,9 @@ class Stores:
 
     def _scan(self, store: str, table: str) -> str | None:
         # A count is answered from statistics; a hash of the values needs every block.
-        columns = ", ".join(map(name, self.columns[store][table]))
+        columns = ", ".join(map(quoted, self.columns[store][table]))
         try:
-            self.con.execute(f"SELECT bit_xor(hash({columns})) FROM {store}.{dotted(table)}")
+            self.con.execute(f"SELECT bit_xor(hash({columns})) FROM {store}.{qualified(table)}")
             self.con.fetchall()
         except duckdb.OutOfMemoryException:
             raise
@@ -265,18 +265,18 @@ class Stores:
         if not sides:
             return
         union = " UNION ALL ".join(self._side(store, full, types, table) for store in sides)
-        key = ", ".join(map(name, table.key))
+        key = ", ".join(map(quoted, table.key))
         order = ["observed_at DESC"] if "observed_at" in types else []
         if LANDING in sides and self._altered(full):
             order = ["_store DESC"]
         ranked = ", ".join([*order, "_store"])
-        together = name(table.parent or table.key[0])
+        together = quoted(table.parent or table.key[0])
         (rows,) = self.con.execute(f"SELECT count(*) FROM ({union})").fetchone() or (0,)
         unknown = {c: data_type(kind) for c, kind in types.items() if c not in table.columns}
         batches = rows // most + 1
         # JSON travels as text.
         columns = ", ".join(
-            f"{name(c)}::VARCHAR AS {name(c)}" if kind == "JSON" else name(c)
+            f"{quoted(c)}::VARCHAR AS {quoted(c)}" if kind == "JSON" else quoted(c)
             for c, kind in types.items()
         )
         for number in range(batches):
@@ -294,10 +294,10 @@ class Stores:
         """One store's rows of a table that may be taken over, as a query."""
         there = self.columns[store][table]
         columns = ", ".join(
-            f"TRY_CAST({name(c) if c in there else 'NULL'} AS {kind}) AS {name(c)}"
+            f"TRY_CAST({quoted(c) if c in there else 'NULL'} AS {kind}) AS {quoted(c)}"
             for c, kind in types.items()
         )
-        where = [f"{name(column)} IS NOT NULL" for column in declared.key]
+        where = [f"{quoted(column)} IS NOT NULL" for column in declared.key]
         where += [f"{REMOVED} IS NOT TRUE"] if REMOVED in there else []
         if store == LANDING and table in _TOGETHER:
             where.append(_completed(table))

@@ -21,12 +21,12 @@ from .catalog import (
     at_once,
     declared_types,
     described,
-    dotted,
     landed_types,
-    name,
+    literal,
     no_data,
+    qualified,
+    quoted,
     refuse_other_types,
-    text,
 )
 from .compiled import BuildFailed, Project, digest
 from .compiler import project
@@ -34,7 +34,7 @@ from .compiler import project
 UNDOCUMENTED_TABLE = "Not one of clipmart's tables; landed as it came."
 UNDOCUMENTED_COLUMN = "Not in the API reference; landed as it came."
 
-KEPT = "Nothing was published: what readers see is as it was, and what is landed is unchanged."
+UNCHANGED = "Nothing was published: what readers see is as it was, and what is landed is unchanged."
 
 
 PUBLICATION = """
@@ -47,13 +47,13 @@ IS 'Fingerprint of the loads and of the code it was built from.';
 
 
 class AuditFailed(BuildFailed):
-    """A blocking audit found rows that clipmart's own code should have kept out."""
+    """A blocking audit found rows that clipmart's own code should prevent."""
 
 
 def build(landing: Path | None, target: Path, now: datetime | None = None) -> None:
-    """Make a new DuckDB file at `target` from the landing file, which nobody may be writing.
+    """Write a new DuckDB file at `target` from the landing file, which nobody may be writing.
 
-    Without one every table stands empty.
+    Without one every table is empty.
 
     Args:
         now: when it says that it was published; the machine's clock where not given.
@@ -92,7 +92,7 @@ def build(landing: Path | None, target: Path, now: datetime | None = None) -> No
             raise disk_full(target) from error
         if isinstance(error, duckdb.Error):
             raise BuildFailed(
-                f"{target} could not be built: {str(error).splitlines()[0]}. {KEPT} "
+                f"{target} could not be built: {str(error).splitlines()[0]}. {UNCHANGED} "
                 "Run `clipmart recover`, which checks what is landed and repairs it, then "
                 "`clipmart publish`."
             ) from error
@@ -123,7 +123,7 @@ def contents(con: duckdb.DuckDBPyConnection) -> dict[str, int | None]:
         WHERE database_name = current_database() AND NOT internal
         """
     ).fetchall():
-        counted = con.execute(f"SELECT COUNT(*) FROM {dotted(table)}") if is_table else None
+        counted = con.execute(f"SELECT COUNT(*) FROM {qualified(table)}") if is_table else None
         held[table] = (counted.fetchone() or (0,))[0] if counted else None
     return held
 
@@ -135,9 +135,9 @@ def refuse_other_contents(file: Path, expected: dict[str, int | None]) -> None:
         BuildFailed: part of it is still in a log, or it holds something else.
     """
     if logs(file):
-        raise BuildFailed(f"{file} was not written completely: a log is next to it. {KEPT}")
+        raise BuildFailed(f"{file} was not written completely: a log is next to it. {UNCHANGED}")
     with duckdb.connect() as con:
-        con.execute(f"ATTACH {text(str(file))} AS written (READ_ONLY)")
+        con.execute(f"ATTACH {literal(str(file))} AS written (READ_ONLY)")
         con.execute("USE written")
         held = contents(con)
     wrong = [
@@ -146,14 +146,16 @@ def refuse_other_contents(file: Path, expected: dict[str, int | None]) -> None:
     if wrong:
         raise BuildFailed(
             f"{file} does not hold what was written into it: {', '.join(sorted(wrong)[:5])}. "
-            f"{KEPT} Check the disk, then run `clipmart publish`."
+            f"{UNCHANGED} Check the disk, then run `clipmart publish`."
         )
 
 
 def _check(target: Path, filled: dict[str, int | None], sql: Project) -> None:
     absent = sorted({relation.name for relation in sql.relations} - filled.keys())
     if absent:
-        raise BuildFailed(f"{target} lacks {', '.join(absent[:5])}. {KEPT} Report this as a bug.")
+        raise BuildFailed(
+            f"{target} lacks {', '.join(absent[:5])}. {UNCHANGED} Report this as a bug."
+        )
     refuse_other_contents(target, filled)
 
 
@@ -166,11 +168,11 @@ def _tidy(con: duckdb.DuckDBPyConnection, sql: Project) -> None:
     rows += [table.create for table in sql.landing if table.name not in landed]
     columns = []
     for table, types in landed.items():
-        rows.append(f"DELETE FROM {dotted(table)} WHERE {no_data(con, table, types)}")
-        alter = f"ALTER TABLE {dotted(table)}"
-        columns += [f"{alter} DROP COLUMN {name(c)}" for c in types if c.startswith(PRIVATE)]
+        rows.append(f"DELETE FROM {qualified(table)} WHERE {no_data(con, table, types)}")
+        alter = f"ALTER TABLE {qualified(table)}"
+        columns += [f"{alter} DROP COLUMN {quoted(c)}" for c in types if c.startswith(PRIVATE)]
         columns += [
-            f"{alter} ADD COLUMN {name(column)} {kind}"
+            f"{alter} ADD COLUMN {quoted(column)} {kind}"
             for column, kind in declared.get(table, {}).items()
             if column not in types
         ]
@@ -191,9 +193,9 @@ def _drop_dlts_own(con: duckdb.DuckDBPyConnection) -> list[str]:
     ).fetchall()
     dropped = [schema for (schema,) in schemas if schema not in LANDING_SCHEMAS]
     return [
-        *(f"DROP SCHEMA {name(schema)} CASCADE" for schema in dropped),
+        *(f"DROP SCHEMA {quoted(schema)} CASCADE" for schema in dropped),
         *(
-            f"DROP TABLE {dotted(table)}"
+            f"DROP TABLE {qualified(table)}"
             for (table,) in tables
             if table.split(".")[0] not in dropped
         ),
@@ -201,9 +203,9 @@ def _drop_dlts_own(con: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def landing_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
-    """What a build would be made from: the completed loads, and the code that builds.
+    """What a build depends on: the completed loads, and the code that builds.
 
-    `con` stands in the landing file, or in an empty database where there is none.
+    The current database is the landing store, or an empty one if there is none.
     """
     loads = []
     for schema in LANDING_SCHEMAS:
@@ -229,7 +231,7 @@ def fewer_loads(built_from: str, before: str) -> list[str]:
 def write_publication(con: duckdb.DuckDBPyConnection, now: datetime, built_from: str) -> None:
     """The one row that says where what readers see comes from."""
     con.execute(PUBLICATION)
-    row = f"TIMESTAMPTZ '{now.isoformat()}', {text(built_from)}"
+    row = f"TIMESTAMPTZ '{now.isoformat()}', {literal(built_from)}"
     con.execute(f"INSERT INTO clipmart.publication VALUES ({row})")
 
 
@@ -247,7 +249,7 @@ def make_models(con: duckdb.DuckDBPyConnection, sql: Project, *, in_lake: bool =
     step = "The schemas"
     try:
         for schema in dict.fromkeys(model.schema for model in sql.models):
-            con.execute(f"CREATE SCHEMA IF NOT EXISTS {name(schema)}")
+            con.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
         for model in sql.models:
             step = f"The model {model.name}"
             con.execute(model.create)
@@ -260,12 +262,12 @@ def make_models(con: duckdb.DuckDBPyConnection, sql: Project, *, in_lake: bool =
                     failures.append(f"{audit.name} on {model.name} ({rows} row{'s' * (rows > 1)})")
     except duckdb.Error as error:
         raise BuildFailed(
-            f"{step} failed: {str(error).splitlines()[0]}. {KEPT} Fix this, then run "
+            f"{step} failed: {str(error).splitlines()[0]}. {UNCHANGED} Fix this, then run "
             "`clipmart publish`."
         ) from error
     if failures:
         raise AuditFailed(
-            f"Audits found rows that should not be there: {', '.join(failures)}. {KEPT} The "
+            f"Audits found rows that should not be there: {', '.join(failures)}. {UNCHANGED} The "
             "audits are in sql/audits; look at the rows in the landing store with DuckDB, and "
             "report this as a bug."
         )
@@ -276,13 +278,13 @@ def _describe_the_undocumented(con: duckdb.DuckDBPyConnection) -> None:
     statements = []
     for table, relation in described(con).items():
         if not relation.comment:
-            statements.append(f"COMMENT ON TABLE {dotted(table)} IS {text(UNDOCUMENTED_TABLE)}")
+            statements.append(f"TABLE {qualified(table)} IS {literal(UNDOCUMENTED_TABLE)}")
         statements += [
-            f"COMMENT ON COLUMN {dotted(table)}.{name(column)} IS {text(UNDOCUMENTED_COLUMN)}"
+            f"COLUMN {qualified(table)}.{quoted(column)} IS {literal(UNDOCUMENTED_COLUMN)}"
             for column, note in relation.notes.items()
             if not note
         ]
-    at_once(con, statements)
+    at_once(con, (f"COMMENT ON {statement}" for statement in statements))
 
 
 def remove_database(target: Path) -> None:

@@ -103,7 +103,7 @@ def no_data(con: duckdb.DuckDBPyConnection, table: str, columns: Iterable[str]) 
     """The condition under which a row of a landing table is no data, or may be unknown (NULL).
 
     dlt has marked it as removed, or a load cut short has left it without the row it belongs to.
-    Any other row without its parent is a mistake of ours: the audits stop it. Loads cut short are
+    Any other row without its parent is our mistake: the audits stop it. Loads cut short are
     rare, so they are looked up here, in the current database, and listed.
     """
     conditions = ["FALSE"]
@@ -113,11 +113,11 @@ def no_data(con: duckdb.DuckDBPyConnection, table: str, columns: Iterable[str]) 
         column, parent, key = PARENTS[table]
         loads = f"{table.partition('.')[0]}._dlt_loads"
         cut_short = con.execute(
-            f"""SELECT DISTINCT _dlt_load_id FROM {dotted(table)}
+            f"""SELECT DISTINCT _dlt_load_id FROM {qualified(table)}
                 WHERE _dlt_load_id NOT IN (SELECT load_id FROM {loads} WHERE status = 0)"""
         ).fetchall()
         if cut_short:
-            listed = ", ".join(text(load_id) for (load_id,) in cut_short)
+            listed = ", ".join(literal(load_id) for (load_id,) in cut_short)
             conditions.append(
                 f"(_dlt_load_id IN ({listed}) AND {column} NOT IN (SELECT {key} FROM {parent}))"
             )
@@ -129,17 +129,17 @@ def at_once(con: duckdb.DuckDBPyConnection, statements: Iterable[str]) -> None:
     con.execute(";".join(["BEGIN", *(statement.rstrip(";") for statement in statements), "COMMIT"]))
 
 
-def name(identifier: str) -> str:
+def quoted(identifier: str) -> str:
     """Quote an identifier."""
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def dotted(table: str) -> str:
+def qualified(table: str) -> str:
     """Quote `schema.table`."""
     schema, _, table = table.partition(".")
-    return f"{name(schema)}.{name(table)}"
+    return f"{quoted(schema)}.{quoted(table)}"
 
 
-def text(value: str) -> str:
+def literal(value: str) -> str:
     """Quote a text literal, for statements that take no parameters."""
     return "'" + value.replace("'", "''") + "'"

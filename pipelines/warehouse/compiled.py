@@ -34,13 +34,13 @@ class Audit:
 
 @dataclass(frozen=True)
 class Relation:
-    """A landing table, or a model: a view or table made from others."""
+    """A landing table, or a model: a view or table built from others."""
 
     name: str  # schema.name
     create: str
     comments: tuple[str, ...]  # statements: the relation's own, then one a column
     grain: tuple[str, ...]  # the columns that identify a row
-    reads: tuple[str, ...]  # what it is made from, by schema.name
+    reads: tuple[str, ...]  # what it is built from, by schema.name
     audits: tuple[Audit, ...]
 
     @property

@@ -151,7 +151,7 @@ def _file(model: Any) -> str:
     }
     blocks.append(
         "".join(
-            f"COMMENT ON {subject} IS {exp.Literal.string(note).sql('duckdb')};\n"
+            f"COMMENT ON {subject} IS {exp.Literal.string(' '.join(note.split())).sql('duckdb')};\n"
             for subject, note in described.items()
         )
     )

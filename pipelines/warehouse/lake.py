@@ -2,8 +2,8 @@
 
 Two lakes share the catalog's database: `landing`, which dlt fills, and `lake`, which readers open.
 What is published of a landing table is a view of it as it stood at one snapshot, so that nothing is
-copied; the models are tables. One transaction replaces all of it: the models are made and audited
-inside, and whoever reads meanwhile goes on in the lake as it was.
+copied. One transaction replaces all of it: the models are built and audited inside, and a reader
+meanwhile goes on in the lake as it was.
 
 DuckDB's extensions come from packages (the extra `lake`); nothing is downloaded.
 """
@@ -25,17 +25,17 @@ from pipelines.service import LANDING_SCHEMAS
 from pipelines.settings import Address, Lake, Settings
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 
-from .build import KEPT, fewer_loads, landing_fingerprint, make_models, write_publication
+from .build import UNCHANGED, fewer_loads, landing_fingerprint, make_models, write_publication
 from .catalog import (
     PARENTS,
     PRIVATE,
     declared_types,
-    dotted,
     landed_types,
-    name,
+    literal,
     no_data,
+    qualified,
+    quoted,
     refuse_other_types,
-    text,
 )
 from .compiled import BuildFailed, Project
 from .compiler import project
@@ -56,7 +56,7 @@ class NoLake(FixConfiguration):
 
 
 def open_lake(lake: Lake, *, landing: bool, now: datetime | None = None) -> Any:
-    """A private DuckDB that stands in the landing lake to write, or in the readers' to read.
+    """A private DuckDB in the landing lake to write, or in the readers' to read.
 
     The readers' views look into the landing lake, so both are attached, read-only, and as the role
     that may only read, where there is one.
@@ -94,7 +94,7 @@ def new_connection(lake: Lake, address: Address | None = None) -> duckdb.DuckDBP
     """
     con = duckdb.connect(config={"allow_unsigned_extensions": str(_checked_once()).lower()})
     for extension in extension_files():
-        con.execute(f"LOAD {text(extension)}")
+        con.execute(f"LOAD {literal(extension)}")
     # For good: DuckDB lets nobody allow them again while the connection lives.
     con.execute("SET allow_unsigned_extensions = false")
     con.execute("SET autoinstall_known_extensions = false")
@@ -114,7 +114,7 @@ def _checked_once() -> bool:
     with duckdb.connect() as con:
         for extension in extension_files():
             try:
-                con.execute(f"LOAD {text(extension)}")
+                con.execute(f"LOAD {literal(extension)}")
             except duckdb.Error as error:
                 raise FixConfiguration(
                     f"{extension} cannot be loaded: {str(error).splitlines()[0]}. Nothing was "
@@ -125,7 +125,7 @@ def _checked_once() -> bool:
 
 
 def attach(con: Any, lake: Lake, database: str, *, read_only: bool = False) -> None:
-    """Attach one of the two lakes; to write, it is made where it is absent."""
+    """Attach one of the two lakes; to write, it is created if it is absent."""
     try:
         con.execute(attach_statement(lake, database, read_only=read_only))
     except duckdb.Error as error:
@@ -137,9 +137,11 @@ def attach(con: Any, lake: Lake, database: str, *, read_only: bool = False) -> N
 def attach_statement(lake: Lake, database: str, *, read_only: bool = False) -> str:
     """The ATTACH of a connection that has the secret; it names neither server nor user."""
     options = [f"METADATA_SCHEMA '{CATALOGS[database]}'", f"META_SECRET '{_CATALOG_KEY}'"]
-    options.append("READ_ONLY" if read_only else f"DATA_PATH {text(f'{lake.files}/{database}/')}")
+    options.append(
+        "READ_ONLY" if read_only else f"DATA_PATH {literal(f'{lake.files}/{database}/')}"
+    )
     address = lake.reader if read_only and lake.reader else lake.catalog
-    place = text(f"ducklake:postgres:{_connection_options(address)}")
+    place = literal(f"ducklake:postgres:{_connection_options(address)}")
     return f"ATTACH IF NOT EXISTS {place} AS {database} ({', '.join(options)})"
 
 
@@ -164,7 +166,7 @@ def extension_files() -> tuple[str, ...]:
         if not file.exists():
             raise FixConfiguration(
                 f"{package.parent} holds no extension for DuckDB {duckdb.__version__}. Nothing was "
-                "done. Install the extra anew: `pip install 'clipmart[lake]'`."
+                "done. Install the extra again: `pip install 'clipmart[lake]'`."
             )
         files.append(str(file))
     return tuple(files)
@@ -231,14 +233,14 @@ def _refuse_to_lose(con: Any, lake: Lake, built_from: str) -> None:
 
 
 def _not_built(lake: Lake, error: Exception) -> ClipmartError:
-    told = redacted(lake, str(error))
+    reason = redacted(lake, str(error))
     cause = error.__cause__ or error
     if isinstance(cause, duckdb.Error) and _is_away(str(cause)):
         return unusable(lake, cause)
     if isinstance(error, BuildFailed):
-        return type(error)(told)
+        return type(error)(reason)
     return BuildFailed(
-        f"The lake could not be built: {told.splitlines()[0]}. {KEPT} Mend this, then "
+        f"The lake could not be built: {reason.splitlines()[0]}. {UNCHANGED} Fix this, then run "
         "`clipmart publish`."
     )
 
@@ -246,7 +248,7 @@ def _not_built(lake: Lake, error: Exception) -> ClipmartError:
 def tidy(lake: Lake) -> None:
     """Forget how the lakes stood some days ago, and remove the files that only that needed.
 
-    While nobody loads. The snapshot that readers' views look at is kept, however old it is.
+    While nobody loads. The snapshot that readers' views look at stays, however old it is.
     """
     con = open_lake(lake, landing=True)
     try:
@@ -272,7 +274,7 @@ def tidy(lake: Lake) -> None:
     except duckdb.Error as error:
         raise BuildFailed(
             f"The lake is published, but could not be tidied: {redacted(lake, str(error))[:300]}. "
-            "It grows until that is mended; the next `clipmart publish` tries again."
+            "It grows until that is fixed; the next `clipmart publish` tries again."
         ) from error
     finally:
         con.close()
@@ -282,14 +284,14 @@ def copy_landing(lake: Lake, file: Path) -> None:
     """Copy the landing lake into a DuckDB file, as a landing store of one machine."""
     con = open_lake(lake, landing=True)
     try:
-        con.execute(f"ATTACH {text(str(file))} AS copy")
+        con.execute(f"ATTACH {literal(str(file))} AS copy")
         con.execute("BEGIN")
         for schema, table in con.execute(
             """SELECT schema_name, table_name FROM duckdb_tables()
                WHERE database_name = 'landing' AND NOT ends_with(schema_name, '_staging')"""
         ).fetchall():
-            place = dotted(f"{schema}.{table}")
-            con.execute(f"CREATE SCHEMA IF NOT EXISTS copy.{name(schema)}")
+            place = qualified(f"{schema}.{table}")
+            con.execute(f"CREATE SCHEMA IF NOT EXISTS copy.{quoted(schema)}")
             con.execute(f"CREATE TABLE copy.{place} AS FROM landing.{place}")
         con.execute("COMMIT")
     finally:
@@ -310,16 +312,16 @@ def _views_of_landing(con: Any, sql: Project, snapshot: int) -> list[str]:
         columns = landed.get(table, {})
         own = {c: kind for c, kind in columns.items() if not c.startswith(PRIVATE)}
         listed = ", ".join(
-            f"{name(c)}::{kind} AS {name(c)}" if c in own else f"NULL::{kind} AS {name(c)}"
+            f"{quoted(c)}::{kind} AS {quoted(c)}" if c in own else f"NULL::{kind} AS {quoted(c)}"
             for c, kind in (declared.get(table, {}) | own).items()
         )
         rows = "WHERE FALSE"
         if columns:
             rows = (
-                f"FROM landing.{dotted(table)} AT (VERSION => {snapshot}) "
+                f"FROM landing.{qualified(table)} AT (VERSION => {snapshot}) "
                 f"WHERE ({no_data(con, table, columns)}) IS NOT TRUE"
             )
-        statements.append(f"CREATE VIEW {dotted(table)} AS SELECT {listed} {rows};")
+        statements.append(f"CREATE VIEW {qualified(table)} AS SELECT {listed} {rows};")
     comments = [table.comments[0] for table in sql.landing]
     return statements + [c.replace("COMMENT ON TABLE", "COMMENT ON VIEW", 1) for c in comments]
 
@@ -330,9 +332,9 @@ def _begin_with(con: Any, views: list[str]) -> None:
         "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'lake'"
     ).fetchall():
         if schema in READERS_SCHEMAS:
-            con.execute(f"DROP SCHEMA {name(schema)} CASCADE")
+            con.execute(f"DROP SCHEMA {quoted(schema)} CASCADE")
     for schema in LANDING_SCHEMAS:
-        con.execute(f"CREATE SCHEMA {name(schema)}")
+        con.execute(f"CREATE SCHEMA {quoted(schema)}")
     con.execute("".join(views))
 
 
@@ -353,7 +355,10 @@ def _catalog_secret(address: Address) -> str:
         "password": address.password,
     } | {name: value for name, value in address.options.items() if name in _IN_SECRET}
     return ", ".join(
-        ["TYPE postgres", *(f"{_IN_SECRET[name]} {text(v)}" for name, v in parameters.items() if v)]
+        [
+            "TYPE postgres",
+            *(f"{_IN_SECRET[name]} {literal(v)}" for name, v in parameters.items() if v),
+        ]
     )
 
 
@@ -368,20 +373,20 @@ def _connection_options(address: Address) -> str:
 
 def _secret(lake: Lake) -> str:
     endpoint = urlsplit(lake.s3_endpoint or "")
-    told = {
+    options = {
         "TYPE": "s3",
-        "SCOPE": text(lake.files),
-        "KEY_ID": text(lake.s3_key_id or ""),
-        "SECRET": text(lake.s3_secret or ""),
-        "REGION": text(lake.s3_region),
+        "SCOPE": literal(lake.files),
+        "KEY_ID": literal(lake.s3_key_id or ""),
+        "SECRET": literal(lake.s3_secret or ""),
+        "REGION": literal(lake.s3_region),
     }
     if lake.s3_session_token:
-        told["SESSION_TOKEN"] = text(lake.s3_session_token)
+        options["SESSION_TOKEN"] = literal(lake.s3_session_token)
     if lake.s3_endpoint:
-        told["ENDPOINT"] = text(endpoint.netloc)
-        told["URL_STYLE"] = "'path'"
-        told["USE_SSL"] = str(endpoint.scheme != "http").lower()
-    return ", ".join(f"{option} {value}" for option, value in told.items())
+        options["ENDPOINT"] = literal(endpoint.netloc)
+        options["URL_STYLE"] = "'path'"
+        options["USE_SSL"] = str(endpoint.scheme != "http").lower()
+    return ", ".join(f"{option} {value}" for option, value in options.items())
 
 
 def redacted(lake: Lake, message: str) -> str:
@@ -408,16 +413,18 @@ def redacted_answer(lake: Lake, rows: str) -> str:
     return rows
 
 
-def _is_away(told: str) -> bool:
-    return any(sign in told for sign in ("onnection refused", "timeout", "starting up", "closed"))
+def _is_away(message: str) -> bool:
+    return any(
+        sign in message for sign in ("onnection refused", "timeout", "starting up", "closed")
+    )
 
 
 def unusable(lake: Lake, error: BaseException) -> ClipmartError:
-    """What to tell of a lake that DuckDB cannot open, or not go on with."""
-    told = redacted(lake, " ".join(str(error).split()))[-300:]
-    kept = f"The lake at {lake.catalog} cannot be used ({told}). What it held stays."
-    if _is_away(told):
-        return TryAgainLater(f"{kept} Once its server answers, run the command again.")
+    """The error to raise if DuckDB cannot open a lake, or cannot go on with it."""
+    reason = redacted(lake, " ".join(str(error).split()))[-300:]
+    problem = f"The lake at {lake.catalog} cannot be used ({reason}). What it held stays."
+    if _is_away(reason):
+        return TryAgainLater(f"{problem} Once its server answers, run the command again.")
     return FixConfiguration(
-        f"{kept} Mend {lake.catalog.variable}, CLIPMART_LAKE_FILES or the rights there."
+        f"{problem} Correct {lake.catalog.variable}, CLIPMART_LAKE_FILES or the rights there."
     )

@@ -16,7 +16,7 @@ from pipelines.ledger.ledger import make_private
 from pipelines.settings import Settings
 from sources.shared.errors import FixConfiguration, TryAgainLater
 
-from .catalog import text
+from .catalog import literal
 from .read import attach
 
 IDS = (
@@ -100,7 +100,7 @@ def refuse_a_landing_with_less(con: duckdb.DuckDBPyConnection, published: Path) 
     """
     (landing,) = con.execute("SELECT current_database()").fetchone() or ("landing",)
     try:
-        con.execute(f"ATTACH {text(str(published))} AS published (READ_ONLY)")
+        con.execute(f"ATTACH {literal(str(published))} AS published (READ_ONLY)")
     except duckdb.Error:
         return  # held by another program or damaged; compared again before the rename
     try:
@@ -130,7 +130,7 @@ def refuse_a_file_with_less(built: Path, published: Path) -> None:
     finally:
         copy.unlink(missing_ok=True)
     with con:
-        con.execute(f"ATTACH {text(str(built))} AS built (READ_ONLY)")
+        con.execute(f"ATTACH {literal(str(built))} AS built (READ_ONLY)")
         absent = lacking(con, "warehouse", "built")
     refuse_to_lose(absent, published)
 

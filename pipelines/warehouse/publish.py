@@ -1,6 +1,6 @@
-"""Publish: build beside the published file, then put it in its place in one rename.
+"""Publish: build next to the published file, then put it in its place in one rename.
 
-Whoever reads keeps the file that it opened; nobody ever sees one that is half built.
+A reader goes on in the file that it opened; none ever sees one that is half built.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COPIED_BYTES = 1 << 20
 
 
 def publish(settings: Settings) -> None:
-    """Build the warehouse from what is landed and make it the published file.
+    """Build the warehouse from what is landed and publish it.
 
     Only one process may publish at a time, and nobody may hold the landing file open to write:
     the sync's lock sees to both. Killed at any point, the published file is the old or the new.
@@ -75,9 +75,9 @@ def _publish_to_lake(settings: Settings, lake: Lake) -> None:
 
 
 def export_copy(settings: Settings, file: Path) -> None:
-    """Put a copy of the published file at `file`; where nothing is published, publish first.
+    """Put a copy of the published file at `file`; if nothing is published, publish first.
 
-    Out of a lake the file is built anew, from what is landed now.
+    From a lake the file is built again, from what is landed now.
 
     Raises:
         As `publish`.
@@ -152,6 +152,6 @@ def _writing(file: Path) -> Iterator[None]:
             raise disk.disk_full(file) from error
         raise FixConfiguration(
             f"{file} could not be written ({error.strerror or error}). What was there is as it "
-            "was, and nothing landed is lost. Make room or mend the folder's permissions, then "
+            "was, and nothing landed is lost. Make room or correct the folder's permissions, then "
             "run `clipmart publish`."
         ) from error

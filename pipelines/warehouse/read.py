@@ -18,7 +18,7 @@ import duckdb
 from pipelines.settings import Lake, Settings, load_settings
 from sources.shared.errors import FixConfiguration, TryAgainLater, Unusable
 
-from .catalog import text
+from .catalog import literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ def report_names(con: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def report_name(con: duckdb.DuckDBPyConnection, name: str) -> str:
-    """The report's name as it stands in SQL.
+    """The report's name as SQL has it.
 
     Raises:
         Unusable: there is no such report.
@@ -83,7 +83,7 @@ def report_name(con: duckdb.DuckDBPyConnection, name: str) -> str:
     wanted = name.strip().lower().replace("-", "_")
     if wanted not in names:
         raise Unusable(
-            f"There is no report '{name}'. There are: {', '.join(names)}. What each of them tells: "
+            f"There is no report '{name}'. There are: {', '.join(names)}. What each of them says: "
             "`clipmart docs`."
         )
     return wanted
@@ -124,13 +124,13 @@ def lock_down(
     A file that somebody sent may hold a view over `read_text('/etc/passwd')`.
     """
     for option, value in (limits or {}).items():
-        con.execute(f"SET {option} = {text(value)}")
+        con.execute(f"SET {option} = {literal(value)}")
     con.execute("SET python_enable_replacements = false")
     con.execute("SET autoload_known_extensions = false")
     con.execute("SET autoinstall_known_extensions = false")
     con.execute("SET allow_community_extensions = false")
     if folders:
-        listed = ", ".join(text(f"{folder}/") for folder in folders)
+        listed = ", ".join(literal(f"{folder}/") for folder in folders)
         con.execute(f"SET allowed_directories = [{listed}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
@@ -140,8 +140,8 @@ def _open_lake(settings: Settings, lake: Lake) -> duckdb.DuckDBPyConnection:
     from .lake import NoLake, open_lake
 
     absent = NotPublished(
-        f"Nothing is published in the lake at {lake.catalog}. Run `clipmart sync` first, or mend "
-        "CLIPMART_LAKE_CATALOG."
+        f"Nothing is published in the lake at {lake.catalog}. Run `clipmart sync` first, or "
+        "correct CLIPMART_LAKE_CATALOG."
     )
     try:
         con: duckdb.DuckDBPyConnection = open_lake(lake, landing=False, now=settings.pinned_now)
@@ -175,7 +175,7 @@ def attach(
     con = duckdb.connect()
     try:
         con.execute("SET TimeZone = 'UTC'")
-        con.execute(f"ATTACH {text(str(warehouse))} AS warehouse (READ_ONLY)")
+        con.execute(f"ATTACH {literal(str(warehouse))} AS warehouse (READ_ONLY)")
         con.execute("USE warehouse")
         if now is not None:
             # No bound parameter: the first one makes DuckDB import pandas.

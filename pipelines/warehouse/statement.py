@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from .catalog import text
+from .catalog import literal
 
 HARMLESS = frozenset(
     (
@@ -99,7 +99,7 @@ class _Database:
 
 def _first_elsewhere(con: duckdb.DuckDBPyConnection, sql: str, own: _Database) -> str | None:
     # Nothing bound: the first parameter makes DuckDB import pandas.
-    row = con.execute(f"SELECT json_serialize_sql({text(sql)})").fetchone()
+    row = con.execute(f"SELECT json_serialize_sql({literal(sql)})").fetchone()
     try:
         parsed: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
         if parsed["error"] or len(parsed["statements"]) != 1:

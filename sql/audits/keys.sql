@@ -6,10 +6,8 @@ AUDIT (
 SELECT
   @EACH(@columns, c -> c)
 FROM @this_model
-GROUP BY
-  @EACH(@columns, c -> c)
-HAVING
-  COUNT(*) > 1 OR @REDUCE(@EACH(@columns, c -> c IS NULL), (x, y) -> x OR y);
+GROUP BY @EACH(@columns, c -> c)
+HAVING COUNT(*) > 1 OR @REDUCE(@EACH(@columns, c -> c IS NULL), (x, y) -> x OR y);
 
 /* Every row has the row that it belongs to. */
 AUDIT (

@@ -11,21 +11,10 @@ SELECT
   counted.there
 FROM (
   SELECT
-    (
-      SELECT
-        COUNT(*)
-      FROM @this_model
-    ) AS here,
-    (
-      SELECT
-        COUNT(*)
-      FROM @of
-      WHERE
-        @condition
-    ) AS there
+    (SELECT COUNT(*) FROM @this_model) AS here,
+    (SELECT COUNT(*) FROM @of WHERE @condition) AS there
 ) AS counted
-WHERE
-  counted.here <> counted.there;
+WHERE counted.here <> counted.there;
 
 /* A count that adds up to the rows of another model: nothing is lost or counted twice. */
 AUDIT (
@@ -40,21 +29,10 @@ SELECT
   counted.there
 FROM (
   SELECT
-    (
-      SELECT
-        COALESCE(SUM(@total), 0)
-      FROM @this_model
-    ) AS here,
-    (
-      SELECT
-        COUNT(*)
-      FROM @of
-      WHERE
-        @condition
-    ) AS there
+    (SELECT COALESCE(SUM(@total), 0) FROM @this_model) AS here,
+    (SELECT COUNT(*) FROM @of WHERE @condition) AS there
 ) AS counted
-WHERE
-  counted.here <> counted.there;
+WHERE counted.here <> counted.there;
 
 /* The parts of a count add up to it. */
 AUDIT (
@@ -65,10 +43,7 @@ SELECT
   @whole AS whole,
   @parts AS parts
 FROM @this_model
-WHERE
-  @whole <> (
-    @parts
-  );
+WHERE @whole <> (@parts);
 
 /* open - used + added = close, but for rounding; all are known or none is. */
 AUDIT (
@@ -83,12 +58,9 @@ SELECT
   balance_close
 FROM @this_model
 WHERE
-  ABS(balance_open - credits_used + credits_added - balance_close) > 0.000001 * GREATEST(1, ABS(balance_open), credits_used, credits_added)
-  OR (
-    balance_close IS NULL
-  ) <> (
-    balance_open IS NULL
-  );
+  ABS(balance_open - credits_used + credits_added - balance_close)
+  > 0.000001 * GREATEST(1, ABS(balance_open), credits_used, credits_added)
+  OR (balance_close IS NULL) <> (balance_open IS NULL);
 
 /* A column adds up to the same as the column of that name in another model, but for rounding. */
 AUDIT (

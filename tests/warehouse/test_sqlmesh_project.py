@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from pandas.testing import assert_frame_equal
 from pipelines.warehouse import compiled, compiler
 from pipelines.warehouse.build import build
 from pipelines.warehouse.compiled import BuildFailed
+from sources.clipus import settings as clipus
+from sources.klipit import settings as klipit
 from tests.support.landing_data import DECLARED, NOW, ROOT
 
 pytestmark = pytest.mark.xdist_group("sqlmesh")  # a context takes seconds
@@ -53,6 +56,22 @@ def test_every_report_has_a_unit_test() -> None:
     shown |= {f"staging.{path.stem}" for path in models.glob("staging/page_*.sql")}
     assert len(shown) == 16
     assert shown <= tested
+
+
+def test_models_are_laid_out_for_reading() -> None:
+    """At most 110 columns, and conditions as one says them."""
+    for path in (ROOT / "sql").glob("[am]*/**/*.sql"):
+        text = path.read_text("utf-8")
+        assert max(map(len, text.splitlines())) <= 110, path
+        assert not re.search(r"NOT \S+ IS NULL", text), path
+
+
+@pytest.mark.parametrize("service", [klipit, clipus], ids=["klipit", "clipus"])
+def test_the_status_words_are_those_of_the_sources(con: Any, service: ModuleType) -> None:
+    """SQL cannot import them, so this holds the two lists equal."""
+    rows = con.execute("FROM staging.status_words").fetchall()
+    assert {word for word, outcome in rows if outcome == "finished"} == service.FINISHED
+    assert {word for word, outcome in rows if outcome == "failed"} == service.FAILED
 
 
 def test_lint_is_clean(context: Any) -> None:
@@ -149,7 +168,7 @@ def edit(file: Path, old: str, new: str) -> None:
 
 def test_an_edited_model_is_built_without_being_compiled_first(sql: Path, tmp_path: Path) -> None:
     """SQLMesh compiles it then, so that an analyst sees the edit at the next build."""
-    edit(sql / "models/reports/video_quota.sql", "::BIGINT AS videos", "::BIGINT + 1000 AS videos")
+    edit(sql / "models/reports/video_quota.sql", "videos, 0)::BIGINT", "videos, 1000)::BIGINT")
     (model,) = [m for m in compiler.project(tmp_path).models if m.name == "reports.video_quota"]
     assert "1000" in model.create
 
@@ -171,7 +190,7 @@ def test_an_edit_without_sqlmesh_is_refused_in_a_line(
     sql: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It names what to install and the command, and what became of the data."""
-    edit(sql / "models/reports/video_quota.sql", "::BIGINT AS videos", "::BIGINT + 1 AS videos")
+    edit(sql / "models/reports/video_quota.sql", "videos, 0)::BIGINT", "videos, 1)::BIGINT")
     monkeypatch.setitem(sys.modules, "sqlmesh.core", None)
     with pytest.raises(BuildFailed) as refused:
         build(None, tmp_path / "warehouse.duckdb")

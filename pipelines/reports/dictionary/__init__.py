@@ -57,16 +57,16 @@ def dictionary(settings: Settings) -> str:
         lstrip_blocks=True,
     )
     script = (_HERE / "filter.js").read_text("utf-8")
-    found = relations(settings)
+    known = relations(settings)
     return environment.get_template("page.html.j2").render(
         schemas=[
-            (name, *_SCHEMAS[name], [r for r in found.values() if r.schema == name])
+            (name, *_SCHEMAS[name], [r for r in known.values() if r.schema == name])
             for name in _SCHEMAS
         ],
-        columns=sum(len(relation.columns) for relation in found.values()),
-        tables=len(found),
-        read_by={name: [r.name for r in found.values() if name in r.reads] for name in found},
-        graph=_graph(found),
+        columns=sum(len(relation.columns) for relation in known.values()),
+        tables=len(known),
+        read_by={name: [r.name for r in known.values() if name in r.reads] for name in known},
+        graph=_graph(known),
         script=script,
         # The one script that may run is this one.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -83,13 +83,13 @@ def write(settings: Settings, file: Path) -> Path:
     return file
 
 
-def _graph(found: dict[str, Relation]) -> dict[str, Any]:
+def _graph(known: dict[str, Relation]) -> dict[str, Any]:
     """The drawing, what is written for each name, and the models left out of it."""
-    models = {name: relation.reads for name, relation in found.items() if relation.sql}
+    models = {name: relation.reads for name, relation in known.items() if relation.sql}
     left_out = [name for name, sources in models.items() if len(sources) > _MANY]
     reads = {name: sources for name, sources in models.items() if name not in left_out}
     landing = sorted({source for sources in reads.values() for source in sources} - models.keys())
     reads |= dict.fromkeys(landing, ())
-    labels = {name: found[name].table if name in models else name for name in reads}
-    reports = [name for name in reads if found[name].schema == "reports"]
+    labels = {name: known[name].table if name in models else name for name in reads}
+    reports = [name for name in reads if known[name].schema == "reports"]
     return {"drawing": draw(reads, labels, reports), "labels": labels, "left_out": left_out}

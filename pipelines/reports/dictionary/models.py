@@ -1,6 +1,6 @@
 """Every table and column that clipmart publishes, as the published file itself describes them.
 
-What no file holds (the key, what a model is made from, its query) comes from the SQL project.
+What no file holds (the key, what a model is built from, its query) comes from the SQL project.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Relation:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     reads: tuple[str, ...] = ()
-    """What it is made from, by name."""
+    """What it is built from, by name."""
     sql: str = ""
     """The model's query; empty of a landing table."""
 

@@ -1,4 +1,4 @@
-"""The reports as one page to look at: a file that asks nothing of any server and runs no script.
+"""The reports as one page to look at: a file that requests nothing and runs no script.
 
 Text that came from an API stays text: the template escapes all of it, what could change the writing
 direction becomes visible, and only http(s) addresses become links.
@@ -59,7 +59,7 @@ def write_page(settings: Settings, file: Path, *, links: bool = True) -> Path:
 def _latest_runs(settings: Settings) -> list[dict[str, Any]]:
     """Runs as `clipmart.sync_runs` rows, from the run log: the published file ends before its own.
 
-    Empty where there is no run log, beside a file that was mailed, or none that can be read: the
+    Empty if there is no run log, as next to a file that was mailed, or none that can be read: the
     page needs no more than `report` does.
     """
     from pipelines.landing.tables import sync_run_rows
@@ -78,9 +78,9 @@ def _write(target: Path, text: str) -> None:
     except OSError as error:
         folder = target.parent
         remedy = (
-            "Make room or mend its folder's permissions"
+            "Make room or correct its folder's permissions"
             if folder.is_dir()
-            else f"Make the folder {folder} first"
+            else f"Create the folder {folder} first"
         )
         raise FixConfiguration(
             f"{target} could not be written ({error.strerror or error}). What was there is as it "

@@ -65,12 +65,12 @@ def content(
     """Everything that the template shows, by its sections.
 
     Args:
-        now: the instant that ages are told from.
+        now: the instant that ages are counted from.
         runs: the run log's latest, as `clipmart.sync_runs` rows.
         links: with the clips' download links.
     """
     (head,) = _rows(con, "FROM staging.page_totals CROSS JOIN clipmart.publication")
-    told = {
+    sections = {
         "head": head,
         "empty": not head["jobs"] and not head["campaigns"],
         "links": links,
@@ -82,7 +82,7 @@ def content(
         "health": _health(con, runs),
         "failed": {service: failures(con, service) for service in SERVICES},
     }
-    return told | {"period": _period(head), "pressing": _pressing(told, now)}
+    return sections | {"period": _period(head), "pressing": _pressing(sections, now)}
 
 
 def _shareability(con: duckdb.DuckDBPyConnection) -> Row:
@@ -131,16 +131,16 @@ def _show_charts(shows: list[Row], weeks: list[Row], weekly: list[Row]) -> list[
     x = charts.day_axis(first, last)
     y = charts.number_axis(row["mean_score"] for row in [*drawn, *weeks])
     everyone = charts.place(x, y, ((row["week"], row["mean_score"]) for row in reversed(weeks)))
-    found = []
+    drawn_shows = []
     for show in shows:
         of_show = [row for row in reversed(drawn) if row["show_name"] == show["show_name"]]
         line = charts.place(x, y, ((row["week"], row["mean_score"]) for row in of_show))
-        found.append(
+        drawn_shows.append(
             show
             | {"x": x.ticks, "y": y.ticks, "line": charts.path(line), "dots": line}
             | {"all": charts.path(everyone)}
         )
-    return found
+    return drawn_shows
 
 
 def _moments(con: duckdb.DuckDBPyConnection) -> Row:
@@ -186,8 +186,8 @@ def _videos(con: duckdb.DuckDBPyConnection, now: datetime) -> Row:
         ((_, row["published_width"]),) = charts.shares([row["published"]], most)
     jobs, campaigns = _rows(con, _STUCK_JOBS), _rows(con, _STUCK_CAMPAIGNS)
     for row in [*jobs, *campaigns]:
-        made = row["created_at"]
-        row["hours"] = (now - made) / timedelta(hours=1) if made else None
+        created_at = row["created_at"]
+        row["hours"] = (now - created_at) / timedelta(hours=1) if created_at else None
     quota = _rows(con, "FROM reports.video_quota WHERE month IS NOT NULL")
     this_month = [row for row in quota if f"{row['month']:%Y%m}" == f"{now:%Y%m}"]
     return {
@@ -239,7 +239,7 @@ def _credits_chart(days: list[Row], cost_mean: float | None) -> Row | None:
     ends = bool(ahead) and ahead == last["days_left"]
     width = 60 / (past.scale.high - past.scale.low)
     return {
-        # The day it ends on stands at the axis too, and needs room there.
+        # The day it ends on is at the axis too, and needs room there.
         "x": [(at, label) for at, label in x.ticks if not ends or at < end[0] - 25],
         "y": y.ticks,
         "line": charts.path(balance),
@@ -271,17 +271,17 @@ def _credits_chart(days: list[Row], cost_mean: float | None) -> Row | None:
 
 
 def _apart(labels: list[tuple[float, float, Row]], taken: float) -> list[tuple[float, float, Row]]:
-    """The first labels, as far as each has room beside those before it."""
-    kept: list[tuple[float, float, Row]] = []
+    """The first labels, as far as each has room next to those before it."""
+    placed: list[tuple[float, float, Row]] = []
     for label in labels:
-        if all(abs(label[0] - x) >= 12 for x in (taken, *(one[0] for one in kept))):
-            kept.append(label)
-    return kept
+        if all(abs(label[0] - x) >= 12 for x in (taken, *(other[0] for other in placed))):
+            placed.append(label)
+    return placed
 
 
 def _health(con: duckdb.DuckDBPyConnection, runs: Iterable[Row]) -> Row:
-    found = {run["run_id"]: run for run in [*_rows(con, "FROM clipmart.sync_runs"), *runs]}
-    latest = sorted(found.values(), key=lambda run: run["started_at"], reverse=True)
+    by_id = {run["run_id"]: run for run in [*_rows(con, "FROM clipmart.sync_runs"), *runs]}
+    latest = sorted(by_id.values(), key=lambda run: run["started_at"], reverse=True)
     for run in latest:
         code = run["exit_code"]
         run["outcome"] = _OUTCOMES.get(code, f"ended with exit code {code}")
@@ -301,15 +301,15 @@ def _health(con: duckdb.DuckDBPyConnection, runs: Iterable[Row]) -> Row:
 
 def _period(head: Row) -> tuple[datetime, datetime] | None:
     """From the first job or campaign to the last."""
-    told = [head[name] for name in head if name.startswith(("first_", "last_"))]
-    instants = [instant for instant in told if instant is not None]
+    ends = [head[name] for name in head if name.startswith(("first_", "last_"))]
+    instants = [instant for instant in ends if instant is not None]
     return (min(instants), max(instants)) if instants else None
 
 
-def _pressing(told: Row, now: datetime) -> Row:
-    """What asks for a person's look, beside counts that are not 0."""
-    latest, quota = told["credits"]["latest"], told["videos"]["quota"]
-    run = told["health"]["runs"][0] if told["health"]["runs"] else None
+def _pressing(sections: Row, now: datetime) -> Row:
+    """What needs a person's attention, besides counts that are not 0."""
+    latest, quota = sections["credits"]["latest"], sections["videos"]["quota"]
+    run = sections["health"]["runs"][0] if sections["health"]["runs"] else None
     return {
         "credits": latest is not None
         and (latest["balance_close"] <= 0 or (latest["days_left"] or math.inf) < CREDIT_DAYS[0]),

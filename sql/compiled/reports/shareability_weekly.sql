@@ -9,7 +9,7 @@ WITH jobs AS (
   FROM staging.stg_klipit__jobs AS stg_klipit__jobs
   WHERE
     stg_klipit__jobs.outcome = 'finished'
-), made AS (
+), counted AS (
   SELECT
     jobs.week AS week,
     jobs.show_name AS show_name,
@@ -36,21 +36,21 @@ WITH jobs AS (
     jobs.show_name
 )
 SELECT
-  CAST(made.week AS DATE) AS week,
-  CAST(made.show_name AS TEXT) AS show_name,
-  CAST(made.jobs AS BIGINT) AS jobs,
+  CAST(counted.week AS DATE) AS week,
+  CAST(counted.show_name AS TEXT) AS show_name,
+  CAST(counted.jobs AS BIGINT) AS jobs,
   CAST(COALESCE(scored.clips, 0) AS BIGINT) AS clips,
   CAST(scored.mean_score AS DOUBLE) AS mean_score,
   CAST(scored.median_score AS DOUBLE) AS median_score,
   CAST(scored.best_score AS DOUBLE) AS best_score,
   CAST(COALESCE(scored.clips_80_plus, 0) AS BIGINT) AS clips_80_plus
-FROM made AS made
+FROM counted AS counted
 LEFT JOIN scored AS scored
-  ON scored.show_name IS NOT DISTINCT FROM made.show_name
-  AND scored.week IS NOT DISTINCT FROM made.week
+  ON scored.show_name IS NOT DISTINCT FROM counted.show_name
+  AND scored.week IS NOT DISTINCT FROM counted.week
 ORDER BY
-  made.week DESC,
-  made.show_name;
+  counted.week DESC,
+  counted.show_name;
 
 COMMENT ON TABLE reports.shareability_weekly IS 'How each show''s clips score from week to week. One row per week and show with a complete job.';
 COMMENT ON COLUMN reports.shareability_weekly.week IS 'Monday of the UTC week in which the job was made';

@@ -8,7 +8,7 @@ WITH videos AS (
   FROM staging.stg_clipus__videos AS stg_clipus__videos
   GROUP BY
     stg_clipus__videos.campaign_id
-), made AS (
+), created AS (
   SELECT
     CAST(DATE_TRUNC('MONTH', campaigns.created_at AT TIME ZONE 'UTC') AS DATE) AS month,
     COUNT(*) AS campaigns,
@@ -18,7 +18,7 @@ WITH videos AS (
     ON campaigns.campaign_id = videos.campaign_id
   GROUP BY
     CAST(DATE_TRUNC('MONTH', campaigns.created_at AT TIME ZONE 'UTC') AS DATE)
-), told AS (
+), answered AS (
   SELECT
     CAST(DATE_TRUNC('MONTH', stg_clipus__quota_answers.seen_at AT TIME ZONE 'UTC') AS DATE) AS month,
     ARG_MAX(stg_clipus__quota_answers.quota, stg_clipus__quota_answers.seen_at) AS quota,
@@ -28,14 +28,14 @@ WITH videos AS (
     CAST(DATE_TRUNC('MONTH', stg_clipus__quota_answers.seen_at AT TIME ZONE 'UTC') AS DATE)
 )
 SELECT
-  CAST(COALESCE(made.month, told.month) AS DATE) AS month,
-  CAST(COALESCE(made.campaigns, 0) AS BIGINT) AS campaigns,
-  CAST(COALESCE(made.videos, 0) AS BIGINT) AS videos,
-  CAST(told.quota AS BIGINT) AS quota,
-  CAST(told.quota_seen_at AS TIMESTAMPTZ) AS quota_seen_at
-FROM made AS made
-FULL OUTER JOIN told AS told
-  ON made.month = told.month
+  CAST(COALESCE(created.month, answered.month) AS DATE) AS month,
+  CAST(COALESCE(created.campaigns, 0) AS BIGINT) AS campaigns,
+  CAST(COALESCE(created.videos, 0) AS BIGINT) AS videos,
+  CAST(answered.quota AS BIGINT) AS quota,
+  CAST(answered.quota_seen_at AS TIMESTAMPTZ) AS quota_seen_at
+FROM created AS created
+FULL OUTER JOIN answered AS answered
+  ON answered.month = created.month
 ORDER BY
   month DESC;
 

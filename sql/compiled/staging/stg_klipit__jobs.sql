@@ -1,7 +1,7 @@
 -- grain: job_id
 -- reads: klipit.jobs, klipit.submissions, staging.status_words
 CREATE VIEW staging.stg_klipit__jobs AS
-WITH said AS (
+WITH submitted AS (
   SELECT
     submissions.job_id AS job_id,
     ARG_MAX(submissions.show_name, submissions.recorded_at) AS show_name,
@@ -14,8 +14,8 @@ WITH said AS (
 )
 SELECT
   CAST(jobs.id AS TEXT) AS job_id,
-  CAST(said.show_name AS TEXT) AS show_name,
-  CAST(said.guest_name AS TEXT) AS guest_name,
+  CAST(submitted.show_name AS TEXT) AS show_name,
+  CAST(submitted.guest_name AS TEXT) AS guest_name,
   CAST(jobs.status AS TEXT) AS status,
   CAST(COALESCE(words.outcome, 'running') AS TEXT) AS outcome,
   CAST(CASE WHEN ABS(jobs.duration_seconds) < 1e15 THEN jobs.duration_seconds END AS DOUBLE) AS source_seconds,
@@ -31,8 +31,8 @@ SELECT
   END AS TIMESTAMPTZ) AS completed_at,
   CAST(jobs.observed_at AS TIMESTAMPTZ) AS observed_at
 FROM klipit.jobs AS jobs
-LEFT JOIN said AS said
-  ON jobs.id = said.job_id
+LEFT JOIN submitted AS submitted
+  ON jobs.id = submitted.job_id
 LEFT JOIN staging.status_words AS words
   ON jobs.status = words.status;
 

@@ -1,4 +1,5 @@
-/* What credits were spent on. One row per UTC day, without gaps, from the first job or balance to the last, but not before 2020. */
+/* What credits were spent on. One row per UTC day, without gaps, from the first job or balance to the last,
+   but not before 2020. */
 MODEL (
   name reports.credit_usage,
   kind FULL,
@@ -19,21 +20,14 @@ WITH jobs AS (
     job_id,
     outcome = 'finished' AS complete,
     source_seconds,
-    (
-      created_at AT TIME ZONE 'UTC'
-    )::DATE AS created_day,
-    (
-      completed_at AT TIME ZONE 'UTC'
-    )::DATE AS completed_day,
-    (
-      LEAST(completed_at, observed_at) AT TIME ZONE 'UTC'
-    )::DATE AS seen_completed_day /* a completed_at ahead of the clock does not stretch the calendar */
+    (created_at AT TIME ZONE 'UTC')::DATE AS created_day,
+    (completed_at AT TIME ZONE 'UTC')::DATE AS completed_day,
+    /* A completed_at ahead of the clock does not stretch the calendar. */
+    (LEAST(completed_at, observed_at) AT TIME ZONE 'UTC')::DATE AS seen_completed_day
   FROM staging.stg_klipit__jobs
 ), balances AS (
   SELECT
-    (
-      observed_at AT TIME ZONE 'UTC'
-    )::DATE AS day,
+    (observed_at AT TIME ZONE 'UTC')::DATE AS day,
     observed_at,
     balance,
     change
@@ -43,19 +37,11 @@ WITH jobs AS (
     MIN(day) AS first_day,
     MAX(day) AS last_day
   FROM (
-    SELECT
-      created_day AS day
-    FROM jobs
+    SELECT created_day AS day FROM jobs
     UNION ALL
-    SELECT
-      seen_completed_day AS day
-    FROM jobs
-    WHERE
-      complete AND NOT completed_day IS NULL
+    SELECT seen_completed_day AS day FROM jobs WHERE complete AND completed_day IS NOT NULL
     UNION ALL
-    SELECT
-      day
-    FROM balances
+    SELECT day FROM balances
   ) AS events
 ), calendar AS (
   SELECT
@@ -69,22 +55,19 @@ WITH jobs AS (
     SUM(GREATEST(-change, 0)) AS used,
     SUM(GREATEST(change, 0)) AS added
   FROM balances
-  GROUP BY
-    day
+  GROUP BY day
 ), submitted_by_day AS (
   SELECT
     created_day AS day,
     COUNT(*) AS jobs_submitted
   FROM jobs
-  GROUP BY
-    created_day
+  GROUP BY created_day
 ), clips_by_job AS (
   SELECT
     job_id,
     COUNT(*) AS clips
   FROM staging.stg_klipit__clips
-  GROUP BY
-    job_id
+  GROUP BY job_id
 ), completed_by_day AS (
   SELECT
     jobs.completed_day AS day,
@@ -94,10 +77,8 @@ WITH jobs AS (
   FROM jobs
   LEFT JOIN clips_by_job
     ON clips_by_job.job_id = jobs.job_id
-  WHERE
-    jobs.complete
-  GROUP BY
-    jobs.completed_day
+  WHERE jobs.complete
+  GROUP BY jobs.completed_day
 ), days AS (
   SELECT
     calendar.day,
@@ -121,8 +102,8 @@ WITH jobs AS (
     day,
     COALESCE(LAG(balance_close) OVER (ORDER BY day), first_balance) AS balance_open,
     balance_close,
-    CASE WHEN NOT balance_close IS NULL THEN used END AS credits_used,
-    CASE WHEN NOT balance_close IS NULL THEN added END AS credits_added,
+    CASE WHEN balance_close IS NOT NULL THEN used END AS credits_used,
+    CASE WHEN balance_close IS NOT NULL THEN added END AS credits_added,
     jobs_submitted,
     jobs_completed,
     source_minutes,
@@ -143,25 +124,27 @@ WITH jobs AS (
   FROM known
 )
 SELECT
-  day::DATE AS day, /* UTC day */
-  balance_open::DOUBLE AS balance_open, /* Credits at its start: the close before, or the first balance ever; NULL before that */
-  balance_close::DOUBLE AS balance_close, /* Credits at its end: the last balance up to then; NULL before the first */
-  credits_used::DOUBLE AS credits_used, /* Credits by which successive balances fell; NULL before the first balance */
-  credits_added::DOUBLE AS credits_added, /* Credits by which they rose; open - used + added = close */
-  jobs_submitted::BIGINT AS jobs_submitted, /* Jobs made on this day */
-  jobs_completed::BIGINT AS jobs_completed, /* Jobs completed on this day */
-  source_minutes::DOUBLE AS source_minutes, /* Length of the episodes of the jobs completed, in minutes */
-  clips::BIGINT AS clips, /* Clips of the jobs completed */
-  (
-    credits_used / NULLIF(jobs_submitted, 0)
-  )::DOUBLE AS credits_per_job, /* Credits used per job made; NULL without jobs or balances */
-  (
-    credits_used / NULLIF(clips, 0)
-  )::DOUBLE AS credits_per_clip, /* Credits used per clip of the jobs completed; NULL without clips or balances */
-  burn_7d::DOUBLE AS burn_7d, /* Credits used a day, the mean of the up to 7 known days that end here; NULL before the first balance */
-  (
-    balance_close / NULLIF(burn_7d, 0)
-  )::DOUBLE AS days_left /* Days until the balance is used up at that pace; NULL where nothing was used */
+  day::DATE              AS day,              /* UTC day */
+  balance_open::DOUBLE   AS balance_open,     /* Credits at its start: the close before, or the first balance
+                                                 ever; NULL before that */
+  balance_close::DOUBLE  AS balance_close,    /* Credits at its end: the last balance up to then; NULL before
+                                                 the first */
+  credits_used::DOUBLE   AS credits_used,     /* Credits by which successive balances fell; NULL before the
+                                                 first balance */
+  credits_added::DOUBLE  AS credits_added,    /* Credits by which they rose; open - used + added = close */
+  jobs_submitted::BIGINT AS jobs_submitted,   /* Jobs made on this day */
+  jobs_completed::BIGINT AS jobs_completed,   /* Jobs completed on this day */
+  source_minutes::DOUBLE AS source_minutes,   /* Length of the episodes of the jobs completed, in minutes */
+  clips::BIGINT          AS clips,            /* Clips of the jobs completed */
+  (credits_used / NULLIF(jobs_submitted, 0))::DOUBLE
+                         AS credits_per_job,  /* Credits used per job made; NULL without jobs or balances */
+  (credits_used / NULLIF(clips, 0))::DOUBLE
+                         AS credits_per_clip, /* Credits used per clip of the jobs completed; NULL without
+                                                 clips or balances */
+  burn_7d::DOUBLE        AS burn_7d,          /* Credits used a day, the mean of the up to 7 known days that
+                                                 end here; NULL before the first balance */
+  (balance_close / NULLIF(burn_7d, 0))::DOUBLE
+                         AS days_left         /* Days until the balance is used up at that pace; NULL where
+                                                 nothing was used */
 FROM paced
-ORDER BY
-  day DESC
+ORDER BY day DESC

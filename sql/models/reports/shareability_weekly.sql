@@ -15,17 +15,14 @@ WITH jobs AS (
     show_name,
     DATE_TRUNC('WEEK', created_at AT TIME ZONE 'UTC')::DATE AS week
   FROM staging.stg_klipit__jobs
-  WHERE
-    outcome = 'finished'
-), made AS (
+  WHERE outcome = 'finished'
+), counted AS (
   SELECT
     week,
     show_name,
     COUNT(*) AS jobs
   FROM jobs
-  GROUP BY
-    week,
-    show_name
+  GROUP BY week, show_name
 ), scored AS (
   SELECT
     jobs.week,
@@ -34,28 +31,27 @@ WITH jobs AS (
     AVG(clips.score) AS mean_score,
     QUANTILE_CONT(clips.score, 0.5) AS median_score,
     MAX(clips.score) AS best_score,
-    COUNT(*) FILTER(WHERE
-      clips.score >= 80) AS clips_80_plus
+    COUNT(*) FILTER (WHERE clips.score >= 80) AS clips_80_plus
   FROM jobs
   INNER JOIN staging.stg_klipit__clips AS clips
     ON clips.job_id = jobs.job_id
-  GROUP BY
-    jobs.week,
-    jobs.show_name
+  GROUP BY jobs.week, jobs.show_name
 )
 SELECT
-  made.week::DATE AS week, /* Monday of the UTC week in which the job was made */
-  made.show_name::TEXT AS show_name, /* Show, as submitted; NULL gathers the jobs without one */
-  made.jobs::BIGINT AS jobs, /* Complete jobs, those without clips included */
-  COALESCE(scored.clips, 0)::BIGINT AS clips, /* Their clips, unscored ones included */
-  scored.mean_score::DOUBLE AS mean_score, /* Mean score of the clips in points; NULL where none is scored */
-  scored.median_score::DOUBLE AS median_score, /* Median score of the clips in points; NULL where none is scored */
-  scored.best_score::DOUBLE AS best_score, /* Highest score in points; NULL where none is scored */
-  COALESCE(scored.clips_80_plus, 0)::BIGINT AS clips_80_plus /* Clips of 80 points or more */
-FROM made
+  counted.week::DATE                AS week,          /* Monday of the UTC week in which the job was made */
+  counted.show_name::TEXT           AS show_name,     /* Show, as submitted; NULL gathers the jobs without
+                                                         one */
+  counted.jobs::BIGINT              AS jobs,          /* Complete jobs, those without clips included */
+  COALESCE(scored.clips, 0)::BIGINT AS clips,         /* Their clips, unscored ones included */
+  scored.mean_score::DOUBLE         AS mean_score,    /* Mean score of the clips in points; NULL where none is
+                                                         scored */
+  scored.median_score::DOUBLE       AS median_score,  /* Median score of the clips in points; NULL where none
+                                                         is scored */
+  scored.best_score::DOUBLE         AS best_score,    /* Highest score in points; NULL where none is scored */
+  COALESCE(scored.clips_80_plus, 0)::BIGINT
+                                    AS clips_80_plus  /* Clips of 80 points or more */
+FROM counted
 LEFT JOIN scored
-  ON scored.week IS NOT DISTINCT FROM made.week
-  AND scored.show_name IS NOT DISTINCT FROM made.show_name
-ORDER BY
-  made.week DESC NULLS LAST,
-  made.show_name
+  ON scored.week IS NOT DISTINCT FROM counted.week
+  AND scored.show_name IS NOT DISTINCT FROM counted.show_name
+ORDER BY counted.week DESC NULLS LAST, counted.show_name

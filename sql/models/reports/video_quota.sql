@@ -14,9 +14,8 @@ WITH videos AS (
     campaign_id,
     COUNT(*) AS videos
   FROM staging.stg_clipus__videos
-  GROUP BY
-    campaign_id
-), made AS (
+  GROUP BY campaign_id
+), created AS (
   SELECT
     DATE_TRUNC('MONTH', campaigns.created_at AT TIME ZONE 'UTC')::DATE AS month,
     COUNT(*) AS campaigns,
@@ -24,25 +23,25 @@ WITH videos AS (
   FROM staging.stg_clipus__campaigns AS campaigns
   LEFT JOIN videos
     ON videos.campaign_id = campaigns.campaign_id
-  GROUP BY
-    1
-), told AS (
+  GROUP BY 1
+), answered AS (
   SELECT
     DATE_TRUNC('MONTH', seen_at AT TIME ZONE 'UTC')::DATE AS month,
     ARG_MAX(quota, seen_at) AS quota,
     MAX(seen_at) AS quota_seen_at
   FROM staging.stg_clipus__quota_answers
-  GROUP BY
-    1
+  GROUP BY 1
 )
 SELECT
-  COALESCE(made.month, told.month)::DATE AS month, /* First day of the UTC month */
-  COALESCE(made.campaigns, 0)::BIGINT AS campaigns, /* Campaigns made in it */
-  COALESCE(made.videos, 0)::BIGINT AS videos, /* Videos of these campaigns */
-  told.quota::BIGINT AS quota, /* Videos allowed in it, as the last quota answer told; NULL where none did */
-  told.quota_seen_at::TIMESTAMPTZ AS quota_seen_at /* When that answer was recorded (UTC instant); NULL where none was */
-FROM made
-FULL OUTER JOIN told
-  ON told.month = made.month
-ORDER BY
-  month DESC NULLS LAST
+  COALESCE(created.month, answered.month)::DATE
+                                         AS month,         /* First day of the UTC month */
+  COALESCE(created.campaigns, 0)::BIGINT AS campaigns,     /* Campaigns made in it */
+  COALESCE(created.videos, 0)::BIGINT    AS videos,        /* Videos of these campaigns */
+  answered.quota::BIGINT                 AS quota,         /* Videos allowed in it, as the last quota answer
+                                                              told; NULL where none did */
+  answered.quota_seen_at::TIMESTAMPTZ    AS quota_seen_at  /* When that answer was recorded (UTC instant);
+                                                              NULL where none was */
+FROM created
+FULL OUTER JOIN answered
+  ON answered.month = created.month
+ORDER BY month DESC NULLS LAST

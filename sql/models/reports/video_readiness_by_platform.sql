@@ -11,27 +11,17 @@ MODEL (
 );
 
 SELECT
-  platform::TEXT AS platform, /* Where the videos are meant to be shown; NULL where the API named none */
-  COUNT(*)::BIGINT AS videos, /* Videos for it */
-  (
-    COUNT(*) FILTER(WHERE
-      outcome = 'finished')
-  )::BIGINT AS ready, /* Videos that can be downloaded */
-  (
-    COUNT(*) FILTER(WHERE
-      outcome = 'failed')
-  )::BIGINT AS failed, /* Videos that failed */
-  (
-    COUNT(*) FILTER(WHERE
-      outcome = 'running')
-  )::BIGINT AS pending, /* Videos neither ready nor failed */
-  COUNT(published_at)::BIGINT AS published, /* Videos with a published_at */
-  AVG((
-    outcome = 'finished'
-  )::INT)::DOUBLE AS readiness /* ready / videos, 0 to 1 */
+  platform::TEXT                           AS platform,  /* Where the videos are meant to be shown; NULL where
+                                                            the API named none */
+  COUNT(*)::BIGINT                         AS videos,    /* Videos for it */
+  (COUNT(*) FILTER (WHERE outcome = 'finished'))::BIGINT
+                                           AS ready,     /* Videos that can be downloaded */
+  (COUNT(*) FILTER (WHERE outcome = 'failed'))::BIGINT
+                                           AS failed,    /* Videos that failed */
+  (COUNT(*) FILTER (WHERE outcome = 'running'))::BIGINT
+                                           AS pending,   /* Videos neither ready nor failed */
+  COUNT(published_at)::BIGINT              AS published, /* Videos with a published_at */
+  AVG((outcome = 'finished')::INT)::DOUBLE AS readiness  /* ready / videos, 0 to 1 */
 FROM staging.stg_clipus__videos
-GROUP BY
-  platform
-ORDER BY
-  videos DESC,
-  platform
+GROUP BY platform
+ORDER BY videos DESC, platform

@@ -8,125 +8,111 @@ MODEL (
   )
 );
 
+JINJA_QUERY_BEGIN;
+
+{% macro dated_oddly(instant) -%}
+  NOT {{ instant }} BETWEEN '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND observed_at + INTERVAL '1 day'
+{%- endmacro %}
+
+/* What is odd, the landing table that it is in, what is checked, and when it is odd. */
+{% set checks = [
+  (
+    'score outside 0 to 100',
+    'klipit.clips', 'staging.stg_klipit__clips',
+    'NOT score BETWEEN 0 AND 100'
+  ),
+  (
+    'clip without a moment type',
+    'klipit.clips', 'staging.stg_klipit__clips',
+    'moment_type IS NULL'
+  ),
+  (
+    'clip that does not end after it starts',
+    'klipit.clips', 'staging.stg_klipit__clips',
+    'end_seconds <= start_seconds'
+  ),
+  (
+    'clip length that is not end less start',
+    'klipit.clips', 'staging.stg_klipit__clips',
+    'ABS(end_seconds - start_seconds - duration_seconds) > 1'
+  ),
+  (
+    'job without created_at',
+    'klipit.jobs', 'klipit.jobs',
+    'created_at IS NULL'
+  ),
+  (
+    'job completed before it was made',
+    'klipit.jobs', 'staging.stg_klipit__jobs',
+    'completed_at < created_at'
+  ),
+  (
+    'job dated before 2000 or over a day ahead',
+    'klipit.jobs', 'klipit.jobs',
+    dated_oddly('created_at') ~ ' OR ' ~ dated_oddly('completed_at')
+  ),
+  (
+    'complete job without completed_at',
+    'klipit.jobs', 'staging.stg_klipit__jobs',
+    "outcome = 'finished' AND completed_at IS NULL"
+  ),
+  (
+    'episode length below 0',
+    'klipit.jobs', 'staging.stg_klipit__jobs',
+    'source_seconds < 0'
+  ),
+  (
+    'balance below 0',
+    'klipit.account_snapshots', 'staging.stg_klipit__balances',
+    'balance < 0'
+  ),
+  (
+    'balance out of range',
+    'klipit.account_snapshots', 'klipit.account_snapshots',
+    "NOT ABS(balance) < 1e15 OR NOT observed_at BETWEEN '2020-01-01 00:00:00+00'::TIMESTAMPTZ
+      AND COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP) + INTERVAL '1 day'"
+  ),
+  (
+    'campaign dated before 2000 or over a day ahead',
+    'clipus.campaigns', 'clipus.campaigns',
+    dated_oddly('created_at')
+  ),
+  (
+    'video dated before 2000 or over a day ahead',
+    'clipus.videos', 'clipus.videos',
+    dated_oddly('published_at')
+  ),
+  (
+    'campaign without created_at',
+    'clipus.campaigns', 'clipus.campaigns',
+    'created_at IS NULL'
+  ),
+  (
+    'ready video without a link',
+    'clipus.videos', 'staging.stg_clipus__videos',
+    "outcome = 'finished' AND file_url IS NULL"
+  ),
+  (
+    'video length not above 0',
+    'clipus.videos', 'staging.stg_clipus__videos',
+    'duration_seconds <= 0'
+  ),
+] %}
 WITH findings AS (
+  {% for finding, table, relation, condition in checks %}
   SELECT
-    'score outside 0 to 100' AS finding,
-    'klipit.clips' AS table_name,
-    COUNT(*) FILTER(WHERE
-      NOT score BETWEEN 0 AND 100) AS rows
-  FROM staging.stg_klipit__clips
-  UNION ALL
-  SELECT
-    'clip without a moment type' AS finding,
-    'klipit.clips' AS table_name,
-    COUNT(*) FILTER(WHERE
-      moment_type IS NULL) AS rows
-  FROM staging.stg_klipit__clips
-  UNION ALL
-  SELECT
-    'clip that does not end after it starts' AS finding,
-    'klipit.clips' AS table_name,
-    COUNT(*) FILTER(WHERE
-      end_seconds <= start_seconds) AS rows
-  FROM staging.stg_klipit__clips
-  UNION ALL
-  SELECT
-    'clip length that is not end less start' AS finding,
-    'klipit.clips' AS table_name,
-    COUNT(*) FILTER(WHERE
-      ABS(end_seconds - start_seconds - duration_seconds) > 1) AS rows
-  FROM staging.stg_klipit__clips
-  UNION ALL
-  SELECT
-    'job without created_at' AS finding,
-    'klipit.jobs' AS table_name,
-    COUNT(*) FILTER(WHERE
-      created_at IS NULL) AS rows
-  FROM klipit.jobs
-  UNION ALL
-  SELECT
-    'job completed before it was made' AS finding,
-    'klipit.jobs' AS table_name,
-    COUNT(*) FILTER(WHERE
-      completed_at < created_at) AS rows
-  FROM staging.stg_klipit__jobs
-  UNION ALL
-  SELECT
-    'job dated before 2000 or over a day ahead' AS finding,
-    'klipit.jobs' AS table_name,
-    COUNT(*) FILTER(WHERE
-      NOT created_at BETWEEN '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND observed_at + INTERVAL '1 day'
-      OR NOT completed_at BETWEEN '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND observed_at + INTERVAL '1 day') AS rows
-  FROM klipit.jobs
-  UNION ALL
-  SELECT
-    'complete job without completed_at' AS finding,
-    'klipit.jobs' AS table_name,
-    COUNT(*) FILTER(WHERE
-      outcome = 'finished' AND completed_at IS NULL) AS rows
-  FROM staging.stg_klipit__jobs
-  UNION ALL
-  SELECT
-    'episode length below 0' AS finding,
-    'klipit.jobs' AS table_name,
-    COUNT(*) FILTER(WHERE
-      source_seconds < 0) AS rows
-  FROM staging.stg_klipit__jobs
-  UNION ALL
-  SELECT
-    'balance below 0' AS finding,
-    'klipit.account_snapshots' AS table_name,
-    COUNT(*) FILTER(WHERE
-      balance < 0) AS rows
-  FROM staging.stg_klipit__balances
-  UNION ALL
-  SELECT
-    'balance out of range' AS finding,
-    'klipit.account_snapshots' AS table_name,
-    COUNT(*) FILTER(WHERE
-      NOT ABS(balance) < 1e15
-      OR NOT observed_at BETWEEN '2020-01-01 00:00:00+00'::TIMESTAMPTZ AND COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP) + INTERVAL '1 day') AS rows
-  FROM klipit.account_snapshots
-  UNION ALL
-  SELECT
-    'campaign dated before 2000 or over a day ahead' AS finding,
-    'clipus.campaigns' AS table_name,
-    COUNT(*) FILTER(WHERE
-      NOT created_at BETWEEN '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND observed_at + INTERVAL '1 day') AS rows
-  FROM clipus.campaigns
-  UNION ALL
-  SELECT
-    'video dated before 2000 or over a day ahead' AS finding,
-    'clipus.videos' AS table_name,
-    COUNT(*) FILTER(WHERE
-      NOT published_at BETWEEN '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND observed_at + INTERVAL '1 day') AS rows
-  FROM clipus.videos
-  UNION ALL
-  SELECT
-    'campaign without created_at' AS finding,
-    'clipus.campaigns' AS table_name,
-    COUNT(*) FILTER(WHERE
-      created_at IS NULL) AS rows
-  FROM clipus.campaigns
-  UNION ALL
-  SELECT
-    'ready video without a link' AS finding,
-    'clipus.videos' AS table_name,
-    COUNT(*) FILTER(WHERE
-      outcome = 'finished' AND file_url IS NULL) AS rows
-  FROM staging.stg_clipus__videos
-  UNION ALL
-  SELECT
-    'video length not above 0' AS finding,
-    'clipus.videos' AS table_name,
-    COUNT(*) FILTER(WHERE
-      duration_seconds <= 0) AS rows
-  FROM staging.stg_clipus__videos
+    '{{ finding }}' AS finding,
+    '{{ table }}' AS table_name,
+    COUNT(*) FILTER (WHERE {{ condition }}) AS rows
+  FROM {{ relation }}
+  {{ 'UNION ALL' if not loop.last }}
+  {% endfor %}
 )
 SELECT
-  finding::TEXT AS finding, /* What is odd */
+  finding::TEXT AS finding,       /* What is odd */
   table_name::TEXT AS table_name, /* Landing table it was found in */
-  rows::BIGINT AS rows /* Rows of which it is true */
+  rows::BIGINT AS rows            /* Rows of which it is true */
 FROM findings
-ORDER BY
-  finding
+ORDER BY finding;
+
+JINJA_END;

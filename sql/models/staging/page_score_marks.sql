@@ -43,12 +43,8 @@ WITH scored AS (
 )
 SELECT
   moment_type::TEXT AS moment_type, /* Kind of moment; NULL where the API named none */
-  score::DOUBLE AS score, /* Points, rounded to a hundredth of the range that is shown */
-  COUNT(*)::BIGINT AS clips /* Clips at this mark */
+  score::DOUBLE     AS score,       /* Points, rounded to a hundredth of the range that is shown */
+  COUNT(*)::BIGINT  AS clips        /* Clips at this mark */
 FROM marks
-GROUP BY
-  moment_type,
-  score
-ORDER BY
-  moment_type,
-  score
+GROUP BY moment_type, score
+ORDER BY moment_type, score

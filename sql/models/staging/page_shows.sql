@@ -34,17 +34,21 @@ WITH jobs AS (
   GROUP BY jobs.show_name
 )
 SELECT
-  counted.show_name::TEXT AS show_name, /* Show, as submitted; NULL gathers the jobs without one */
-  counted.jobs::BIGINT AS jobs, /* Complete jobs, those without clips included */
-  COALESCE(scored.clips, 0)::BIGINT AS clips, /* Their clips, unscored ones included */
-  scored.mean_score::DOUBLE AS mean_score, /* Mean score of the clips in points; NULL where none is scored */
-  scored.quartiles[1]::DOUBLE AS p25_score, /* 25th percentile of the scores in points, interpolated; NULL where none is scored */
-  scored.quartiles[2]::DOUBLE AS median_score, /* Median score of the clips in points; NULL where none is scored */
-  scored.quartiles[3]::DOUBLE AS p75_score, /* 75th percentile of the scores in points, interpolated; NULL where none is scored */
-  COALESCE(scored.clips_80_plus, 0)::BIGINT AS clips_80_plus /* Clips of 80 points or more */
+  counted.show_name::TEXT           AS show_name,     /* Show, as submitted; NULL gathers the jobs without
+                                                         one */
+  counted.jobs::BIGINT              AS jobs,          /* Complete jobs, those without clips included */
+  COALESCE(scored.clips, 0)::BIGINT AS clips,         /* Their clips, unscored ones included */
+  scored.mean_score::DOUBLE         AS mean_score,    /* Mean score of the clips in points; NULL where none is
+                                                         scored */
+  scored.quartiles[1]::DOUBLE       AS p25_score,     /* 25th percentile of the scores in points,
+                                                         interpolated; NULL where none is scored */
+  scored.quartiles[2]::DOUBLE       AS median_score,  /* Median score of the clips in points; NULL where none
+                                                         is scored */
+  scored.quartiles[3]::DOUBLE       AS p75_score,     /* 75th percentile of the scores in points,
+                                                         interpolated; NULL where none is scored */
+  COALESCE(scored.clips_80_plus, 0)::BIGINT
+                                    AS clips_80_plus  /* Clips of 80 points or more */
 FROM counted
 LEFT JOIN scored
   ON scored.show_name IS NOT DISTINCT FROM counted.show_name
-ORDER BY
-  scored.mean_score DESC NULLS LAST,
-  counted.show_name
+ORDER BY scored.mean_score DESC NULLS LAST, counted.show_name

@@ -50,26 +50,35 @@ WITH jobs AS (
   ) AS states
 )
 SELECT
-  jobs.jobs::BIGINT AS jobs, /* Jobs */
-  jobs.finished::BIGINT AS jobs_finished, /* Jobs that are complete */
-  jobs.failed::BIGINT AS jobs_failed, /* Jobs that failed */
-  jobs.running::BIGINT AS jobs_running, /* Jobs neither complete nor failed */
-  jobs.first_at::TIMESTAMPTZ AS first_job_at, /* When the first job was created (UTC instant); NULL without */
-  jobs.last_at::TIMESTAMPTZ AS last_job_at, /* When the last job was created (UTC instant); NULL without */
-  clips.clips::BIGINT AS clips, /* Clips, unscored ones included */
-  clips.clips_80_plus::BIGINT AS clips_80_plus, /* Clips of 80 points or more */
-  clips.mean_score::DOUBLE AS mean_score, /* Mean score of all clips in points; NULL where none is scored */
-  campaigns.campaigns::BIGINT AS campaigns, /* Campaigns */
-  campaigns.videos::BIGINT AS videos, /* Videos of all campaigns */
-  campaigns.ready::BIGINT AS ready, /* Videos that can be downloaded */
-  campaigns.failed::BIGINT AS failed, /* Videos that failed */
-  campaigns.pending::BIGINT AS pending, /* Videos neither ready nor failed */
-  campaigns.published::BIGINT AS published, /* Videos with a published_at */
-  campaigns.median_hours_to_ready::DOUBLE AS median_hours_to_ready, /* Median of hours_to_ready in hours, a campaign counting once; NULL where none is known */
-  campaigns.first_at::TIMESTAMPTZ AS first_campaign_at, /* When the first campaign was created (UTC instant); NULL without */
-  campaigns.last_at::TIMESTAMPTZ AS last_campaign_at, /* When the last campaign was created (UTC instant); NULL without */
-  submissions.known::BIGINT AS submissions_known, /* Submissions of both services whose job or campaign is known */
-  submissions.unknown::BIGINT AS submissions_unknown /* Submissions of both services whose outcome is unknown */
+  jobs.jobs::BIGINT                       AS jobs,                  /* Jobs */
+  jobs.finished::BIGINT                   AS jobs_finished,         /* Jobs that are complete */
+  jobs.failed::BIGINT                     AS jobs_failed,           /* Jobs that failed */
+  jobs.running::BIGINT                    AS jobs_running,          /* Jobs neither complete nor failed */
+  jobs.first_at::TIMESTAMPTZ              AS first_job_at,          /* When the first job was created (UTC
+                                                                       instant); NULL without */
+  jobs.last_at::TIMESTAMPTZ               AS last_job_at,           /* When the last job was created (UTC
+                                                                       instant); NULL without */
+  clips.clips::BIGINT                     AS clips,                 /* Clips, unscored ones included */
+  clips.clips_80_plus::BIGINT             AS clips_80_plus,         /* Clips of 80 points or more */
+  clips.mean_score::DOUBLE                AS mean_score,            /* Mean score of all clips in points; NULL
+                                                                       where none is scored */
+  campaigns.campaigns::BIGINT             AS campaigns,             /* Campaigns */
+  campaigns.videos::BIGINT                AS videos,                /* Videos of all campaigns */
+  campaigns.ready::BIGINT                 AS ready,                 /* Videos that can be downloaded */
+  campaigns.failed::BIGINT                AS failed,                /* Videos that failed */
+  campaigns.pending::BIGINT               AS pending,               /* Videos neither ready nor failed */
+  campaigns.published::BIGINT             AS published,             /* Videos with a published_at */
+  campaigns.median_hours_to_ready::DOUBLE AS median_hours_to_ready, /* Median of hours_to_ready in hours, a
+                                                                       campaign counting once; NULL where none
+                                                                       is known */
+  campaigns.first_at::TIMESTAMPTZ         AS first_campaign_at,     /* When the first campaign was created
+                                                                       (UTC instant); NULL without */
+  campaigns.last_at::TIMESTAMPTZ          AS last_campaign_at,      /* When the last campaign was created (UTC
+                                                                       instant); NULL without */
+  submissions.known::BIGINT               AS submissions_known,     /* Submissions of both services whose job
+                                                                       or campaign is known */
+  submissions.unknown::BIGINT             AS submissions_unknown    /* Submissions of both services whose
+                                                                       outcome is unknown */
 FROM jobs
 CROSS JOIN clips
 CROSS JOIN campaigns

@@ -10,8 +10,8 @@ MODEL (
 
 /* The references name complete, failed and ready; the other words are likely ones of an open list. */
 SELECT
-  status::TEXT AS status, /* A status as an API gives it */
-  outcome::TEXT AS outcome /* finished or failed */
+  status::TEXT  AS status,  /* A status as an API gives it */
+  outcome::TEXT AS outcome  /* finished or failed */
 FROM (
   VALUES
     ('complete', 'finished'),

@@ -12,14 +12,15 @@ MODEL (
 WITH answers AS (
   SELECT
     submission_id,
-    TRY_CAST(NULLIF(REGEXP_EXTRACT(error, '(?i)monthly[^(]*\(\s*\d+\s*/\s*(\d+)\s*\)', 1), '') AS BIGINT) AS quota,
+    TRY_CAST(
+      NULLIF(REGEXP_EXTRACT(error, '(?i)monthly[^(]*\(\s*\d+\s*/\s*(\d+)\s*\)', 1), '') AS BIGINT
+    ) AS quota,
     recorded_at
   FROM clipus.submissions
 )
 SELECT
-  submission_id::TEXT AS submission_id, /* Key of the submission */
-  quota::BIGINT AS quota, /* Videos allowed in that month */
-  recorded_at::TIMESTAMPTZ AS seen_at /* When the answer was recorded (UTC instant) */
+  submission_id::TEXT      AS submission_id, /* Key of the submission */
+  quota::BIGINT            AS quota,         /* Videos allowed in that month */
+  recorded_at::TIMESTAMPTZ AS seen_at        /* When the answer was recorded (UTC instant) */
 FROM answers
-WHERE
-  NOT quota IS NULL AND NOT recorded_at IS NULL
+WHERE quota IS NOT NULL AND recorded_at IS NOT NULL

@@ -14,16 +14,14 @@ WITH last_seen AS (
     job_id,
     ARG_MAX(status, observed_at) AS status
   FROM klipit.job_observations
-  GROUP BY
-    job_id
+  GROUP BY job_id
 ), known AS (
   SELECT
     job_id,
     MIN(recorded_at) AS first_known_at,
-    BOOL_AND(NOT untracked_at IS NULL) AS untracked
+    BOOL_AND(untracked_at IS NOT NULL) AS untracked
   FROM klipit.submissions
-  GROUP BY
-    job_id
+  GROUP BY job_id
 ), progress AS (
   SELECT
     jobs.job_id,
@@ -52,14 +50,20 @@ WITH last_seen AS (
     ON known.job_id = jobs.job_id
 )
 SELECT
-  job_id::TEXT AS job_id, /* Klipit job id */
-  outcome::TEXT AS outcome, /* finished, failed or running */
+  job_id::TEXT        AS job_id,     /* Klipit job id */
+  outcome::TEXT       AS outcome,    /* finished, failed or running */
   clips_read::BOOLEAN AS clips_read, /* Its clips were read since it was done, or it has none */
-  gone::BOOLEAN AS gone, /* The API no longer knows it: its last observation is not_found */
-  (
-    gone OR outcome = 'failed' OR (
-      outcome = 'finished' AND clips_read
-    )
-  )::BOOLEAN AS settled, /* Nothing more is worth asking for */
-  COALESCE(NOT gone AND NOT untracked AND outcome = 'running' AND began_at + INTERVAL '2 hours' <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP), FALSE)::BOOLEAN AS stuck /* Unfinished 2 hours after it was made (first known, where that is not told), and tracked */
+  gone::BOOLEAN       AS gone,       /* The API no longer knows it: its last observation is not_found */
+  (gone OR outcome = 'failed' OR (outcome = 'finished' AND clips_read))::BOOLEAN
+                      AS settled,    /* Nothing more is worth asking for */
+  COALESCE(
+    NOT gone
+    AND NOT untracked
+    AND outcome = 'running'
+    AND began_at + INTERVAL '2 hours'
+      <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP),
+    FALSE
+  )::BOOLEAN
+                      AS stuck       /* Unfinished 2 hours after it was made (first known, where that is not
+                                        told), and tracked */
 FROM progress

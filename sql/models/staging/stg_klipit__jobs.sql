@@ -9,35 +9,43 @@ MODEL (
 );
 
 /* An id may be known twice, from a submission and from an import: the latest word on each wins. */
-WITH said AS (
+WITH submitted AS (
   SELECT
     job_id,
     ARG_MAX(show_name, recorded_at) AS show_name,
     ARG_MAX(guest_name, recorded_at) AS guest_name
   FROM klipit.submissions
-  WHERE
-    NOT job_id IS NULL
-  GROUP BY
-    job_id
+  WHERE job_id IS NOT NULL
+  GROUP BY job_id
 )
 SELECT
-  jobs.id::TEXT AS job_id, /* Klipit job id */
-  said.show_name::TEXT AS show_name, /* Show, as submitted; NULL where not given */
-  said.guest_name::TEXT AS guest_name, /* Guest, as submitted; NULL where not given */
-  jobs.status::TEXT AS status, /* The API's own word */
-  COALESCE(words.outcome, 'running')::TEXT AS outcome, /* finished, failed or running, read from status */
-  CASE WHEN ABS(jobs.duration_seconds) < 1e15 THEN jobs.duration_seconds END::DOUBLE AS source_seconds, /* Length of the episode in seconds; NULL until the API says */
+  jobs.id::TEXT                            AS job_id,         /* Klipit job id */
+  submitted.show_name::TEXT                AS show_name,      /* Show, as submitted; NULL where not given */
+  submitted.guest_name::TEXT               AS guest_name,     /* Guest, as submitted; NULL where not given */
+  jobs.status::TEXT                        AS status,         /* The API's own word */
+  COALESCE(words.outcome, 'running')::TEXT AS outcome,        /* finished, failed or running, read from
+                                                                 status */
+  CASE WHEN ABS(jobs.duration_seconds) < 1e15 THEN jobs.duration_seconds END::DOUBLE
+                                           AS source_seconds, /* Length of the episode in seconds; NULL until
+                                                                 the API says */
   CASE
-    WHEN jobs.created_at >= '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND COALESCE(jobs.created_at <= jobs.observed_at + INTERVAL '1 day', TRUE)
+    WHEN jobs.created_at >= '2000-01-01 00:00:00+00'::TIMESTAMPTZ
+    AND COALESCE(jobs.created_at <= jobs.observed_at + INTERVAL '1 day', TRUE)
     THEN jobs.created_at
-  END::TIMESTAMPTZ AS created_at, /* When the job was created (UTC instant); NULL where absent, before 2000 or over a day ahead of the answer */
+  END::TIMESTAMPTZ                         AS created_at,     /* When the job was created (UTC instant); NULL
+                                                                 where absent, before 2000 or over a day ahead
+                                                                 of the answer */
   CASE
-    WHEN jobs.completed_at >= '2000-01-01 00:00:00+00'::TIMESTAMPTZ AND COALESCE(jobs.completed_at <= jobs.observed_at + INTERVAL '1 day', TRUE)
+    WHEN jobs.completed_at >= '2000-01-01 00:00:00+00'::TIMESTAMPTZ
+    AND COALESCE(jobs.completed_at <= jobs.observed_at + INTERVAL '1 day', TRUE)
     THEN jobs.completed_at
-  END::TIMESTAMPTZ AS completed_at, /* When it was completed (UTC instant); NULL while it runs, and for dates as odd as those */
-  jobs.observed_at::TIMESTAMPTZ AS observed_at /* When the API gave this answer (UTC instant) */
+  END::TIMESTAMPTZ                         AS completed_at,   /* When it was completed (UTC instant); NULL
+                                                                 while it runs, and for dates as odd as
+                                                                 those */
+  jobs.observed_at::TIMESTAMPTZ            AS observed_at     /* When the API gave this answer (UTC
+                                                                 instant) */
 FROM klipit.jobs AS jobs
-LEFT JOIN said
-  ON said.job_id = jobs.id
+LEFT JOIN submitted
+  ON submitted.job_id = jobs.id
 LEFT JOIN staging.status_words AS words
   ON words.status = jobs.status

@@ -63,14 +63,15 @@ def in_file(warehouse: Path) -> dict[str, tuple[str, str]]:
 
 
 def read_by_regex() -> set[tuple[str, str]]:
-    """(source, model) by what follows FROM and JOIN, comments left out."""
+    """(source, model) by what follows FROM and JOIN, or what a loop lists; comments left out."""
     edges = set()
     for path in (SQL / "models").rglob("*.sql"):
         text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
         (model,) = re.findall(r"^  name (\S+),", text, flags=re.M)
-        edges |= {
-            (s, model) for s in re.findall(r"(?<!DISTINCT )\b(?:FROM|JOIN)\s+(\w+\.\w+)", text)
-        }
+        sources = re.findall(r"(?<!DISTINCT )\b(?:FROM|JOIN)\s+(\w+\.\w+)", text)
+        sources += re.findall(r"^  '(\w+\.\w+)': ", text, re.M)  # freshness
+        sources += re.findall(r"^    '\w+\.\w+', '(\w+\.\w+)',$", text, re.M)  # audit_findings
+        edges |= {(source, model) for source in sources}
     return edges
 
 

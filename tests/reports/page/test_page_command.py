@@ -84,7 +84,7 @@ def test_the_page_is_the_whole(on_month: Clipmart, arguments: list[str]) -> None
 def test_a_folder_that_is_missing_is_named(on_month: Clipmart) -> None:
     done = on_month("report", "--html", "no/where.html")
     assert (done.code, done.out) == (3, "")
-    assert f"Make the folder {on_month.folder / 'no'} first" in done.err
+    assert f"Create the folder {on_month.folder / 'no'} first" in done.err
 
 
 def test_a_file_in_the_folders_place_is_named(on_month: Clipmart) -> None:
