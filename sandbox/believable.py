@@ -233,7 +233,8 @@ def _base32(number: int, length: int) -> str:
 @dataclass(frozen=True)
 class Use:
     """One thing that a customer does: `body` is what is posted to POST /jobs or
-    POST /campaigns, or `{"credits": …}` for a top-up."""
+    POST /campaigns, or `{"credits": …}` for a top-up.
+    """
 
     at: datetime
     service: str  # klipit, clipus or top_up

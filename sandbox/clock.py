@@ -30,7 +30,8 @@ class Clock:
 
     def now(self) -> datetime:
         """The present, in whole seconds: the Date header knows no smaller ones, so a
-        record must not be younger than the answer that carries it."""
+        record must not be younger than the answer that carries it.
+        """
         return (self._pinned or datetime.now(UTC)).replace(microsecond=0)
 
     def set(self, now: datetime | str | None) -> None:

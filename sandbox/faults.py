@@ -133,7 +133,8 @@ class Faults:
         in_a_row: int = 2,
     ) -> None:
         """Spoil a share of the requests (0 to 1), never one path more than `in_a_row`
-        times in succession, so that a client which tries once more gets through."""
+        times in succession, so that a client which tries once more gets through.
+        """
         self._rate, self._kinds, self._methods, self._in_a_row = rate, kinds, methods, in_a_row
         self._chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
         self._row: Counter[str] = Counter()

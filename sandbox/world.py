@@ -28,7 +28,8 @@ WEBHOOK_SIGNING = "whsec_sandbox_only"
 @dataclass(slots=True)
 class Arrival:
     """One request, in the order of arrival. `status` is None while it is open, and stays
-    None where the connection was dropped before an answer."""
+    None where the connection was dropped before an answer.
+    """
 
     monotonic: float
     at: datetime

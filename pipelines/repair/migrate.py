@@ -104,7 +104,8 @@ def migrate(settings: Settings) -> Migrated:
 
 def _drain_files(settings: Settings, file: Ledger) -> None:
     """Land what the files' own ledger still holds: events keep their numbers, and a cursor that is
-    already above them would pass them."""
+    already above them would pass them.
+    """
     local = replace(settings, lake=None, ledger_database=None)
     if not local.landing.exists():
         recover_locked(local)

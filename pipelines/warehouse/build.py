@@ -161,7 +161,8 @@ def _check(target: Path, filled: dict[str, int | None], sql: Project) -> None:
 
 def _tidy(con: duckdb.DuckDBPyConnection, sql: Project) -> None:
     """Turn what dlt landed into the declared tables: without dlt's schemas, tables, columns and
-    marks, and with what is absent, empty."""
+    marks, and with what is absent, empty.
+    """
     landed, declared = landed_types(con), declared_types(sql)
     refuse_other_types(landed, declared)
     rows = [f"CREATE SCHEMA IF NOT EXISTS {schema}" for schema in LANDING_SCHEMAS]

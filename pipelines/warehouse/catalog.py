@@ -84,9 +84,8 @@ def declared_types(project: Project) -> dict[str, dict[str, str]]:
 def refuse_other_types(
     landed: dict[str, dict[str, str]], declared: dict[str, dict[str, str]]
 ) -> None:
-    """
-    Raises:
-        BuildFailed: a column is landed as another type than declared.
+    """Raises:
+    BuildFailed: a column is landed as another type than declared.
     """
     for table, types in declared.items():
         for column, kind in types.items():

@@ -77,9 +77,8 @@ def lacking(con: duckdb.DuckDBPyConnection, old: str, new: str) -> dict[str, int
 
 
 def refuse_to_lose(absent: dict[str, int], published: Path) -> None:
-    """
-    Raises:
-        WouldLose: something is absent.
+    """Raises:
+    WouldLose: something is absent.
     """
     if absent:
         listed = ", ".join(f"{ids} of {table}" for table, ids in absent.items())

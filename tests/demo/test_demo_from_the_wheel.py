@@ -20,7 +20,7 @@ def test_the_demo_runs_without_sqlmesh(tmp_path: Path) -> None:
         options = {"cwd": tmp_path, "capture_output": True, "text": True, **options}
         done = subprocess.run(command, **options)
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return str(done.stdout)
 
     uv, python = Path(sys.executable).with_name("uv"), tmp_path / "venv/bin/python"
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path, cwd=ROOT)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import duckdb
 import pytest
@@ -33,7 +34,7 @@ def con(demo_run: DemoRun) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[object, ...]:
+def one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
     row = con.execute(sql).fetchone()
     assert row is not None
     return row
@@ -168,7 +169,7 @@ def test_credits_reconcile(con: duckdb.DuckDBPyConnection, truth: Sandbox) -> No
 
 def test_each_day_has_its_own_use(con: duckdb.DuckDBPyConnection, truth: Sandbox) -> None:
     """Credits used a day are those of the jobs submitted on it."""
-    used: Counter[object] = Counter()
+    used: dict[object, float] = defaultdict(float)
     for change in truth.credit_changes:
         if change.reason == "job":
             used[change.at.astimezone(UTC).date()] -= change.amount
@@ -185,7 +186,7 @@ def test_the_used_up_month_shows(con: duckdb.DuckDBPyConnection, truth: Sandbox)
         f"""SELECT campaigns, videos, quota, quota_seen_at FROM reports.video_quota
             WHERE month = '{month}'""",
     )
-    made = [r for r in truth.campaigns.values() if r.fields["created_at"] >= str(month)]
+    made = [r for r in truth.campaigns.values() if str(r.fields["created_at"]) >= str(month)]
     allowed = truth.plans["growth"].videos_per_month
     assert (campaigns, videos <= allowed, quota) == (len(made), True, allowed)
     assert isinstance(seen, datetime)

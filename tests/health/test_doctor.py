@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.health import doctor
-from pipelines.health.checks import Check
+from pipelines.health.checks import Check, disk
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.lock import sync_lock
 from pipelines.settings import Settings
@@ -198,7 +198,8 @@ def test_a_server_that_is_not_the_api(sandbox: Sandbox, clipmart: Clipmart) -> N
 
 def test_clipuss_404_may_lack_the_headers(sandbox: Sandbox, clipmart: Clipmart) -> None:
     """They come with successful and plan-gated answers (clipus.io/developers): the documented
-    error's JSON proves the API, and that its key was accepted."""
+    error's JSON proves the API, and that its key was accepted.
+    """
     error = {"success": False, "error": "Campaign not found."}
     sandbox.faults.plan([Fault("answer", "*campaigns*", status=404, body=error)])
     told = examine(clipmart)
@@ -325,9 +326,7 @@ def test_a_damaged_ledger_or_published_file_names_its_remedy(troubled: Clipmart)
 )
 def test_room_on_the_disk(free_mib: int, stored_mib: int, level: str) -> None:
     """Below 1 GiB or three times what is stored it warns, below 100 MiB or once that it fails."""
-    check = doctor.disk(
-        {"free_bytes": free_mib << 20, "stored_bytes": stored_mib << 20}, Path("data")
-    )
+    check = disk({"free_bytes": free_mib << 20, "stored_bytes": stored_mib << 20}, Path("data"))
     assert (check.level, bool(check.remedy)) == (level, level != "ok")
 
 

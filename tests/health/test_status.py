@@ -113,7 +113,8 @@ def test_freshness_is_the_age_of_the_last_sync(troubled: Clipmart, now: str, exp
 
 def test_what_is_due_follows_the_clock_and_what_was_tracked_since(troubled: Clipmart) -> None:
     """The worklist's rules on the published file: 30 min for jobs of 1 h and more, 12 h for a
-    campaign of a day."""
+    campaign of a day.
+    """
     troubled.at("2026-04-08T12:30:00Z")
     assert [s["due"] for s in told(troubled)["services"].values()] == [2, 0]
 

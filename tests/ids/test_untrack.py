@@ -29,7 +29,8 @@ def forget_column(con: duckdb.DuckDBPyConnection) -> None:
 
 def test_an_untracked_id_is_neither_polled_nor_known(sandbox: Sandbox, synced: Clipmart) -> None:
     """At once in status and ids, and after a sync; what landed of it stays, and a webhook does
-    not bring it back, but `track` does."""
+    not bring it back, but `track` does.
+    """
     sandbox.add_job("job_4", status="clipping")
     synced("track", "klipit", "job_4")
     assert synced("sync").code == 0
@@ -106,7 +107,8 @@ def test_a_store_of_an_earlier_version_has_nothing_untracked(
     sandbox: Sandbox, synced: Clipmart
 ) -> None:
     """Landing store and published file without the column: everything reads them, and `untrack`
-    adds it."""
+    adds it.
+    """
     with duckdb.connect(str(synced.warehouse)) as con:
         # The views of an earlier version know no such column.
         for view in ("staging.stg_klipit__job_progress", "staging.stg_clipus__campaigns"):

@@ -40,7 +40,8 @@ def shared(empty_lake: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="module")
 def machine(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Clipmart:
     """One that published an empty lake, in which the page's lines created the readers' role, and
-    then a job that landed later."""
+    then a job that landed later.
+    """
     machine = Clipmart(tmp_path_factory.mktemp("machine"), shared.environ)
     assert machine("publish").code == 0
     with psycopg.connect(shared.environ["CLIPMART_LAKE_CATALOG"], autocommit=True) as admin:
@@ -189,7 +190,8 @@ def test_all_readers_use_the_role_and_see_the_next_publication(
     reader: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows that came after the rights were given; and connect(), which checks no statement, stands
-    in as the role, and so cannot write."""
+    in as the role, and so cannot write.
+    """
     only = {k: v for k, v in reader.environ.items() if k != "CLIPMART_LAKE_CATALOG"}
     shown = Clipmart(reader.folder, only)("query", "FROM klipit.jobs", "--format", "csv")
     assert len(shown.out.splitlines()) == 2, shown

@@ -120,7 +120,8 @@ def test_a_failed_audit_leaves_readers_what_they_had(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A clip without its job is landed by hand: publishing says so, and what `connect()` and
-    `report()` give in Python is what it was."""
+    `report()` give in Python is what it was.
+    """
     landing.execute(
         """INSERT INTO klipit.clips BY NAME
            SELECT * REPLACE ('no_such_job' AS job_id, 'stray' AS id) FROM klipit.clips LIMIT 1"""

@@ -198,7 +198,8 @@ def test_twenty_kills_of_two_machines_lose_nothing(
     shared: Shared,
 ) -> None:
     """Each time both sync at once; one of them is killed at a random moment, loading and publishing
-    included."""
+    included.
+    """
     dice = random.Random(20260408)
     for number in range(20):
         machines[number % 2]("track", "klipit", *add_jobs(sandbox, 10))

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from pipelines.ledger.ledger import Event, Ledger
 from pipelines.settings import Address
 from sources.shared.errors import FixConfiguration
-from sources.shared.slots import Bucket, StoreDown
+from sources.shared.slots import Bucket, RateSlots, StoreDown
 from tests.support.clipmart import Clipmart
 
 pytestmark = pytest.mark.xdist_group("lake")
@@ -92,17 +93,21 @@ def test_a_cursor_never_passes_an_event_that_is_still_being_written(
 
     reading = threading.Thread(target=read)
     reading.start()
-    together(*(lambda n=n: write(n) for n in range(4)))  # type: ignore[misc]
+    together(*(partial(write, n) for n in range(4)))
     done.set()
     reading.join(30)
     assert len(seen) == len(set(seen)) == 4 * 40 * 2
+
+
+def take_six(slots: RateSlots) -> list[tuple[int, float]]:
+    return [slots.take(POLLS, 30.0) for _ in range(6)]
 
 
 def test_machines_share_one_quota(opened: Callable[[], Ledger]) -> None:
     """Six slots a minute, asked for by three machines at once: six are given."""
     ledgers = [opened() for _ in range(3)]
     slots = [ledger.slots(60.0) for ledger in ledgers]
-    given = together(*(lambda s=s: [s.take(POLLS, 30.0) for _ in range(6)] for s in slots))  # type: ignore[misc]
+    given = together(*(partial(take_six, s) for s in slots))
     taken = [slot for answers in given for slot, _ in answers if slot]
     waits = [wait for answers in given for slot, wait in answers if not slot]
     assert len(taken) == 6 and len(waits) == 12 and min(waits) > 59

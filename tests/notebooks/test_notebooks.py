@@ -47,14 +47,14 @@ def shown(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     )
     store(demo_run.data_dir, empty, EMPTIED)
     store(demo_run.data_dir, odd, ODD_TEXT)
-    for place, data in (
+    for place, (origin, below) in (
         (checkout, (demo_run.data_dir, "data/demo")),
         (owner, (demo_run.data_dir, "data/demo")),
         (owner, (empty, "data")),
     ):
         (place / "notebooks").mkdir(parents=True, exist_ok=True)
-        (place / data[1]).mkdir(parents=True, exist_ok=True)
-        shutil.copy(data[0] / "warehouse.duckdb", place / data[1])
+        (place / below).mkdir(parents=True, exist_ok=True)
+        shutil.copy(origin / "warehouse.duckdb", place / below)
     (bare / "notebooks").mkdir(parents=True)
 
     runs: dict[str, Run] = {}
@@ -65,7 +65,7 @@ def shown(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         runs[name] = Run(str(path), into, str(start), env, cells)
 
     for path in NOTEBOOKS:
-        at_demo = {"CLIPMART_DATA_DIR": str(demo_run.data_dir), "CLIPMART_NOW": NOW}
+        at_demo: dict[str, Any] = {"CLIPMART_DATA_DIR": str(demo_run.data_dir), "CLIPMART_NOW": NOW}
         run(path, "demo", FOLDER, **at_demo)
         run(path, "empty", FOLDER, CLIPMART_DATA_DIR=str(empty))
         run(path, "odd", FOLDER, CLIPMART_DATA_DIR=str(odd))
@@ -364,7 +364,7 @@ def data(demo_run: DemoRun) -> dict[str, list[dict[str, Any]]]:
     """The demo's landing tables as lists of rows."""
     names = ("klipit.clips", "klipit.submissions", "klipit.account_snapshots", "clipus.videos")
     with duckdb.connect(str(demo_run.data_dir / "warehouse.duckdb"), read_only=True) as con:
-        return {name: con.sql(f"FROM {name}").df().to_dict("records") for name in names}
+        return {name: con.sql(f"FROM {name}").df().to_dict("records") for name in names}  # type: ignore[misc]
 
 
 def test_the_clip_to_post_next_is_the_best(
@@ -397,7 +397,7 @@ def test_a_guest_by_luck(shown: dict[str, Notebook], data: dict[str, list[dict[s
     n, total = sum(is_theirs for is_theirs, _ in episodes), sum(score for _, score in episodes)
 
     def difference(theirs: float) -> float:
-        return theirs / n - (total - theirs) / (len(episodes) - n)
+        return float(theirs / n - (total - theirs) / (len(episodes) - n))
 
     seen = difference(sum(score for is_theirs, score in episodes if is_theirs))
     ways = [
@@ -447,7 +447,7 @@ def test_every_video_is_in_one_state(
 
         def outside(percent: float, n: int = n, k: int = k) -> float:
             p = max(percent / 100, 0)
-            return abs(k / n - p) - 1.645 * (p * (1 - p) / n) ** 0.5
+            return float(abs(k / n - p) - 1.645 * (p * (1 - p) / n) ** 0.5)
 
         low, high = float(row["low"]), float(row["high"])  # whole per cents
         assert outside(low - 0.5) >= 0 >= outside(low + 0.5)

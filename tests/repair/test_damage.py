@@ -323,12 +323,13 @@ def test_only_the_events_of_a_damaged_page_are_lost(clipmart: Clipmart, page: st
     """The file's first page, one of rows, one of an index, one that leads to the others."""
     path = ledger_with(clipmart.data_dir, 2_000)
     before = events_of(path)
-    number = {
+    pages: dict[str, Callable[[], int]] = {
         "first": lambda: 0,
         "rows": lambda: page_with(path, b"event-", first=13),
         "index": lambda: page_with(path, b"job_", first=10),
         "inner": lambda: next(n for n in range(1, 99) if path.read_bytes()[n * 4096] == 5),
-    }[page]()
+    }
+    number = pages[page]()
     held = overwrite(path, number)
 
     done = clipmart("recover")

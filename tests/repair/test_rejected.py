@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox
-from sources.shared import tables
+from sources.shared import tables, values
 from sources.shared.values import DataType
 from tests.support.clipmart import Clipmart
 
@@ -39,7 +39,7 @@ def test_a_replay_lands_what_the_rules_now_allow_beside_what_had_landed(
     assert landing_only("sync").code == 1
     assert landing_only.rows("SELECT id FROM klipit.clips") == [("a",)]
     sandbox.forget_requests()
-    before = tables.converted
+    before = values.converted
 
     def lenient(name: str, kind: DataType, value: Any) -> Any:
         return float(value) if kind == "double" and value else before(name, kind, value)
@@ -69,7 +69,7 @@ def test_a_replay_does_not_bring_back_what_a_newer_answer_replaced(
     sandbox.set_clips("job_1", [{"id": "new"}])
     sandbox.clock.advance(minutes=1)
     landing_only("sync", "--refresh", "job_1")
-    before = tables.converted
+    before = values.converted
 
     def lenient(name: str, kind: DataType, value: Any) -> Any:
         return float(value) if kind == "double" and value else before(name, kind, value)

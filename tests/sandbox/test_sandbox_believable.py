@@ -1,8 +1,11 @@
 """The month of use has something to say to every report."""
 
+from __future__ import annotations
+
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from statistics import mean
+from typing import Any
 
 import pytest
 
@@ -19,7 +22,7 @@ ENDS = [
 
 
 @pytest.fixture(params=[(seed, end) for seed in (0, 1) for end in ENDS], ids=str)
-def month(request):
+def month(request: pytest.FixtureRequest) -> Any:
     """A sandbox on which a month was submitted, and the plan of that month."""
     seed, end = request.param
     sandbox = Sandbox(seed=seed, now=end, minute_seconds=0)
@@ -28,7 +31,7 @@ def month(request):
     return sandbox, uses
 
 
-def test_a_month_lies_within_its_thirty_days_in_order(month):
+def test_a_month_lies_within_its_thirty_days_in_order(month: Any) -> None:
     """Thirty days and no instant after the end; the same plan every time."""
     sandbox, uses = month
     end = sandbox.clock.now()
@@ -42,7 +45,7 @@ def test_a_month_lies_within_its_thirty_days_in_order(month):
     assert not [url for url, times in Counter(urls).items() if url and times > 1]
 
 
-def test_every_outcome_of_a_job_occurs(month):
+def test_every_outcome_of_a_job_occurs(month: Any) -> None:
     """Complete, failed, empty, stuck, and one that still runs at the end."""
     sandbox, _ = month
     now = sandbox.clock.now()
@@ -57,7 +60,7 @@ def test_every_outcome_of_a_job_occurs(month):
     assert min(ages) < timedelta(hours=2)
 
 
-def test_moments_differ_by_type(month):
+def test_moments_differ_by_type(month: Any) -> None:
     """All eight types, founder reveals well above how-tos, some clips unscored, fractions."""
     sandbox, _ = month
     clips = [clip for job in sandbox.jobs.values() for clip in job.clips]
@@ -77,7 +80,7 @@ def test_moments_differ_by_type(month):
     assert len({clip["id"] for clip in clips}) == len(clips)
 
 
-def test_every_outcome_of_a_campaign_occurs(month):
+def test_every_outcome_of_a_campaign_occurs(month: Any) -> None:
     """Completed, failed, stuck, and completed with a video pending; published and not."""
     sandbox, _ = month
     now = sandbox.clock.now()
@@ -95,7 +98,7 @@ def test_every_outcome_of_a_campaign_occurs(month):
     assert any(video["status"] == "ready" and not video["published_at"] for video in videos)
 
 
-def test_one_campaign_of_the_month_meets_the_quota(month):
+def test_one_campaign_of_the_month_meets_the_quota(month: Any) -> None:
     """Exactly one submission is refused, and every other one is accepted."""
     sandbox, uses = month
     planned = [use for use in uses if use.service == "clipus"]
@@ -103,7 +106,7 @@ def test_one_campaign_of_the_month_meets_the_quota(month):
     assert max(sandbox.videos_used.values()) == sandbox.plans["growth"].videos_per_month
 
 
-def test_credits_run_down_and_are_topped_up(month):
+def test_credits_run_down_and_are_topped_up(month: Any) -> None:
     """No submission is refused, the balance stays positive and is topped up at least once."""
     sandbox, uses = month
     assert len(sandbox.jobs) == sum(use.service == "klipit" for use in uses)
@@ -112,7 +115,7 @@ def test_credits_run_down_and_are_topped_up(month):
     assert 150 + sum(change.amount for change in sandbox.credit_changes) == sandbox.balance
 
 
-def test_a_preloaded_sandbox_can_still_be_used():
+def test_a_preloaded_sandbox_can_still_be_used() -> None:
     """The month's videos are forgiven, and the clock stays where it was."""
     sandbox = Sandbox(now="2026-04-08T12:00:00Z")
     preload(sandbox)

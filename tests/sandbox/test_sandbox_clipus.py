@@ -1,12 +1,15 @@
 """The sandbox's Clipus answers as the Clipus reference describes them."""
 
+from __future__ import annotations
+
 import time
 import uuid
+from typing import Any
 
 import httpx
 import pytest
 
-from sandbox import believable
+from sandbox import Sandbox, believable
 from sandbox.accounts import CLIPUS_KEY
 
 CAMPAIGNS = "/api/v1/campaigns"
@@ -14,13 +17,20 @@ PAGE = {"url": "https://good.example/"}
 NIL = str(uuid.UUID(int=0))
 
 
-def assert_headers(answer, plan="growth", limit="60", scopes="campaigns:create"):
+def assert_headers(
+    answer: httpx.Response,
+    plan: str = "growth",
+    limit: str = "60",
+    scopes: str = "campaigns:create",
+) -> None:
     assert answer.headers["x-ratelimit-plan"] == plan
     assert answer.headers["x-ratelimit-limit"] == limit
     assert answer.headers["x-clipus-api-scopes"] == scopes
 
 
-def test_a_campaign_is_created_with_the_documented_defaults(sandbox, clipus):
+def test_a_campaign_is_created_with_the_documented_defaults(
+    sandbox: Sandbox, clipus: httpx.Client
+) -> None:
     """The answer has both ids and collecting; languages and title default as documented."""
     answer = clipus.post(CAMPAIGNS, json=PAGE)
     assert answer.status_code == 200
@@ -41,7 +51,7 @@ def test_a_campaign_is_created_with_the_documented_defaults(sandbox, clipus):
     }
 
 
-def test_videos_become_ready_one_after_another(sandbox, clipus):
+def test_videos_become_ready_one_after_another(sandbox: Sandbox, clipus: httpx.Client) -> None:
     """No video has a file before it is ready, and ready ones only grow in number."""
     path = f"{CAMPAIGNS}/{clipus.post(CAMPAIGNS, json=PAGE).json()['campaign_id']}"
     statuses, ready = [], []
@@ -57,7 +67,7 @@ def test_videos_become_ready_one_after_another(sandbox, clipus):
     assert len(set(ready)) == ready[-1] + 1
 
 
-def test_publication_comes_later_or_never(sandbox, clipus):
+def test_publication_comes_later_or_never(sandbox: Sandbox, clipus: httpx.Client) -> None:
     """published_at is filled in after the campaign ended, for some of the videos."""
     published = []
     for number in range(10):
@@ -77,7 +87,9 @@ def test_publication_comes_later_or_never(sandbox, clipus):
         ("straggling.example", "completed", 1),
     ],
 )
-def test_campaigns_end_badly_on_purpose(sandbox, clipus, host, status, pending):
+def test_campaigns_end_badly_on_purpose(
+    sandbox: Sandbox, clipus: httpx.Client, host: str, status: str, pending: int
+) -> None:
     """Named hosts fail, hang, or complete with a video that never comes."""
     body = {"url": f"https://{host}/", "languages": ["en", "ko"]}
     path = f"{CAMPAIGNS}/{clipus.post(CAMPAIGNS, json=body).json()['campaign_id']}"
@@ -102,7 +114,9 @@ def test_campaigns_end_badly_on_purpose(sandbox, clipus, host, status, pending):
         (b'{"url": "https://blocked.example/login"}', 422),
     ],
 )
-def test_an_unfit_campaign_is_refused(sandbox, clipus, body, status):
+def test_an_unfit_campaign_is_refused(
+    sandbox: Sandbox, clipus: httpx.Client, body: bytes, status: int
+) -> None:
     """Errors carry success false, a text and the rate headers; no campaign is made."""
     answer = clipus.post(CAMPAIGNS, content=body)
     assert answer.status_code == status
@@ -112,7 +126,7 @@ def test_an_unfit_campaign_is_refused(sandbox, clipus, body, status):
     assert sandbox.campaigns == {}
 
 
-def test_both_ways_to_send_the_key_work(sandbox, clipus):
+def test_both_ways_to_send_the_key_work(sandbox: Sandbox, clipus: httpx.Client) -> None:
     """A bearer token and X-API-Key are the same to the server."""
     sandbox.add_campaign("c-1")
     del clipus.headers["x-api-key"]
@@ -121,9 +135,12 @@ def test_both_ways_to_send_the_key_work(sandbox, clipus):
     assert clipus.get(f"{CAMPAIGNS}/c-1", headers={"x-api-key": CLIPUS_KEY}).status_code == 200
 
 
-def test_a_client_like_the_vendors_creates_polls_and_checks_its_key(sandbox, clipus):
+def test_a_client_like_the_vendors_creates_polls_and_checks_its_key(
+    sandbox: Sandbox, clipus: httpx.Client
+) -> None:
     """X-API-Key and a content type on every request, GETs included; the nil UUID is a 404
-    whose headers show that the key works."""
+    whose headers show that the key works.
+    """
     created = clipus.post(CAMPAIGNS, json={**PAGE, "languages": ["en"]}).json()
     assert created["success"] and created["campaign_id"] and created["job_id"]
     assert created["status"] == "collecting"
@@ -135,7 +152,7 @@ def test_a_client_like_the_vendors_creates_polls_and_checks_its_key(sandbox, cli
     assert [arrival.key for arrival in sandbox.requests] == ["clipus"] * 3
 
 
-def test_missing_and_unknown_keys_are_401(sandbox, clipus):
+def test_missing_and_unknown_keys_are_401(sandbox: Sandbox, clipus: httpx.Client) -> None:
     """Even then the three headers are there; they name no plan."""
     del clipus.headers["x-api-key"]
     for headers in ({}, {"x-api-key": "sk_live_other"}, {"x-api-key": "klipit_sk_sandbox"}):
@@ -145,7 +162,7 @@ def test_missing_and_unknown_keys_are_401(sandbox, clipus):
         assert_headers(answer, "none", "0", "")
 
 
-def test_a_plan_without_the_api_is_403(sandbox, clipus):
+def test_a_plan_without_the_api_is_403(sandbox: Sandbox, clipus: httpx.Client) -> None:
     """The starter plan's key is known but may not do anything."""
     sandbox.add_clipus_key("sk_live_starter", plan="starter")
     answer = clipus.get(f"{CAMPAIGNS}/{NIL}", headers={"x-api-key": "sk_live_starter"})
@@ -153,7 +170,7 @@ def test_a_plan_without_the_api_is_403(sandbox, clipus):
     assert_headers(answer, "starter", "10")
 
 
-def test_a_larger_plan_allows_more_languages(sandbox, clipus):
+def test_a_larger_plan_allows_more_languages(sandbox: Sandbox, clipus: httpx.Client) -> None:
     """Eight languages, which Growth refuses, pass on Scale."""
     sandbox.add_clipus_key("sk_live_scale", plan="scale")
     body = {**PAGE, "languages": list("abcdefgh")}
@@ -163,7 +180,9 @@ def test_a_larger_plan_allows_more_languages(sandbox, clipus):
     assert_headers(answer, "scale", "120")
 
 
-def test_a_campaign_that_would_pass_the_quota_is_refused_whole(sandbox, clipus):
+def test_a_campaign_that_would_pass_the_quota_is_refused_whole(
+    sandbox: Sandbox, clipus: httpx.Client
+) -> None:
     """58 of 60 videos are used: one more fits, three do not, and the refusal uses none."""
     sandbox.videos_used["sandbox", f"{sandbox.clock.now():%Y-%m}"] = 58
     url = next(
@@ -178,7 +197,9 @@ def test_a_campaign_that_would_pass_the_quota_is_refused_whole(sandbox, clipus):
     assert sandbox.videos_used["sandbox", f"{sandbox.clock.now():%Y-%m}"] == 60
 
 
-def test_the_monthly_quota_refuses_until_the_month_ends(sandbox, clipus):
+def test_the_monthly_quota_refuses_until_the_month_ends(
+    sandbox: Sandbox, clipus: httpx.Client
+) -> None:
     """The 429 of the quota says so in words, uses no place, and ends with the month."""
     sandbox.set_plan("growth", videos_per_month=10)
     page = {**PAGE, "languages": ["en"]}
@@ -193,7 +214,7 @@ def test_the_monthly_quota_refuses_until_the_month_ends(sandbox, clipus):
     assert clipus.post(CAMPAIGNS, json=PAGE).status_code == 200
 
 
-def test_the_rate_limit_follows_the_plan_at_once(sandbox, clipus):
+def test_the_rate_limit_follows_the_plan_at_once(sandbox: Sandbox, clipus: httpx.Client) -> None:
     """The header tells the new limit on the next answer, and the window obeys it."""
     sandbox.limits.minute_seconds = 60
     sandbox.set_plan("growth", requests_per_minute=3)
@@ -206,7 +227,9 @@ def test_the_rate_limit_follows_the_plan_at_once(sandbox, clipus):
     assert_headers(answers[0], limit="5")
 
 
-def test_a_refusal_tells_when_to_come_back_if_configured(sandbox, clipus):
+def test_a_refusal_tells_when_to_come_back_if_configured(
+    sandbox: Sandbox, clipus: httpx.Client
+) -> None:
     """Retry-After is undocumented, so it is sent only on request."""
     sandbox.limits.minute_seconds = 60
     sandbox.set_plan("growth", requests_per_minute=0)
@@ -215,7 +238,9 @@ def test_a_refusal_tells_when_to_come_back_if_configured(sandbox, clipus):
     assert clipus.get(f"{CAMPAIGNS}/{NIL}").headers["retry-after"] == "60"
 
 
-def test_a_campaign_exists_although_its_client_gave_up(sandbox, clipus):
+def test_a_campaign_exists_although_its_client_gave_up(
+    sandbox: Sandbox, clipus: httpx.Client
+) -> None:
     """The POST can stay open; a time-out leaves a campaign that nobody knows the id of."""
     sandbox.campaign_open_seconds = 0.3
     with pytest.raises(httpx.ReadTimeout):
@@ -227,7 +252,7 @@ def test_a_campaign_exists_although_its_client_gave_up(sandbox, clipus):
     assert time.monotonic() - started >= 0.3
 
 
-def test_any_field_of_a_campaign_can_be_overridden(sandbox, clipus):
+def test_any_field_of_a_campaign_can_be_overridden(sandbox: Sandbox, clipus: httpx.Client) -> None:
     """Raw videos, new fields and wrong types reach the client."""
     sandbox.add_campaign("c-1", videos=[{"id": "v1", "odd": [1]}], title=None)
     assert clipus.get(f"{CAMPAIGNS}/c-1").json()["videos"] == [{"id": "v1", "odd": [1]}]
@@ -243,8 +268,8 @@ def test_any_field_of_a_campaign_can_be_overridden(sandbox, clipus):
     [("GET", CAMPAIGNS, 405), ("DELETE", f"{CAMPAIGNS}/{NIL}", 405), ("GET", "/api/v2", 404)],
 )
 def test_other_paths_and_methods_are_refused_with_the_headers(
-    sandbox, clipus, method, path, status
-):
+    sandbox: Sandbox, clipus: httpx.Client, method: str, path: Any, status: int
+) -> None:
     """There is no list endpoint; every answer has the headers."""
     answer = clipus.request(method, path)
     assert answer.status_code == status

@@ -1,27 +1,29 @@
 """Each fault does on the wire what it says."""
 
+from __future__ import annotations
+
 import json
 import time
 
 import httpx
 import pytest
 
-from sandbox import Fault
+from sandbox import Fault, Sandbox
 from sandbox.faults import TRANSIENT
 
 
 @pytest.fixture(autouse=True)
-def _job(sandbox):
+def _job(sandbox: Sandbox) -> None:
     sandbox.add_job("job_1", clips=1)
 
 
-def test_error_is_a_500(sandbox, klipit):
+def test_error_is_a_500(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """As often as planned, then the real answer."""
     sandbox.faults.plan([Fault("error", "/jobs/job_1", times=2)])
     assert [klipit.get("/jobs/job_1").status_code for _ in range(3)] == [500, 500, 200]
 
 
-def test_bad_gateway_is_html(sandbox, klipit):
+def test_bad_gateway_is_html(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """502 with a page, as a proxy sends it."""
     sandbox.faults.plan([Fault("bad_gateway")])
     answer = klipit.get("/jobs/job_1")
@@ -29,14 +31,16 @@ def test_bad_gateway_is_html(sandbox, klipit):
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_unavailable_tells_when_to_come_back(sandbox, klipit):
+def test_unavailable_tells_when_to_come_back(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """503 with Retry-After."""
     sandbox.faults.plan([Fault("unavailable", retry_after="7"), Fault("unavailable")])
     assert [klipit.get("/jobs/job_1").headers["retry-after"] for _ in range(2)] == ["7", "1"]
 
 
 @pytest.mark.parametrize("value", ["3", "Wed, 08 Apr 2026 12:00:09 GMT", "soon", None])
-def test_too_many_requests_carries_any_retry_after(sandbox, klipit, value):
+def test_too_many_requests_carries_any_retry_after(
+    sandbox: Sandbox, klipit: httpx.Client, value: str | None
+) -> None:
     """429 with seconds, a date, rubbish or nothing."""
     sandbox.faults.plan([Fault("too_many_requests", retry_after=value)])
     answer = klipit.get("/jobs/job_1")
@@ -44,7 +48,7 @@ def test_too_many_requests_carries_any_retry_after(sandbox, klipit, value):
     assert answer.headers.get("retry-after") == value
 
 
-def test_drop_ends_the_connection_and_does_nothing(sandbox, klipit):
+def test_drop_ends_the_connection_and_does_nothing(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """No byte of an answer comes, and the submission did not happen."""
     sandbox.faults.plan([Fault("drop")])
     with pytest.raises(httpx.RemoteProtocolError):
@@ -54,7 +58,7 @@ def test_drop_ends_the_connection_and_does_nothing(sandbox, klipit):
     assert klipit.get("/jobs/job_1").status_code == 200
 
 
-def test_lost_does_the_work_and_ends_the_connection(sandbox, klipit):
+def test_lost_does_the_work_and_ends_the_connection(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """No byte of an answer comes, although the submission happened."""
     sandbox.faults.plan([Fault("lost", method="POST")])
     with pytest.raises(httpx.RemoteProtocolError):
@@ -62,7 +66,7 @@ def test_lost_does_the_work_and_ends_the_connection(sandbox, klipit):
     assert len(sandbox.jobs) == 2
 
 
-def test_truncated_promises_more_than_it_sends(sandbox, klipit):
+def test_truncated_promises_more_than_it_sends(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """The connection ends in the middle of the body."""
     sandbox.faults.plan([Fault("truncated")])
     with pytest.raises(httpx.RemoteProtocolError):
@@ -70,7 +74,7 @@ def test_truncated_promises_more_than_it_sends(sandbox, klipit):
     assert klipit.get("/jobs/job_1").status_code == 200
 
 
-def test_malformed_is_half_a_json(sandbox, klipit):
+def test_malformed_is_half_a_json(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """200, JSON by its header, and no JSON."""
     sandbox.faults.plan([Fault("malformed")])
     answer = klipit.get("/jobs/job_1")
@@ -80,14 +84,14 @@ def test_malformed_is_half_a_json(sandbox, klipit):
         answer.json()
 
 
-def test_empty_is_a_200_without_a_body(sandbox, klipit):
+def test_empty_is_a_200_without_a_body(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """200 and nothing."""
     sandbox.faults.plan([Fault("empty")])
     answer = klipit.get("/jobs/job_1")
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_trickle_is_slow_and_whole(sandbox, klipit):
+def test_trickle_is_slow_and_whole(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """The right answer, over a time that no read time-out notices."""
     sandbox.faults.plan([Fault("trickle", seconds=0.02)])
     started = time.monotonic()
@@ -95,7 +99,7 @@ def test_trickle_is_slow_and_whole(sandbox, klipit):
     assert time.monotonic() - started > 0.15
 
 
-def test_redirect_leads_to_another_host(sandbox, klipit):
+def test_redirect_leads_to_another_host(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """307 to a host that must never see the key."""
     sandbox.faults.plan([Fault("redirect")])
     answer = klipit.get("/jobs/job_1")
@@ -103,13 +107,13 @@ def test_redirect_leads_to_another_host(sandbox, klipit):
     assert httpx.URL(answer.headers["location"]).host == "elsewhere.example"
 
 
-def test_wrong_shape_is_valid_json_of_another_form(sandbox, klipit):
+def test_wrong_shape_is_valid_json_of_another_form(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """The object comes inside a list."""
     sandbox.faults.plan([Fault("wrong_shape")])
     assert klipit.get("/jobs/job_1").json()[0]["id"] == "job_1"
 
 
-def test_answer_is_whatever_is_planned(sandbox, klipit):
+def test_answer_is_whatever_is_planned(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """Any status, headers and body, for shapes that no kind covers."""
     sandbox.faults.plan(
         [
@@ -128,7 +132,7 @@ def test_answer_is_whatever_is_planned(sandbox, klipit):
     assert answer.headers.get_list("content-type") == ["text/html"]
 
 
-def test_planned_faults_that_nobody_met_are_told(sandbox, klipit):
+def test_planned_faults_that_nobody_met_are_told(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """A plan's leftovers can be asserted; one without end is used once it was met."""
     sandbox.faults.plan([Fault("error", times=None), Fault("drop", "/jobs/none")])
     assert len(sandbox.faults.unused) == 2
@@ -138,13 +142,15 @@ def test_planned_faults_that_nobody_met_are_told(sandbox, klipit):
     assert sandbox.faults.unused == []
 
 
-def test_an_unknown_kind_is_named(sandbox):
+def test_an_unknown_kind_is_named(sandbox: Sandbox) -> None:
     """A typing error in a test is no silent success."""
     with pytest.raises(ValueError, match="eror"):
         sandbox.faults.plan([Fault("eror")])
 
 
-def test_random_faults_repeat_and_let_the_third_try_through(sandbox, klipit):
+def test_random_faults_repeat_and_let_the_third_try_through(
+    sandbox: Sandbox, klipit: httpx.Client
+) -> None:
     """The same seed gives the same faults; never more than two in a row on a path."""
     runs = []
     for _ in range(2):

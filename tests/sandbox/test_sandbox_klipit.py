@@ -1,7 +1,10 @@
 """The sandbox's Klipit answers as the Klipit reference describes them."""
 
+from __future__ import annotations
+
 import itertools
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +15,7 @@ from sandbox.accounts import KLIPIT_KEY
 GOOD = {"source_url": "https://good.example/1.mp3", "show_name": "Über Gründer"}
 
 
-def test_a_submission_is_answered_with_a_queued_job(sandbox, klipit):
+def test_a_submission_is_answered_with_a_queued_job(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """POST /jobs gives id, status and created_at, and nothing of what was submitted."""
     answer = klipit.post("/jobs", json=GOOD)
     assert answer.status_code == 201
@@ -22,7 +25,7 @@ def test_a_submission_is_answered_with_a_queued_job(sandbox, klipit):
     assert answer.json()["created_at"] == "2026-04-08T12:00:00Z"
 
 
-def test_a_job_progresses_with_the_domain_clock(sandbox, klipit):
+def test_a_job_progresses_with_the_domain_clock(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """A job is queued, transcribing, clipping, then complete with its count and instant."""
     job_id = klipit.post("/jobs", json=GOOD).json()["id"]
     seen = []
@@ -48,7 +51,9 @@ def test_a_job_progresses_with_the_domain_clock(sandbox, klipit):
     assert job["clip_count"] == len(clips) > 0
 
 
-def test_a_failed_job_tells_its_error_and_has_no_clips(sandbox, klipit):
+def test_a_failed_job_tells_its_error_and_has_no_clips(
+    sandbox: Sandbox, klipit: httpx.Client
+) -> None:
     """A failing source ends failed with an error text; asking for its clips is a conflict."""
     job_id = klipit.post("/jobs", json={"source_url": "https://failing.example/1"}).json()["id"]
     sandbox.clock.advance(hours=1)
@@ -58,7 +63,7 @@ def test_a_failed_job_tells_its_error_and_has_no_clips(sandbox, klipit):
     assert klipit.get(f"/jobs/{job_id}/clips").status_code == 409
 
 
-def test_a_silent_episode_completes_without_clips(sandbox, klipit):
+def test_a_silent_episode_completes_without_clips(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """A complete job may have an empty list of clips."""
     job_id = klipit.post("/jobs", json={"source_url": "https://silent.example/1"}).json()["id"]
     sandbox.clock.advance(hours=1)
@@ -66,7 +71,7 @@ def test_a_silent_episode_completes_without_clips(sandbox, klipit):
     assert klipit.get(f"/jobs/{job_id}/clips").json() == {"clips": []}
 
 
-def test_clips_come_best_first_and_unscored_last(sandbox, klipit):
+def test_clips_come_best_first_and_unscored_last(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """Clips are sorted by score, descending; those without a score follow."""
     scores = [50, None, 94.5, 70]
     clips = [{"id": f"clip_{n}", "shareability_score": score} for n, score in enumerate(scores)]
@@ -77,13 +82,19 @@ def test_clips_come_best_first_and_unscored_last(sandbox, klipit):
 
 
 @pytest.mark.parametrize("clips", [None, {"odd": 1}, ["text"], [{"shareability_score": "high"}]])
-def test_clips_of_any_shape_are_served_as_given(sandbox, klipit, clips):
+def test_clips_of_any_shape_are_served_as_given(
+    sandbox: Sandbox,
+    klipit: httpx.Client,
+    clips: dict[str, Any] | list[dict[str, Any]] | list[str] | None,
+) -> None:
     """Drift is a test's business: nothing repairs it on the way."""
     sandbox.add_job("job_1", clips=clips)
     assert klipit.get("/jobs/job_1/clips").json() == {"clips": clips}
 
 
-def test_any_field_of_a_job_can_be_overridden_or_left_out(sandbox, klipit):
+def test_any_field_of_a_job_can_be_overridden_or_left_out(
+    sandbox: Sandbox, klipit: httpx.Client
+) -> None:
     """Wrong types, new fields and missing fields reach the client."""
     sandbox.add_job("job_1", mood={"tags": ["é", None]}, without=["completed_at"])
     sandbox.update_job("job_1", clip_count="four")
@@ -95,7 +106,7 @@ def test_any_field_of_a_job_can_be_overridden_or_left_out(sandbox, klipit):
     assert klipit.get("/jobs/job_1").status_code == 404
 
 
-def test_an_upload_is_counted_and_becomes_a_job(sandbox, klipit):
+def test_an_upload_is_counted_and_becomes_a_job(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """A multipart `file` makes a job; its size is known, its text fields are kept."""
     answer = klipit.post(
         "/jobs",
@@ -111,7 +122,7 @@ def test_an_upload_is_counted_and_becomes_a_job(sandbox, klipit):
     }
 
 
-def test_an_upload_over_the_limit_is_refused(sandbox, klipit):
+def test_an_upload_over_the_limit_is_refused(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """413, and nothing is charged."""
     sandbox.upload_limit_bytes = 1000
     answer = klipit.post("/jobs", files={"file": ("a.mp3", b"\0" * 100_000)})
@@ -133,7 +144,9 @@ def test_an_upload_over_the_limit_is_refused(sandbox, klipit):
         (b'{"file": "a.mp3"}', 422),
     ],
 )
-def test_an_unfit_submission_is_refused_in_klipits_error_shape(sandbox, klipit, body, status):
+def test_an_unfit_submission_is_refused_in_klipits_error_shape(
+    sandbox: Sandbox, klipit: httpx.Client, body: bytes, status: int
+) -> None:
     """A body that is not JSON is 400, one that says the wrong thing 422; no job is made."""
     answer = klipit.post("/jobs", content=body)
     assert answer.status_code == status
@@ -145,7 +158,7 @@ def test_an_unfit_submission_is_refused_in_klipits_error_shape(sandbox, klipit, 
     "form",
     [b"--x\r\nnonsense", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'],
 )
-def test_an_unfit_form_is_refused(sandbox, klipit, form):
+def test_an_unfit_form_is_refused(sandbox: Sandbox, klipit: httpx.Client, form: bytes) -> None:
     """A form that cannot be read, or holds no file, is a 4xx."""
     headers = {"content-type": "multipart/form-data; boundary=x"}
     assert klipit.post("/jobs", content=form, headers=headers).status_code in (400, 422)
@@ -154,14 +167,14 @@ def test_an_unfit_form_is_refused(sandbox, klipit, form):
 @pytest.mark.parametrize(
     "key", [None, "Bearer klipit_sk_other", "Bearer sk_live_sandbox", "Basic x"]
 )
-def test_other_keys_are_refused(sandbox, klipit, key):
+def test_other_keys_are_refused(sandbox: Sandbox, klipit: httpx.Client, key: str | None) -> None:
     """401 without a key, with an unknown one, and with the other service's."""
     klipit.headers.pop("authorization")
     answer = klipit.get("/jobs/job_1", headers={"authorization": key} if key else {})
     assert answer.status_code == 401
 
 
-def test_a_key_without_the_scope_is_refused(sandbox, klipit):
+def test_a_key_without_the_scope_is_refused(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """403 names the scope that is missing."""
     sandbox.add_klipit_key("klipit_sk_reader", scopes=["jobs:read"])
     sandbox.add_job("job_1")
@@ -178,7 +191,7 @@ def test_a_key_without_the_scope_is_refused(sandbox, klipit):
         assert scope in answer.json()["error"]["message"]
 
 
-def test_an_account_sees_only_its_own_jobs(sandbox, klipit):
+def test_an_account_sees_only_its_own_jobs(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """Another account's id is 404."""
     sandbox.add_klipit_key("klipit_sk_else", account="else")
     sandbox.add_job("job_1")
@@ -197,12 +210,14 @@ def test_an_account_sees_only_its_own_jobs(sandbox, klipit):
         ("DELETE", "/jobs/none", 405),
     ],
 )
-def test_unknown_ids_paths_and_methods(sandbox, klipit, method, path, status):
+def test_unknown_ids_paths_and_methods(
+    sandbox: Sandbox, klipit: httpx.Client, method: str, path: str, status: int
+) -> None:
     """There is no list endpoint, and an unknown id is 404."""
     assert klipit.request(method, path).status_code == status
 
 
-def test_a_job_costs_credits_until_there_are_none(sandbox, klipit):
+def test_a_job_costs_credits_until_there_are_none(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """Every submission is charged, every change is kept, and an empty account gets 402."""
     sandbox.balance = 12
     while (answer := klipit.post("/jobs", json=GOOD)).status_code == 201:
@@ -216,7 +231,9 @@ def test_a_job_costs_credits_until_there_are_none(sandbox, klipit):
     assert [change.reason for change in changes if change.amount > 0] == ["top-up"]
 
 
-def test_an_export_is_not_ready_then_ready_then_expires(sandbox, klipit):
+def test_an_export_is_not_ready_then_ready_then_expires(
+    sandbox: Sandbox, klipit: httpx.Client
+) -> None:
     """The first answer has no link; a later one has; a day on it is dead and made anew."""
     sandbox.add_job("job_1", clips=1)
     wanted = {"format": "zip", "platform": "reels"}
@@ -235,13 +252,15 @@ def test_an_export_is_not_ready_then_ready_then_expires(sandbox, klipit):
     assert klipit.post("/jobs/job_1/export", json=wanted).status_code == 202
 
 
-def test_a_download_link_shows_whether_a_key_came_with_it(sandbox, klipit):
+def test_a_download_link_shows_whether_a_key_came_with_it(
+    sandbox: Sandbox, klipit: httpx.Client
+) -> None:
     """The log names the key that a careless client sends to a link's host."""
     klipit.get(f"{sandbox.url}/files/job_1/all.mp4")
     assert sandbox.requests[-1].key == "klipit"
 
 
-def test_an_export_of_an_unknown_kind_is_refused(sandbox, klipit):
+def test_an_export_of_an_unknown_kind_is_refused(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """Format and platform are closed lists; a running job has nothing to export."""
     sandbox.add_job("job_1", clips=1)
     sandbox.add_job("job_2", status="clipping")
@@ -254,7 +273,9 @@ def test_an_export_of_an_unknown_kind_is_refused(sandbox, klipit):
 @pytest.mark.parametrize(
     ("path", "limit"), [("/jobs/job_1", 60), ("/jobs/job_1/clips", 120), ("/account", None)]
 )
-def test_reads_are_limited_as_documented(klipit, sandbox, path, limit):
+def test_reads_are_limited_as_documented(
+    klipit: httpx.Client, sandbox: Sandbox, path: str, limit: int | None
+) -> None:
     """60 polls and 120 clip reads pass in a minute, the next is 429; the account is free."""
     sandbox.limits.minute_seconds = 60
     sandbox.add_job("job_1", clips=1)
@@ -262,7 +283,7 @@ def test_reads_are_limited_as_documented(klipit, sandbox, path, limit):
     assert answered == [200] * (limit or 151) + [429] * bool(limit)
 
 
-def test_submissions_are_limited_as_documented(klipit, sandbox):
+def test_submissions_are_limited_as_documented(klipit: httpx.Client, sandbox: Sandbox) -> None:
     """Ten submissions pass in a minute, the eleventh is 429 and costs nothing."""
     sandbox.limits.minute_seconds = 60
     answered = [klipit.post("/jobs", json=GOOD).status_code for _ in range(11)]
@@ -270,7 +291,7 @@ def test_submissions_are_limited_as_documented(klipit, sandbox):
     assert len(sandbox.credit_changes) == 10
 
 
-def test_the_same_seed_and_submissions_give_the_same_answers():
+def test_the_same_seed_and_submissions_give_the_same_answers() -> None:
     """Two servers of one seed answer alike to the byte; another seed makes other ids."""
     told = []
     for seed in (7, 7, 8):

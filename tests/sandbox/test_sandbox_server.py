@@ -1,5 +1,7 @@
 """Starting, stopping, the clock, the log, the windows, webhooks, and a process apart."""
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 import json
@@ -12,9 +14,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -27,17 +31,17 @@ KLIPIT = {"authorization": f"Bearer {KLIPIT_KEY}"}
 
 
 @pytest.fixture
-def inbox():
+def inbox() -> Iterator[Any]:
     """A receiver of webhooks: its URL, and (headers, body) of what came."""
     came = []
 
     class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self):
+        def do_POST(self) -> None:
             came.append((dict(self.headers), self.rfile.read(int(self.headers["content-length"]))))
             self.send_response(204)
             self.end_headers()
 
-        def log_message(self, *_):
+        def log_message(self, *_: Any) -> None:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Receiver) as server:
@@ -48,7 +52,7 @@ def inbox():
         thread.join()
 
 
-def test_the_date_header_follows_the_domain_clock(sandbox, klipit):
+def test_the_date_header_follows_the_domain_clock(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """One Date, from the clock; faults carry it too."""
     sandbox.clock.advance(seconds=1.7)
     sandbox.faults.plan([{"kind": "error"}])
@@ -58,7 +62,9 @@ def test_the_date_header_follows_the_domain_clock(sandbox, klipit):
         assert "server" not in answer.headers
 
 
-def test_the_clock_defaults_to_the_machine_or_to_clipmart_now(monkeypatch):
+def test_the_clock_defaults_to_the_machine_or_to_clipmart_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """CLIPMART_NOW pins it; set(None) follows the machine."""
     monkeypatch.setenv("CLIPMART_NOW", "2026-01-01T02:00:00+02:00")
     sandbox = Sandbox()
@@ -80,7 +86,9 @@ def test_the_clock_defaults_to_the_machine_or_to_clipmart_now(monkeypatch):
         ({"origin": "http://127.0.0.1:1"}, 403),
     ],
 )
-def test_no_web_page_reaches_the_control_path(sandbox, headers, status):
+def test_no_web_page_reaches_the_control_path(
+    sandbox: Sandbox, headers: dict[str, Any], status: int
+) -> None:
     """Neither across origins nor by a name of its own that leads to this machine."""
     before = sandbox.balance
     body = [["top_up", [1], {}]]
@@ -90,13 +98,13 @@ def test_no_web_page_reaches_the_control_path(sandbox, headers, status):
     assert httpx.get(f"{sandbox.url}/_sandbox/klipit.csv", headers=headers).status_code == status
 
 
-def test_the_log_names_keys_and_never_shows_them(sandbox, klipit):
+def test_the_log_names_keys_and_never_shows_them(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """Every arrival is there with its status; an unknown key is a fingerprint."""
     klipit.get("/account")
     klipit.get("/jobs/none", headers={"authorization": "Bearer klipit_sk_private"})
     first, second = sandbox.requests
     assert (first.method, first.path, first.key, first.status) == ("GET", "/account", "klipit", 200)
-    assert second.key.startswith("unknown:")
+    assert second.key is not None and second.key.startswith("unknown:")
     assert "private" not in repr(sandbox.requests)
     assert KLIPIT_KEY not in repr(sandbox.requests)
     assert sandbox.asked("GET", "/jobs/*", status=401) == 1
@@ -105,9 +113,10 @@ def test_the_log_names_keys_and_never_shows_them(sandbox, klipit):
     assert sandbox.asked() == 0
 
 
-def test_a_window_slides_over_arrivals_and_refusals_take_no_place():
+def test_a_window_slides_over_arrivals_and_refusals_take_no_place() -> None:
     """At no instant do more than the limit lie within the last minute; room comes one
-    minute after an arrival, to the instant."""
+    minute after an arrival, to the instant.
+    """
     limits, bucket = Limits(60), ("key", "polls")
     assert [limits.admit(bucket, 2, at) for at in (0.0, 30.0, 59.0)] == [0, 0, 1.0]
     assert limits.admit(bucket, 2, 60.0) == 0
@@ -116,14 +125,16 @@ def test_a_window_slides_over_arrivals_and_refusals_take_no_place():
     assert limits.admit(("other", "polls"), 2, 90.0) == 0
 
 
-def test_the_rate_minute_is_as_long_as_configured(monkeypatch):
+def test_the_rate_minute_is_as_long_as_configured(monkeypatch: pytest.MonkeyPatch) -> None:
     """CLIPMART_MINUTE_SECONDS shortens it; 0 turns limits off."""
     monkeypatch.setenv("CLIPMART_MINUTE_SECONDS", "0.5")
     assert Sandbox().limits.minute_seconds == 0.5
     assert Sandbox(minute_seconds=0).limits.minute_seconds == 0
 
 
-def test_klipits_events_are_signed_and_sent_when_the_clock_passes(sandbox, inbox):
+def test_klipits_events_are_signed_and_sent_when_the_clock_passes(
+    sandbox: Sandbox, inbox: Any
+) -> None:
     """job.created at once, job.complete with clip_count at its instant, each once."""
     url, came = inbox
     sandbox.webhooks.url = url
@@ -141,7 +152,7 @@ def test_klipits_events_are_signed_and_sent_when_the_clock_passes(sandbox, inbox
         assert headers["x-klipit-signature"] == wanted
 
 
-def test_a_failed_job_and_any_other_event_can_be_told(sandbox, inbox):
+def test_a_failed_job_and_any_other_event_can_be_told(sandbox: Sandbox, inbox: Any) -> None:
     """job.failed carries error; notify() tells of jobs that were only added."""
     url, came = inbox
     sandbox.webhooks.url = url
@@ -155,7 +166,9 @@ def test_a_failed_job_and_any_other_event_can_be_told(sandbox, inbox):
     assert events[2]["event"] == "job.archived"
 
 
-def test_clipus_calls_the_submissions_url_unsigned(sandbox, clipus, inbox):
+def test_clipus_calls_the_submissions_url_unsigned(
+    sandbox: Sandbox, clipus: httpx.Client, inbox: Any
+) -> None:
     """One call when the campaign ends, without a signature."""
     url, came = inbox
     body = {"url": "https://good.example/", "webhook_url": f"{url}?token=t"}
@@ -167,7 +180,7 @@ def test_clipus_calls_the_submissions_url_unsigned(sandbox, clipus, inbox):
     assert "x-klipit-signature" not in headers
 
 
-def test_a_receiver_that_is_away_breaks_nothing(sandbox, klipit):
+def test_a_receiver_that_is_away_breaks_nothing(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """The failure is noted, and the server goes on."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -178,7 +191,7 @@ def test_a_receiver_that_is_away_breaks_nothing(sandbox, klipit):
     assert klipit.get("/account").status_code == 200
 
 
-def test_webhooks_go_out_in_the_background_if_asked(inbox):
+def test_webhooks_go_out_in_the_background_if_asked(inbox: Any) -> None:
     """As `serve` does it."""
     url, came = inbox
     with running(Sandbox(webhook_url=url), deliver_webhooks=True) as sandbox:
@@ -189,7 +202,7 @@ def test_webhooks_go_out_in_the_background_if_asked(inbox):
     assert json.loads(came[0][1])["job_id"] == "job_1"
 
 
-def test_the_lines_to_paste_start_the_clipmart_that_runs(tmp_path):
+def test_the_lines_to_paste_start_the_clipmart_that_runs(tmp_path: Path) -> None:
     """By its path where it is not on PATH, as after `make demo`."""
     program = Path(sys.executable).with_name("clipmart")
     environ = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
@@ -201,16 +214,16 @@ def test_the_lines_to_paste_start_the_clipmart_that_runs(tmp_path):
         text=True,
     )
     try:
+        assert served.stdout is not None
         lines = [served.stdout.readline() for _ in range(8)]
     finally:
         served.terminate()
-        served.wait(10)
-        served.stdout.close()
+        served.communicate(timeout=10)
     tracking = [line.split(" | ")[1] for line in lines if " | " in line]
     assert [shlex.split(line)[0] for line in tracking] == [str(program)] * 2
 
 
-def test_submissions_at_once_get_ids_of_their_own(sandbox, klipit):
+def test_submissions_at_once_get_ids_of_their_own(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """Forty parallel submissions: forty ids, and credits that add up."""
     sandbox.balance = 1000
     with ThreadPoolExecutor(8) as pool:
@@ -224,7 +237,7 @@ def test_submissions_at_once_get_ids_of_their_own(sandbox, klipit):
     assert sandbox.balance == sandbox.credit_changes[-1].balance
 
 
-def test_a_process_apart_takes_the_same_calls():
+def test_a_process_apart_takes_the_same_calls() -> None:
     """Records, clock, faults, keys and the log work over HTTP; errors come back as such."""
     with running_apart("--minute-seconds", "0", "--now", "2026-04-08T12:00:00Z") as remote:
         remote.call([("add_job", (f"job_{n}",), {"clips": 2}) for n in range(50)])
@@ -248,7 +261,7 @@ def test_a_process_apart_takes_the_same_calls():
         assert httpx.get(f"{remote.url}/_sandbox/elsewhere").status_code == 404
 
 
-def start(*arguments):
+def start(*arguments: Any) -> Any:
     return subprocess.Popen(
         [sys.executable, "-m", "sandbox", *arguments],
         stdout=subprocess.PIPE,
@@ -258,7 +271,7 @@ def start(*arguments):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_quickly_and_well(number):
+def test_a_signal_ends_it_quickly_and_well(number: Any) -> None:
     """It prints what to paste, serves, and ends with 0 while a client is still connected."""
     with start("--port", "0", "--history") as process:
         lines = [process.stdout.readline().strip() for _ in range(8)]
@@ -268,7 +281,7 @@ def test_a_signal_ends_it_quickly_and_well(number):
         with httpx.Client() as client:
             answer = client.get(f"{exported['KLIPIT_BASE_URL']}/account", headers=KLIPIT)
             assert answer.status_code == 200
-            link = re.search(r"curl -s (\S+/klipit.csv) ", lines[6])[1]
+            (link,) = re.findall(r"curl -s (\S+/klipit.csv) ", lines[6])
             head, first, *_ = client.get(link).text.splitlines()
             assert head.startswith("job_id,show_name,guest_name,description,platforms,source_url")
             assert first.startswith("job_01")
@@ -279,7 +292,7 @@ def test_a_signal_ends_it_quickly_and_well(number):
         assert process.stderr.read() == ""
 
 
-def test_a_port_in_use_is_one_clear_line():
+def test_a_port_in_use_is_one_clear_line() -> None:
     """Exit code 3, and the line names the port."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -293,7 +306,7 @@ def test_a_port_in_use_is_one_clear_line():
     assert port in err
 
 
-def test_the_package_imports_nothing_of_the_code_it_tests():
+def test_the_package_imports_nothing_of_the_code_it_tests() -> None:
     """No parser, constant or model is shared with sources or pipelines."""
     code = (
         "import sys, sandbox, sandbox.__main__;"

@@ -21,11 +21,13 @@ from pipelines.settings import Account, Settings
 from pipelines.sync.run import sync
 from sources.shared.slots import Bucket
 from sources.shared.tables import Table
+from sources.shared.values import DataType
 
 PACKAGE = {
     "tables.py": """
 from sources.shared.chunks import ApiTables
 from sources.shared.tables import Table
+from sources.shared.values import DataType
 
 AT = ("timestamp", "When.")
 TEXT = ("text", "It.")
@@ -90,12 +92,13 @@ def talkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
     package = tmp_path / "lib" / "talkit"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    for name, text in PACKAGE.items():
-        (package / name).write_text(text)
+    for name, content in PACKAGE.items():
+        (package / name).write_text(content)
     monkeypatch.syspath_prepend(str(package.parent))
     for name in ("talkit", "talkit.tables", "talkit.client"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    text = ("text", "")
+    text: tuple[DataType, str] = ("text", "")
+    instant: tuple[DataType, str] = ("timestamp", "")
     record = Service(
         name="talkit",
         thing="talk",
@@ -109,7 +112,7 @@ def talkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
             {
                 **dict.fromkeys(("submission_id", "origin", "state", "talk_id", "url"), text),
                 "error": text,
-                **dict.fromkeys(("recorded_at", "untracked_at"), ("timestamp", "")),
+                **dict.fromkeys(("recorded_at", "untracked_at"), instant),
                 SEQ: ("bigint", ""),
             },
             parent="submission_id",

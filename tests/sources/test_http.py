@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,10 @@ NOW = datetime(2026, 4, 8, 12, tzinfo=UTC)
 BUCKET = Bucket("klipit", "polls", "key", per_minute=60)
 
 
-CLIENTS = {"httpx": http_client, "aiohttp": lambda: reading_client(MANY)}
+CLIENTS: dict[str, Callable[[], Any]] = {
+    "httpx": http_client,
+    "aiohttp": lambda: reading_client(MANY),
+}
 in_use: ContextVar[str] = ContextVar("in_use")
 
 

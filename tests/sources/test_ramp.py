@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -93,7 +94,8 @@ def test_at_most_four_requests_are_being_repeated() -> None:
 
     async def get_forty(api: Api) -> list[BaseException]:
         gets = (api.get(f"/jobs/job_{number}", None) for number in range(40))
-        return await asyncio.gather(*gets, return_exceptions=True)
+        errors: list[Any] = list(await asyncio.gather(*gets, return_exceptions=True))
+        return errors
 
     errors = run_at_once(lambda: server.with_api(get_forty))
 

@@ -18,7 +18,7 @@ from sources.shared import resources
 from sources.shared.errors import StrangeKey
 from tests.support.clipmart import Clipmart
 
-SOURCES = {"klipit": klipit_source, "clipus": clipus_source}
+SOURCES: dict[str, Callable[..., Any]] = {"klipit": klipit_source, "clipus": clipus_source}
 KEYS = {"klipit": "klipit_sk_sandbox", "clipus": "sk_live_sandbox"}
 JOBS, CAMPAIGNS = "/jobs", "/api/v1/campaigns"
 

@@ -88,7 +88,8 @@ def test_what_is_published_counts_even_without_the_ledger(
     sandbox: Sandbox, clipmart: Clipmart
 ) -> None:
     """A failed job and a failed campaign are free again; a complete one is not; and the quota's
-    words, kept in `error`, reach its report."""
+    words, kept in `error`, reach its report.
+    """
     failing, page = "https://failing.example/1", "https://failing.example/"
     job_id = clipmart("submit", "klipit", "--source-url", URL).out.strip()
     clipmart("submit", "klipit", "--source-url", failing)

@@ -201,7 +201,8 @@ def test_an_answer_that_repeats_our_secrets_does_not_spread_them(
     sandbox: Sandbox, clipmart: Clipmart, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Keys, tokens and link queries in an error text reach no output, log or file; one is the
-    beginning of another."""
+    beginning of another.
+    """
     caplog.set_level("DEBUG")
     clipmart.environ |= {"CLIPUS_WEBHOOK_TOKEN": "canary", "KLIPIT_WEBHOOK_SECRET": "canary-longer"}
     told = "no: canary-longer canary sk_live_sandbox https://cdn.example/x?signature=abc\x1b[31m"

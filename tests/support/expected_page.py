@@ -69,6 +69,7 @@ def by(what: str, data: Landed) -> list[Row]:
         jobs[["id", what]], left_on="job_id", right_on="id", suffixes=("", "_of_job")
     )
     rows = []
+    key: Any
     for key, of_key in jobs.groupby(what, dropna=False):
         missing = pd.isna(key)
         same = clips[what].isna() if missing else clips[what] == key
@@ -109,7 +110,8 @@ def score_marks(data: Landed) -> list[Row]:
     high = min(score.max(), p90 + 3 * (p90 - p10))
     places = np.linspace(low, high, 101)
     clips["mark"] = [float(places[np.abs(places - s).argmin()]) for s in score]
-    counts = clips.groupby(["moment_type", "mark"], dropna=False).size()
+    sizes = clips.groupby(["moment_type", "mark"], dropna=False).size()
+    counts: dict[Any, int] = sizes.to_dict()
     return [
         {"moment_type": None if pd.isna(kind) else kind, "score": mark, "clips": int(count)}
         for (kind, mark), count in counts.items()

@@ -37,7 +37,8 @@ def expected_reports(tables: dict[str, list[Row]], now: datetime) -> dict[str, l
 
 def counted(snapshots: list[Row]) -> list[Row]:
     """The balances that count: a hand note does unless the API reported within the 7 days before
-    it, or at any time after it."""
+    it, or at any time after it.
+    """
     by_api = [row["observed_at"] for row in snapshots if row["origin"] == "api"]
     week = timedelta(days=7)
     kept = [
@@ -221,8 +222,10 @@ def credit_usage(data: Landed) -> list[Row]:
     if not events:
         return []
     report: list[Row] = []
-    close = None
-    for day in pd.date_range(utc_day(min(events)), utc_day(max(events))).date:
+    close: float | None = None
+    for day in pd.date_range(
+        min(events).astimezone(UTC).date(), max(events).astimezone(UTC).date()
+    ).date:
         opened, used, added = close, 0.0, 0.0
         for snapshot in data.snapshots:
             if utc_day(snapshot["observed_at"]) != day:
@@ -252,7 +255,7 @@ def credit_usage(data: Landed) -> list[Row]:
                 "credits_per_job": None if unknown or not submitted else used / submitted,
                 "credits_per_clip": None if unknown or not clips else used / clips,
                 "burn_7d": burn,
-                "days_left": close / burn if burn else None,
+                "days_left": close / burn if close is not None and burn else None,
             }
         )
     return report

@@ -42,7 +42,7 @@ class Listener:
         self.process.kill()
         self.process.communicate()
 
-    def post(self, path: str, body: bytes, headers: Any = None) -> httpx.Response:
+    def post(self, path: str, body: bytes | Iterator[bytes], headers: Any = None) -> httpx.Response:
         return self.client.post(path, content=body, headers=headers)
 
     def klipit(self, body: bytes, signature: str | None = None) -> int:

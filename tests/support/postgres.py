@@ -36,7 +36,7 @@ def postgres_server() -> Iterator[str]:
     )
     options = {"fsync": "off", "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
     running = subprocess.Popen(
-        [server, "-D", folder / "db", "-p", str(port)]
+        [server, "-D", str(folder / "db"), "-p", str(port)]
         + [word for name, value in options.items() for word in ("-c", f"{name}={value}")],
         user=user,
         cwd=folder,

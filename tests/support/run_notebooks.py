@@ -81,7 +81,7 @@ def _joined(outputs: list[Any]) -> list[Any]:
     """A kernel sends what is printed in as many pieces as its timing makes."""
     joined: list[Any] = []
     for output in outputs:
-        before = joined[-1] if joined else {}
+        before: Any = joined[-1] if joined else {}
         if output.output_type == "stream" and output.name == before.get("name"):
             before.text += output.text
         else:

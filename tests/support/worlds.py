@@ -498,7 +498,12 @@ def known_and_not_fetched(world: World) -> None:
 
 def undocumented_fields(world: World) -> None:
     """New columns with names that need quoting, and a status word or platform that is absent."""
-    new = {'a "quoted" name': 1.5, "select": True, "ünïcode 🎙️": "x", "nested": {"a": [1, None]}}
+    new: dict[str, Any] = {
+        'a "quoted" name': 1.5,
+        "select": True,
+        "ünïcode 🎙️": "x",
+        "nested": {"a": [1, None]},
+    }
     world.job("job_1", 3, **new, status=None)
     world.job("job_2", 3, **new)
     world.campaign("c-1", 3, videos=[{"platform": None, "status": None, **new}], languages=[])

@@ -185,7 +185,8 @@ def test_a_campaign_named_in_a_call_is_due_once_a_minute_under_numbers_ahead(
     prepared: Clipmart,
 ) -> None:
     """The ledger goes on numbering a year ahead: the first call counts, at once a second does not,
-    and a minute later one does."""
+    and a minute later one does.
+    """
     from pipelines.settings import load_settings
     from pipelines.webhooks.campaigns import KnownCampaigns
 

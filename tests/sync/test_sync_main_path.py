@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
@@ -135,7 +136,8 @@ def test_the_plan_lands_with_the_first_campaign_whose_answer_told_it(
         sandbox.add_campaign(campaign, status="completed", videos=[{"id": "v1", "status": "ready"}])
     landing_only("track", "clipus", "c-1", "c-2")
     monkeypatch.setattr("pipelines.sync.writer.CHUNK_IDS", 1)
-    load, loaded = Loader.load_chunk, []
+    loaded: list[Any] = []
+    load = Loader.load_chunk
 
     def dies_at_the_second(self: Loader, schema: str, made: Chunk) -> dict[str, int]:
         if loaded:

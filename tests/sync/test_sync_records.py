@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -194,7 +195,8 @@ def test_field_names_that_no_column_can_have_stop_neither_service(
     """Each of these once stopped every later sync; now the records land and the names are noted."""
     names = ["_Dlt_load_id", "_Clipmart_removed", "a;b", " ", "x ", "s", "\u017f", "a\x00b", "ID"]
     sandbox.add_job("job_1", clips=[{"id": "a", **dict.fromkeys(names, 1)}])
-    sandbox.add_campaign("c-1", videos=[{"id": "v1", "status": "ready"}], **{"_DLT_ID": 1})
+    odd: dict[str, Any] = {"_DLT_ID": 1}
+    sandbox.add_campaign("c-1", videos=[{"id": "v1", "status": "ready"}], **odd)
     landing_only("track", "klipit", "job_1")
     landing_only("track", "clipus", "c-1")
 

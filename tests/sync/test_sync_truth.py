@@ -44,7 +44,7 @@ def test_400_jobs_and_60_campaigns_land_equal_to_the_truth_and_are_not_asked_for
         status = "failed" if number % 10 == 3 else "complete"
         made = START + timedelta(hours=2 * number)
         clips = made_up_clips(dice, number) if status == "complete" else []
-        fields = {
+        fields: dict[str, Any] = {
             "duration_seconds": dice.choice([3842, 3842.5, None]),
             "created_at": made.isoformat().replace("+00:00", "Z"),
             "completed_at": (made + timedelta(minutes=4)).isoformat(),

@@ -110,12 +110,12 @@ def klipit_cases(store: Store) -> None:
         ("under 14 days", {"days": 13}, {"hours": 12}),
     ]
     for name, age, patience in ladder:
-        wait = timedelta(**patience)  # type: ignore[arg-type]
+        wait = timedelta(**patience)
         for suffix, seen, due in (
             ("long enough ago", NOW - wait, True),
             ("too lately", NOW - wait + timedelta(seconds=1), False),
         ):
-            store.job(case(f"{name}, seen {suffix}", due), "clipping", ago(**age), seen)  # type: ignore[arg-type]
+            store.job(case(f"{name}, seen {suffix}", due), "clipping", ago(**age), seen)
     store.job(case("older than 14 days", False), "clipping", ago(days=15), ago(days=14))
     store.job(case("made in the future", True), "queued", NOW + timedelta(hours=3), ago(seconds=15))
     store.job(case("without created_at", True), "queued", None, ago(seconds=15))  # type: ignore[arg-type]

@@ -103,9 +103,11 @@ def test_what_is_saved_is_what_sqlmesh_compiles(context: Any) -> None:
 def test_what_is_saved_can_be_read_by_a_person() -> None:
     """Views, tables and comments as DuckDB takes them, and each audit by its name."""
     file = (ROOT / "sql/compiled/staging/stg_klipit__clips.sql").read_text("utf-8")
-    heading, create, comments, key, reference = re.fullmatch(
+    parts = re.fullmatch(
         r"(.*)(CREATE VIEW .*;)\n\n(COMMENT ON VIEW .*;)\n\n(.*;)\n\n(.*;)\n", file, re.S
-    ).groups()
+    )
+    assert parts is not None
+    heading, create, comments, key, reference = parts.groups()
     assert heading == "-- grain: clip_id\n-- reads: klipit.clips\n"
     assert create.splitlines()[:3] == [
         "CREATE VIEW staging.stg_klipit__clips AS",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.listen_client import sign
+from tests.support.listen_client import Listener, sign
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -62,7 +63,9 @@ def statuses(answer: bytes) -> list[bytes]:
 @settings(max_examples=200, deadline=None, database=None)
 @given(path=PATHS, headers=HEADERS, body=BODIES)
 @example(path=b"/webhooks/klipit", headers=[(b"x-klipit-signature", b"\xff")], body=b"{}")
-def test_nothing_unsigned_is_kept(shared_listener, path, headers, body):
+def test_nothing_unsigned_is_kept(
+    shared_listener: Listener, path: Any, headers: Any, body: Any
+) -> None:
     """Raw requests with any headers and bodies."""
     before = shared_listener.kept()
     lines = [b"POST " + path + b" HTTP/1.1", b"host: x", b"content-length: %d" % len(body)]
@@ -75,7 +78,7 @@ def test_nothing_unsigned_is_kept(shared_listener, path, headers, body):
 @settings(max_examples=150, deadline=None, database=None)
 @given(body=BODIES)
 @example(body=b'{"event": "job.complete", "job_id": "job_1", "clip_count": 1e999}')
-def test_a_signed_body_is_kept_or_refused(shared_listener, body):
+def test_a_signed_body_is_kept_or_refused(shared_listener: Listener, body: Any) -> None:
     """2xx means that it is in the ledger, 400 that it is not."""
     status = shared_listener.klipit(body, sign(body))
     assert status in (200, 400)

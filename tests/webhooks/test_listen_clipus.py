@@ -1,31 +1,35 @@
 """Clipus's unsigned calls: a hint to poll a campaign that is known, and nothing else."""
 
+from __future__ import annotations
+
 import sqlite3
 import time
+from typing import Any
 
 import pytest
 
 from pipelines.ledger.ledger import Event, Ledger
 from sources.shared.values import instant
-from tests.support.listen_client import event, sign
+from tests.support.clipmart import Clipmart
+from tests.support.listen_client import Listener, Start, event, sign
 
 TOKEN = "tok+en/é"
 QUERY = "?token=tok%2Ben%2F%C3%A9"
 CAMPAIGN = "0b7a1c52-9d0e-4b53-8d0f-2d6f3f0c1f6e"
 
 
-def know(listener, *ids):
+def know(listener: Listener, *ids: Any) -> None:
     ledger = Ledger(listener.ledger)
     now = instant("2026-04-08T12:00:00Z")
     ledger.add([Event("clipus", "import", id_, id_, now, {"campaign_id": id_}) for id_ in ids])
     ledger.close()
 
 
-def due(listener):
+def due(listener: Listener) -> Any:
     return [row for row in listener.kept() if row[0] == "due"]
 
 
-def test_the_token_must_fit_where_one_is_set(start):
+def test_the_token_must_fit_where_one_is_set(start: Start) -> None:
     """Anything else is 401, and nothing becomes due."""
     listener = start(CLIPUS_WEBHOOK_TOKEN=TOKEN)
     know(listener, CAMPAIGN)
@@ -38,7 +42,7 @@ def test_the_token_must_fit_where_one_is_set(start):
     assert due(listener) == []
 
 
-def test_a_token_alone_is_enough_to_start(start):
+def test_a_token_alone_is_enough_to_start(start: Start) -> None:
     """Without a secret no Klipit event is taken, not even one signed with the empty secret."""
     listener = start(CLIPUS_WEBHOOK_TOKEN=TOKEN, KLIPIT_WEBHOOK_SECRET=" , ")
     know(listener, CAMPAIGN)
@@ -55,7 +59,9 @@ def test_a_token_alone_is_enough_to_start(start):
         {"events": [{"id": 7}, [CAMPAIGN]]},
     ],
 )
-def test_a_known_campaign_becomes_due_wherever_it_is_named(listener, told):
+def test_a_known_campaign_becomes_due_wherever_it_is_named(
+    listener: Listener, told: dict[str, Any]
+) -> None:
     """The payload is undocumented; nothing of it is stored but the id that was known before."""
     know(listener, CAMPAIGN, "c-2")
     assert listener.clipus({**told, "note": "CANARY"}) == 200
@@ -67,7 +73,7 @@ def test_a_known_campaign_becomes_due_wherever_it_is_named(listener, told):
         assert b"CANARY" not in path.read_bytes()
 
 
-def test_an_unknown_campaign_is_answered_the_same_and_not_kept(listener):
+def test_an_unknown_campaign_is_answered_the_same_and_not_kept(listener: Listener) -> None:
     """Whoever calls cannot learn which campaigns are known."""
     know(listener, CAMPAIGN)
     known = listener.post("/webhooks/clipus", f'{{"id": "{CAMPAIGN}"}}'.encode())
@@ -76,7 +82,7 @@ def test_an_unknown_campaign_is_answered_the_same_and_not_kept(listener):
     assert listener.kept() == [("import", CAMPAIGN), ("due", CAMPAIGN)]
 
 
-def test_a_campaign_becomes_due_once_a_minute(start):
+def test_a_campaign_becomes_due_once_a_minute(start: Start) -> None:
     """By the machine's clock, whatever CLIPMART_NOW says, and also across a restart."""
     listener = start(CLIPMART_NOW="2026-04-08T12:00:00Z")
     know(listener, CAMPAIGN, "c-2")
@@ -107,15 +113,17 @@ def test_a_campaign_becomes_due_once_a_minute(start):
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"7", b"\xff", b"[" * 60_000, b"a=b"])
-def test_a_malformed_call_is_refused(shared_listener, body):
+def test_a_malformed_call_is_refused(shared_listener: Listener, body: bytes) -> None:
     assert shared_listener.post("/webhooks/clipus", body).status_code == 400
 
 
-def test_a_long_call_is_refused(shared_listener):
+def test_a_long_call_is_refused(shared_listener: Listener) -> None:
     assert shared_listener.post("/webhooks/clipus", b" " * 65_537).status_code == 413
 
 
-def test_a_campaign_that_only_the_published_file_knows_becomes_due(listener, clipmart):
+def test_a_campaign_that_only_the_published_file_knows_becomes_due(
+    listener: Listener, clipmart: Clipmart
+) -> None:
     """A ledger that was lost and begun again knows no campaign; the published file does."""
     import duckdb
 
@@ -127,7 +135,9 @@ def test_a_campaign_that_only_the_published_file_knows_becomes_due(listener, cli
     assert listener.kept() == [("due", CAMPAIGN)]
 
 
-def test_a_campaign_that_was_untracked_becomes_due_no_more(listener, clipmart):
+def test_a_campaign_that_was_untracked_becomes_due_no_more(
+    listener: Listener, clipmart: Clipmart
+) -> None:
     """Until it is tracked again."""
     clipmart("track", "clipus", CAMPAIGN)
     clipmart("untrack", "clipus", CAMPAIGN)

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.listen_client import event, flood
+from tests.support.listen_client import Listener, Start, event, flood
 
 
 def job_events(count: int, name: str) -> Iterator[bytes]:
     return (event(f"job_{name}_{n}", clip_count=n) for n in range(count))
 
 
-def test_hundreds_at_once_are_each_kept_once(listener):
+def test_hundreds_at_once_are_each_kept_once(listener: Listener) -> None:
     """1,000 events and every fifth of them again, over 50 connections."""
     bodies = list(job_events(1000, "load"))
     sent = bodies + bodies[::5]
@@ -30,7 +30,7 @@ def test_hundreds_at_once_are_each_kept_once(listener):
     assert kept == {json.loads(body)["job_id"]: 1 for body in bodies}
 
 
-def kill_in_the_middle(start, number: int, rng: random.Random) -> int:
+def kill_in_the_middle(start: Start, number: int, rng: random.Random) -> int:
     """Kill a receiver while events stream in; returns how many it had answered 2xx."""
     listener = start()
     enough = rng.randint(1, 600)
@@ -48,14 +48,16 @@ def kill_in_the_middle(start, number: int, rng: random.Random) -> int:
     return len(answered)
 
 
-def test_every_event_answered_well_survives_kill_9(start):
+def test_every_event_answered_well_survives_kill_9(start: Start) -> None:
     """The ledger of four receivers, each killed while answering, holds all they answered for."""
     rng = random.Random(20260408)
     assert sum(kill_in_the_middle(start, number, rng) for number in range(4)) > 100
 
 
 @pytest.mark.soak
-def test_every_event_answered_well_survives_a_hundred_kills(start, capsys):
+def test_every_event_answered_well_survives_a_hundred_kills(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
     rng = random.Random()
     answered = sum(kill_in_the_middle(start, number, rng) for number in range(100))
     with capsys.disabled():
@@ -64,7 +66,9 @@ def test_every_event_answered_well_survives_a_hundred_kills(start, capsys):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("connections", [1, 20, 100])
-def test_at_least_200_events_a_second_on_one_core(start, connections, capsys):
+def test_at_least_200_events_a_second_on_one_core(
+    start: Start, connections: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     """States rate and p99 on loopback; the receiver is held to one core."""
     core = min(os.sched_getaffinity(0))
     listener = start({"preexec_fn": lambda: os.sched_setaffinity(0, {core})})

@@ -1,18 +1,22 @@
 """Klipit's events: who may send one, what is kept of it, what is refused."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from tests.support.listen_client import SECRET, event, request, sign
+from tests.support.listen_client import SECRET, Listener, event, request, sign
 
 BODY = event("job_1", clip_count=4)
 GOOD = sign(BODY)
 
 
-def test_an_event_is_kept_with_its_own_fields(listener):
+def test_an_event_is_kept_with_its_own_fields(listener: Listener) -> None:
     """A signed event is one row of the ledger, named by the SHA-256 of its body."""
     body = event("job_1", clip_count=4, error="none", extra={"not": "kept"})
     assert listener.klipit(body) == 200
@@ -30,7 +34,7 @@ def test_an_event_is_kept_with_its_own_fields(listener):
     }
 
 
-def test_a_repeated_event_is_answered_well_and_kept_once(listener):
+def test_a_repeated_event_is_answered_well_and_kept_once(listener: Listener) -> None:
     """Deliveries may repeat; the same body is the same event."""
     assert [listener.klipit(BODY) for _ in range(3)] == [200] * 3
     assert listener.klipit(BODY + b" ") == 200  # other bytes, another event
@@ -46,7 +50,7 @@ def test_a_repeated_event_is_answered_well_and_kept_once(listener):
         pytest.param(sign(BODY, "whsec_of_tomorrow"), id="another of the secrets"),
     ],
 )
-def test_a_good_signature_is_taken(shared_listener, signature):
+def test_a_good_signature_is_taken(shared_listener: Listener, signature: Any) -> None:
     """Bare or prefixed hex by any of the secrets."""
     assert shared_listener.klipit(BODY, signature) == 200
 
@@ -77,21 +81,23 @@ def test_a_good_signature_is_taken(shared_listener, signature):
         pytest.param("a" * 20_000, id="very long"),
     ],
 )
-def test_any_other_signature_is_refused(shared_listener, signature):
+def test_any_other_signature_is_refused(shared_listener: Listener, signature: Any) -> None:
     """401, never 500, and nothing is kept."""
     before = shared_listener.kept()
     assert shared_listener.klipit(BODY, signature) == 401
     assert shared_listener.kept() == before
 
 
-def test_white_space_around_a_header_value_is_none_of_it(shared_listener):
+def test_white_space_around_a_header_value_is_none_of_it(shared_listener: Listener) -> None:
     """HTTP allows it, and some proxies leave it there."""
     raw = request(BODY).replace(GOOD.encode(), b" " + GOOD.encode() + b" \t")
     assert shared_listener.raw(raw).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("signatures", [[], [GOOD, GOOD], ["0" * 64, GOOD]])
-def test_there_must_be_exactly_one_signature(shared_listener, signatures):
+def test_there_must_be_exactly_one_signature(
+    shared_listener: Listener, signatures: list[Any]
+) -> None:
     headers = [("x-klipit-signature", each) for each in signatures]
     assert shared_listener.post("/webhooks/klipit", BODY, headers).status_code == 401
 
@@ -121,7 +127,7 @@ def test_there_must_be_exactly_one_signature(shared_listener, signatures):
         b"event=job.complete&job_id=job_1",
     ],
 )
-def test_a_signed_body_that_is_no_event_is_refused(shared_listener, body):
+def test_a_signed_body_that_is_no_event_is_refused(shared_listener: Listener, body: Any) -> None:
     """400 and not kept."""
     before = shared_listener.kept()
     assert shared_listener.klipit(body) == 400
@@ -148,7 +154,9 @@ def test_a_signed_body_that_is_no_event_is_refused(shared_listener, body):
         "0b7a1c52-9d0e-4b53-8d0f-2d6f3f0c1f6e",
     ],
 )
-def test_a_signed_event_of_an_impossible_id_is_refused(shared_listener, job_id):
+def test_a_signed_event_of_an_impossible_id_is_refused(
+    shared_listener: Listener, job_id: str
+) -> None:
     """The id will be part of a path: what `track` refuses is not kept here either."""
     before = shared_listener.kept()
     assert shared_listener.klipit(event(job_id)) == 400
@@ -175,7 +183,9 @@ def test_a_signed_event_of_an_impossible_id_is_refused(shared_listener, job_id):
         ({"error": "x" * 2001}, {"error": "x" * 2000}),
     ],
 )
-def test_an_odd_field_does_not_lose_the_event(shared_listener, fields, kept):
+def test_an_odd_field_does_not_lose_the_event(
+    shared_listener: Listener, fields: dict[str, Any], kept: dict[str, Any]
+) -> None:
     """What does not fit its column is left out; an event of an unknown name is kept."""
     body = event("job_odd", **{"name": fields.pop("event", "job.complete")}, **fields)
     assert shared_listener.klipit(body) == 200
@@ -184,13 +194,13 @@ def test_an_odd_field_does_not_lose_the_event(shared_listener, fields, kept):
     assert json.loads(found) == {**json.loads(found), **kept}
 
 
-def test_infinity_in_disguise_is_no_count(shared_listener):
+def test_infinity_in_disguise_is_no_count(shared_listener: Listener) -> None:
     """1e999 is JSON, and Python's infinity."""
     body = b'{"event": "job.complete", "job_id": "job_inf", "clip_count": 1e999}'
     assert shared_listener.klipit(body) == 200
 
 
-def test_a_body_of_64_kib_is_the_largest(shared_listener):
+def test_a_body_of_64_kib_is_the_largest(shared_listener: Listener) -> None:
     """At the limit it is read; above it, it is refused by its claimed and by its real length."""
     filler = event("job_1", padding="")
     body = event("job_1", padding="x" * (64 * 1024 - len(filler)))
@@ -198,7 +208,7 @@ def test_a_body_of_64_kib_is_the_largest(shared_listener):
     assert shared_listener.klipit(body) == 200
     assert shared_listener.klipit(body + b" ") == 413
 
-    def streamed():
+    def streamed() -> Iterator[bytes]:
         yield body
         yield b" "
 
@@ -207,7 +217,7 @@ def test_a_body_of_64_kib_is_the_largest(shared_listener):
     assert answer.status_code == 413
 
 
-def test_a_claimed_length_is_refused_before_the_body_is_read(shared_listener):
+def test_a_claimed_length_is_refused_before_the_body_is_read(shared_listener: Listener) -> None:
     """No byte of the body has to be sent to be told that it is too long."""
     head = b"POST /webhooks/klipit HTTP/1.1\r\nhost: x\r\ncontent-length: 65537\r\n\r\n"
     with shared_listener.connect() as connection:
@@ -236,7 +246,7 @@ def test_a_claimed_length_is_refused_before_the_body_is_read(shared_listener):
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
-def test_malformed_requests_are_4xx(shared_listener, request_bytes):
+def test_malformed_requests_are_4xx(shared_listener: Listener, request_bytes: bytes) -> None:
     """Bytes that are hardly HTTP are answered 4xx, and the receiver goes on."""
     answer = shared_listener.raw(request_bytes)
     assert answer.startswith(b"HTTP/1.1 4")
@@ -253,14 +263,16 @@ def test_malformed_requests_are_4xx(shared_listener, request_bytes):
         ("POST", "/", 404),
     ],
 )
-def test_there_is_nothing_else(shared_listener, method, path, status):
+def test_there_is_nothing_else(
+    shared_listener: Listener, method: str, path: str, status: int
+) -> None:
     answer = shared_listener.client.request(method, path)
     assert answer.status_code == status
     assert "server" not in answer.headers
     assert "location" not in answer.headers
 
 
-def test_a_body_nested_600_deep_is_an_event_like_others(shared_listener):
+def test_a_body_nested_600_deep_is_an_event_like_others(shared_listener: Listener) -> None:
     """It is recorded; a call of Clipus that is so deep is searched to its ground."""
     deep = b"[" * 600 + b"]" * 600
     body = b'{"event": "job.complete", "job_id": "job_deep", "data": %s}' % deep

@@ -1,5 +1,7 @@
 """The process: how it starts, what it tells, how it ends, and a ledger that cannot be used."""
 
+from __future__ import annotations
+
 import fcntl
 import json
 import resource
@@ -11,13 +13,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.listen_client import SECRET, event, request
+from tests.support.clipmart import Clipmart
+from tests.support.listen_client import SECRET, Listener, Start, event, request
 
 
-def test_it_needs_neither_dlt_nor_duckdb(clipmart):
+def test_it_needs_neither_dlt_nor_duckdb(clipmart: Clipmart) -> None:
     """A receiver starts soon and stays small."""
     code = (
         "import sys, pipelines.cli.commands, pipelines.webhooks.server;"
@@ -27,7 +31,7 @@ def test_it_needs_neither_dlt_nor_duckdb(clipmart):
     assert done.stdout.strip() == "[]"
 
 
-def test_it_refuses_to_start_without_a_secret(clipmart):
+def test_it_refuses_to_start_without_a_secret(clipmart: Clipmart) -> None:
     """Exit 3, naming the variable, in one line."""
     done = clipmart("listen")
     assert (done.code, done.out) == (3, "")
@@ -36,7 +40,7 @@ def test_it_refuses_to_start_without_a_secret(clipmart):
     assert not clipmart.data_dir.exists()
 
 
-def test_a_secret_that_can_be_guessed_is_refused(clipmart):
+def test_a_secret_that_can_be_guessed_is_refused(clipmart: Clipmart) -> None:
     """Fewer than 16 characters, in any part of the list: exit 3, without the secret itself."""
     clipmart.environ["KLIPIT_WEBHOOK_SECRET"] = f"{SECRET}, fifteen_letters"
     done = clipmart("listen")
@@ -45,7 +49,7 @@ def test_a_secret_that_can_be_guessed_is_refused(clipmart):
     assert "fifteen_letters" not in done.err and not clipmart.data_dir.exists()
 
 
-def test_a_port_in_use_is_one_line(clipmart):
+def test_a_port_in_use_is_one_line(clipmart: Clipmart) -> None:
     clipmart.environ["KLIPIT_WEBHOOK_SECRET"] = SECRET
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -55,20 +59,20 @@ def test_a_port_in_use_is_one_line(clipmart):
     assert done.err.count("\n") == 1
 
 
-def test_an_address_that_is_not_here_is_one_line(clipmart):
+def test_an_address_that_is_not_here_is_one_line(clipmart: Clipmart) -> None:
     clipmart.environ["KLIPIT_WEBHOOK_SECRET"] = SECRET
     done = clipmart("listen", "--host", "192.0.2.1")
     assert (done.code, done.err.count("\n")) == (3, 1)
 
 
-def test_it_tells_where_it_listens_and_keeps_state_private(listener):
+def test_it_tells_where_it_listens_and_keeps_state_private(listener: Listener) -> None:
     """One line; the folder and the ledger are their owner's alone."""
     assert listener.url.startswith("http://127.0.0.1:")
     assert stat.S_IMODE(listener.ledger.stat().st_mode) == 0o600
     assert stat.S_IMODE(listener.ledger.parent.stat().st_mode) == 0o700
 
 
-def test_a_commit_is_synchronised(listener):
+def test_a_commit_is_synchronised(listener: Listener) -> None:
     """WAL with full synchronisation: an event that was answered for survives a power cut."""
     from pipelines.ledger.ledger import Ledger
 
@@ -82,7 +86,7 @@ def test_a_commit_is_synchronised(listener):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_after_what_is_in_flight(listener, number):
+def test_a_signal_ends_it_after_what_is_in_flight(listener: Listener, number: Any) -> None:
     """Exit 0 within 10 s; half a request is awaited, idle and hostile connections are not."""
     body = event("job_slow")
     whole = request(body)
@@ -102,7 +106,7 @@ def test_a_signal_ends_it_after_what_is_in_flight(listener, number):
     assert ("webhook", "job_slow") in listener.kept()
 
 
-def test_a_body_that_never_comes_does_not_hold_it_up(listener):
+def test_a_body_that_never_comes_does_not_hold_it_up(listener: Listener) -> None:
     """It is answered 408 after some seconds, and SIGTERM still ends the process in time."""
     with listener.connect() as trickle:
         trickle.sendall(request(event("job_1"))[:-5])
@@ -115,14 +119,14 @@ def test_a_body_that_never_comes_does_not_hold_it_up(listener):
     assert listener.kept() == []
 
 
-def test_a_connection_that_ends_early_leaves_nothing(listener):
+def test_a_connection_that_ends_early_leaves_nothing(listener: Listener) -> None:
     with listener.connect() as rude:
         rude.sendall(request(event("job_1"))[:-5])
     assert listener.klipit(event("job_2")) == 200
     assert listener.kept() == [("webhook", "job_2")]
 
 
-def test_the_log_tells_neither_tokens_nor_bodies(start, tmp_path):
+def test_the_log_tells_neither_tokens_nor_bodies(start: Start, tmp_path: Path) -> None:
     """Instant, method, path and status of each request."""
     log = tmp_path / "log"
     with log.open("w") as stderr:
@@ -144,23 +148,24 @@ def test_the_log_tells_neither_tokens_nor_bodies(start, tmp_path):
     ]
 
 
-def test_a_log_that_nobody_reads_does_not_stop_it(start):
+def test_a_log_that_nobody_reads_does_not_stop_it(start: Start) -> None:
     """A full pipe loses lines of the log, not events."""
     listener = start({"stderr": subprocess.PIPE})
+    assert listener.process.stderr is not None
     fcntl.fcntl(listener.process.stderr, fcntl.F_SETPIPE_SZ, 4096)
     for _ in range(200):  # more than that pipe holds
         assert listener.client.get("/healthz").status_code == 200
     assert listener.klipit(event("job_1")) == 200
 
 
-def test_healthz_tells_no_secrets(start):
+def test_healthz_tells_no_secrets(start: Start) -> None:
     listener = start(CLIPUS_WEBHOOK_TOKEN="CANARY")
     answer = listener.client.get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
     assert not any(secret in str(answer.headers) for secret in ("CANARY", SECRET))
 
 
-def test_a_locked_ledger_is_503_and_the_event_can_come_again(listener):
+def test_a_locked_ledger_is_503_and_the_event_can_come_again(listener: Listener) -> None:
     """Not answered 2xx, not lost silently; healthz says so too."""
     con = sqlite3.connect(listener.ledger, isolation_level=None)
     con.execute("BEGIN IMMEDIATE")
@@ -172,7 +177,7 @@ def test_a_locked_ledger_is_503_and_the_event_can_come_again(listener):
     assert listener.kept() == [("webhook", "job_1")]
 
 
-def test_a_full_disk_is_503_until_there_is_room(listener):
+def test_a_full_disk_is_503_until_there_is_room(listener: Listener) -> None:
     """A commit that fails takes nothing along, and the next one works."""
     assert listener.klipit(event("job_0")) == 200
     pid, unlimited = listener.process.pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -186,7 +191,7 @@ def test_a_full_disk_is_503_until_there_is_room(listener):
 
 
 @pytest.mark.parametrize("replacement", ["removed", "damaged and replaced"])
-def test_a_ledger_that_was_replaced_is_followed(listener, replacement):
+def test_a_ledger_that_was_replaced_is_followed(listener: Listener, replacement: str) -> None:
     """An event is never answered for out of a file that is no longer the ledger."""
     assert listener.klipit(event("job_0")) == 200
     for path in listener.ledger.parent.glob("ledger.sqlite*"):
@@ -197,7 +202,7 @@ def test_a_ledger_that_was_replaced_is_followed(listener, replacement):
     assert listener.kept() == [("webhook", "job_1")]
 
 
-def test_received_at_follows_the_given_instant(start):
+def test_received_at_follows_the_given_instant(start: Start) -> None:
     """An event that claims to be of a later instant counts as received now."""
     listener = start(CLIPMART_NOW="2026-04-08T12:00:00Z")
     assert listener.klipit(event("job_1", timestamp="2036-01-01T00:00:00Z")) == 200
@@ -205,7 +210,7 @@ def test_received_at_follows_the_given_instant(start):
     assert recorded_at == json.loads(fields)["event_at"] == "2026-04-08T12:00:00+00:00"
 
 
-def test_the_secret_is_read_from_dotenv(start, tmp_path):
+def test_the_secret_is_read_from_dotenv(start: Start, tmp_path: Path) -> None:
     """As every setting: the environment, then .env in the working folder."""
     Path(tmp_path / ".env").write_text("CLIPUS_WEBHOOK_TOKEN=from-dotenv\n")
     listener = start()

@@ -1,19 +1,24 @@
 """From the vendor's call to the reader's table: an event makes its job due, and no more."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from tests.support.listen_client import SECRET, event, sign
+from sandbox import Sandbox
+from tests.support.clipmart import Clipmart
+from tests.support.listen_client import SECRET, Start, event, sign
 
 
 @pytest.fixture
-def clipmart(landing_only):
+def clipmart(landing_only: Clipmart) -> Any:
     """What is published is other tests' business."""
     return landing_only
 
 
-def listening(start, sandbox, clipmart):
+def listening(start: Start, sandbox: Sandbox, clipmart: Clipmart) -> Any:
     """A receiver that the sandbox calls, as Klipit would."""
     listener = start(CLIPMART_NOW=clipmart.environ["CLIPMART_NOW"])
     sandbox.webhooks.url = listener.url + "/webhooks/klipit"
@@ -21,7 +26,9 @@ def listening(start, sandbox, clipmart):
     return listener
 
 
-def test_a_job_known_by_its_events_is_polled_once_complete(start, sandbox, clipmart):
+def test_a_job_known_by_its_events_is_polled_once_complete(
+    start: Start, sandbox: Sandbox, clipmart: Clipmart
+) -> None:
     """job.created alone waits; job.complete makes it due, and everything of it lands."""
     listening(start, sandbox, clipmart)
     job_id = sandbox.submit_job({"source_url": "https://good.example/1"})
@@ -55,7 +62,9 @@ def test_a_job_known_by_its_events_is_polled_once_complete(start, sandbox, clipm
     assert sandbox.asked("GET", f"/jobs/{job_id}") == 1
 
 
-def test_job_created_waits_a_quarter_of_an_hour(start, sandbox, clipmart):
+def test_job_created_waits_a_quarter_of_an_hour(
+    start: Start, sandbox: Sandbox, clipmart: Clipmart
+) -> None:
     """A job.complete that was lost costs 15 minutes, not the job."""
     listening(start, sandbox, clipmart)
     job_id = sandbox.submit_job({"source_url": "https://good.example/1"})
@@ -67,7 +76,7 @@ def test_job_created_waits_a_quarter_of_an_hour(start, sandbox, clipmart):
         assert sandbox.asked("GET", f"/jobs/{job_id}") == asked
 
 
-def test_odd_events_land_as_they_came(start, sandbox, clipmart):
+def test_odd_events_land_as_they_came(start: Start, sandbox: Sandbox, clipmart: Clipmart) -> None:
     """Nothing that the receiver keeps can stop a load."""
     listener = listening(start, sandbox, clipmart)
     sandbox.add_job("job_1", clips=1)
@@ -87,7 +96,9 @@ def test_odd_events_land_as_they_came(start, sandbox, clipmart):
     assert clipmart.rows("SELECT id FROM klipit.jobs") == [("job_1",)]
 
 
-def test_a_clipus_call_makes_its_campaign_due(start, sandbox, clipmart):
+def test_a_clipus_call_makes_its_campaign_due(
+    start: Start, sandbox: Sandbox, clipmart: Clipmart
+) -> None:
     """A hint is enough to be polled before the ladder would."""
     sandbox.add_campaign("c-1", status="rendering", created_at="2026-04-08T12:00:00Z")
     assert clipmart("track", "clipus", "c-1").code == 0

@@ -16,6 +16,8 @@ LOOKS = [(390, "dark"), (1280, "light")]  # axe takes seconds for each
 @pytest.fixture
 def opened(chromium: Browser, page: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """The page, opened; whatever it asks for or complains of fails the test."""
+    width: int
+    scheme: Any
     width, scheme = getattr(request, "param", (1280, "light"))
     context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     told: list[Any] = []

@@ -82,7 +82,8 @@ def broken_rules(page: Page) -> list[dict[str, Any]]:
     page.evaluate("document.querySelectorAll('tbody tr:nth-child(n+6)').forEach(r => r.remove())")
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response
     assert len(found["passes"]) > 15
-    return found["violations"]
+    violations: list[dict[str, Any]] = found["violations"]
+    return violations
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +295,7 @@ SHARES = {"share_of_clips", "readiness"}
 
 def table_of(page: Page, report: str) -> list[dict[str, str]]:
     """A table of the page: header to cell, as text."""
-    return page.evaluate(
+    rows: list[dict[str, str]] = page.evaluate(
         """report => {
           const table = document.querySelector(`[data-report=${report}]`);
           const heads = [...table.tHead.rows[0].cells].map(c => c.textContent);
@@ -303,6 +304,7 @@ def table_of(page: Page, report: str) -> list[dict[str, str]]:
         }""",
         report,
     )
+    return rows
 
 
 def says(cell: str, value: Any, *, share: bool = False) -> bool:
@@ -320,7 +322,7 @@ def says(cell: str, value: Any, *, share: bool = False) -> bool:
     digits = cell.replace(",", "").replace("\N{MINUS SIGN}", "-").removesuffix("%")
     wanted = 100 * float(value) if share else float(value)
     places = len(digits.partition(".")[2])
-    return abs(float(digits) - wanted) <= 0.5 * 10**-places + 1e-9
+    return bool(abs(float(digits) - wanted) <= 0.5 * 10**-places + 1e-9)
 
 
 @pytest.mark.parametrize("report", REPORTS)
@@ -404,7 +406,9 @@ def test_the_spread_is_that_of_the_clips(page: Page, landed: Rows) -> None:
         )
     )
     scores = {
-        "no type named" if pd.isna(kind) else kind.replace("_", " "): group["shareability_score"]
+        "no type named" if pd.isna(kind) else str(kind).replace("_", " "): group[
+            "shareability_score"
+        ]
         for kind, group in clips.groupby("moment_type", dropna=False)
     }
     assert {box[0] for box in boxes} == set(scores)
