@@ -103,7 +103,7 @@ FROM (
   SELECT
     (
       SELECT
-        COALESCE(SUM(jobs), 0)
+        COALESCE(SUM(jobs_finished + jobs_failed + jobs_running), 0)
       FROM staging.page_totals AS page_totals
     ) AS here,
     (
@@ -147,29 +147,7 @@ FROM (
   SELECT
     (
       SELECT
-        COALESCE(SUM(campaigns), 0)
-      FROM staging.page_totals AS page_totals
-    ) AS here,
-    (
-      SELECT
-        COUNT(*)
-      FROM staging.stg_clipus__campaigns AS stg_clipus__campaigns
-      WHERE
-        TRUE
-    ) AS there
-) AS counted
-WHERE
-  counted.here <> counted.there;
-
--- audit: sums_to_rows
-SELECT
-  counted.here AS here,
-  counted.there AS there
-FROM (
-  SELECT
-    (
-      SELECT
-        COALESCE(SUM(videos), 0)
+        COALESCE(SUM(ready + failed + pending), 0)
       FROM staging.page_totals AS page_totals
     ) AS here,
     (
@@ -182,23 +160,3 @@ FROM (
 ) AS counted
 WHERE
   counted.here <> counted.there;
-
--- audit: parts_make_whole
-SELECT
-  jobs AS whole,
-  jobs_finished + jobs_failed + jobs_running AS parts
-FROM staging.page_totals AS page_totals
-WHERE
-  jobs <> (
-    jobs_finished + jobs_failed + jobs_running
-  );
-
--- audit: parts_make_whole
-SELECT
-  videos AS whole,
-  ready + failed + pending AS parts
-FROM staging.page_totals AS page_totals
-WHERE
-  videos <> (
-    ready + failed + pending
-  );

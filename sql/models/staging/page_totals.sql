@@ -3,12 +3,9 @@ MODEL (
   name staging.page_totals,
   kind VIEW,
   audits (
-    sums_to_rows(total := jobs, of := staging.stg_klipit__jobs),
+    sums_to_rows(total := jobs_finished + jobs_failed + jobs_running, of := staging.stg_klipit__jobs),
     sums_to_rows(total := clips, of := staging.stg_klipit__clips),
-    sums_to_rows(total := campaigns, of := staging.stg_clipus__campaigns),
-    sums_to_rows(total := videos, of := staging.stg_clipus__videos),
-    parts_make_whole(whole := jobs, parts := jobs_finished + jobs_failed + jobs_running),
-    parts_make_whole(whole := videos, parts := ready + failed + pending)
+    sums_to_rows(total := ready + failed + pending, of := staging.stg_clipus__videos)
   )
 );
 
