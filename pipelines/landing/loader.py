@@ -145,9 +145,9 @@ class Loader:
         """Through the resources that the public sources have."""
 
         def from_chunk() -> Any:
-            from sources.shared.resources import resources
+            from sources.shared.resources import chunk_resources
 
-            return resources(lambda: iter([chunk]), *chunk.rows)
+            return chunk_resources(chunk)
 
         self._run(schema, from_chunk)
 

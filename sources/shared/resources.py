@@ -20,7 +20,18 @@ def resources(chunks: Callable[[], Iterator[Chunk]], *tables: Table) -> list[Any
     A table without rows in the first chunk is created empty.
     """
     reads = dlt.resource(chunks, name="reads", selected=False)
-    return [reads, *(_rows_of(table, reads) for table in tables)]
+    return [
+        reads,
+        *(
+            dlt.transformer(_rows_of(table), data_from=reads, **resource_hints(table))
+            for table in tables
+        ),
+    ]
+
+
+def chunk_resources(chunk: Chunk) -> list[Any]:
+    """The same resources over a chunk at hand, one for each table that has rows in it."""
+    return [dlt.resource(_rows_of(table)(chunk), **resource_hints(table)) for table in chunk.rows]
 
 
 def resource(table: Table, item: Any) -> Any:
@@ -53,8 +64,8 @@ def hinted(item: pa.Table, undocumented: Mapping[str, DataType]) -> Any:
     return dlt.mark.with_hints(item, dlt.mark.make_hints(columns=columns)) if columns else item
 
 
-def _rows_of(table: Table, reads: Any) -> Any:
+def _rows_of(table: Table) -> Callable[[Chunk], Iterator[Any]]:
     def rows(chunk: Chunk) -> Iterator[Any]:
         yield arrow_item(table, chunk.of(table), chunk.drift)
 
-    return dlt.transformer(rows, data_from=reads, **resource_hints(table))
+    return rows
