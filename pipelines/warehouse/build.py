@@ -28,8 +28,9 @@ from .catalog import (
     quoted,
     refuse_other_types,
 )
-from .compiled import BuildFailed, Project, digest
+from .compiled import Project, digest
 from .compiler import project
+from .errors import AuditFailed, BuildFailed
 
 UNDOCUMENTED_TABLE = "Not one of clipmart's tables; landed as it came."
 UNDOCUMENTED_COLUMN = "Not in the API reference; landed as it came."
@@ -44,10 +45,6 @@ COMMENT ON COLUMN clipmart.publication.published_at IS 'When it was published (U
 COMMENT ON COLUMN clipmart.publication.built_from
 IS 'Fingerprint of the loads and of the code it was built from.';
 """
-
-
-class AuditFailed(BuildFailed):
-    """A blocking audit found rows that clipmart's own code should prevent."""
 
 
 def build(landing: Path | None, target: Path, now: datetime | None = None) -> None:

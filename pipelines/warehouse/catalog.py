@@ -12,7 +12,8 @@ import duckdb
 
 from pipelines.service import LANDING_SCHEMAS
 
-from .compiled import BuildFailed, Project
+from .compiled import Project
+from .errors import BuildFailed
 
 PRIVATE = ("_dlt_", "_clipmart_")  # how dlt's columns and those of our own book-keeping begin
 # dlt's hard delete: if a parent has no children any more, a row with this mark says so.

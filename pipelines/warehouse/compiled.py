@@ -15,13 +15,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from pipelines.service import LANDING_SCHEMAS
-from sources.shared.errors import ClipmartError
 
 SQL = Path(__file__).resolve().parents[2] / "sql"
-
-
-class BuildFailed(ClipmartError):
-    """The models could not be read, or not be built from what is landed."""
 
 
 @dataclass(frozen=True)

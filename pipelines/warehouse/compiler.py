@@ -19,7 +19,8 @@ from typing import Any
 import duckdb
 
 from . import compiled
-from .compiled import BuildFailed, Project
+from .compiled import Project
+from .errors import BuildFailed
 
 _known: dict[str, Project] = {}
 

@@ -37,9 +37,9 @@ from .catalog import (
     quoted,
     refuse_other_types,
 )
-from .compiled import BuildFailed, Project
+from .compiled import Project
 from .compiler import project
-from .only_copy import WouldLose
+from .errors import BuildFailed, LandingLacksIds
 
 EXTENSIONS = ("postgres_scanner", "httpfs", "ducklake")
 CATALOGS = {"landing": "clipmart_landing", "lake": "clipmart_lake"}
@@ -185,8 +185,8 @@ def publish(
 
     Raises:
         BuildFailed, AuditFailed: readers see what they saw.
-        WouldLose: what is landed was begun again since, or is an older copy; readers see what they
-            saw.
+        LandingLacksIds: the landing lake was begun again since, or is an older copy; readers see
+            what they saw.
     """
     settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sql = project(settings.build_dir)
@@ -225,7 +225,7 @@ def _refuse_to_lose(con: Any, lake: Lake, built_from: str) -> None:
     except duckdb.CatalogException:
         return  # nothing is published yet
     if row and (schemas := fewer_loads(built_from, row[0])):
-        raise WouldLose(
+        raise LandingLacksIds(
             f"The landing lake at {lake.catalog} holds fewer loads than what readers see was built "
             f"from ({', '.join(schemas)}). Nothing was published; readers see what they saw. "
             "Restore the catalog as docs/lake.md says, then run `clipmart publish`."

@@ -17,6 +17,7 @@ from pipelines.settings import Settings
 from sources.shared.errors import FixConfiguration, TryAgainLater
 
 from .catalog import literal
+from .errors import LandingLacksIds
 from .read import attach
 
 IDS = (
@@ -41,10 +42,6 @@ exports that were never ready and balances noted by hand, which may be taken bac
 submissions without a job or campaign, since a submission is merged into another that turns out to
 be the same.
 """
-
-
-class WouldLose(FixConfiguration):
-    """What would be published lacks ids that the published file holds."""
 
 
 def lacking(con: duckdb.DuckDBPyConnection, old: str, new: str) -> dict[str, int]:
@@ -78,11 +75,11 @@ def lacking(con: duckdb.DuckDBPyConnection, old: str, new: str) -> dict[str, int
 
 def refuse_to_lose(absent: dict[str, int], published: Path) -> None:
     """Raises:
-    WouldLose: something is absent.
+    LandingLacksIds: something is absent.
     """
     if absent:
         listed = ", ".join(f"{ids} of {table}" for table, ids in absent.items())
-        raise WouldLose(
+        raise LandingLacksIds(
             f"The landing store lacks ids that {published} holds ({listed}), and no API can list "
             "them again. Nothing was published; that file is unchanged. Run `clipmart recover`, "
             "which lands them again from that file, then `clipmart sync`."
@@ -95,7 +92,7 @@ def refuse_a_landing_with_less(con: duckdb.DuckDBPyConnection, published: Path) 
     Attached to the landing store's own connection: the file may be opened in one way only.
 
     Raises:
-        WouldLose: it lacks ids.
+        LandingLacksIds: it lacks ids.
     """
     (landing,) = con.execute("SELECT current_database()").fetchone() or ("landing",)
     try:
@@ -115,7 +112,7 @@ def refuse_a_file_with_less(built: Path, published: Path) -> None:
     A published file that cannot be read holds nothing that could be compared.
 
     Raises:
-        WouldLose: it lacks ids.
+        LandingLacksIds: it lacks ids.
     """
     copy = built.with_name("published.duckdb")
     try:

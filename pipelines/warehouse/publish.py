@@ -35,7 +35,7 @@ def publish(settings: Settings) -> None:
 
     Raises:
         BuildFailed, AuditFailed: the published file is as it was.
-        WouldLose: what is landed lacks ids that the published file holds, which is as it was.
+        LandingLacksIds: what is landed lacks ids that the published file holds, which is as it was.
         FixConfiguration: the data folder cannot be written.
         DiskFull: there is no room for another file.
     """

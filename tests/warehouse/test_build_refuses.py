@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.warehouse.build import AuditFailed, build
-from pipelines.warehouse.compiled import BuildFailed
+from pipelines.warehouse.build import build
+from pipelines.warehouse.errors import AuditFailed, BuildFailed
 from pipelines.warehouse.read import attach
 from tests.support.landing_data import Rows, at, write_landing
 

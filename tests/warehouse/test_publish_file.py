@@ -11,7 +11,8 @@ import pytest
 
 from pipelines.settings import Settings
 from pipelines.warehouse import publish as publishing
-from pipelines.warehouse.build import AuditFailed, landing_fingerprint
+from pipelines.warehouse.build import landing_fingerprint
+from pipelines.warehouse.errors import AuditFailed
 from pipelines.warehouse.publish import export_copy, publish, published_fingerprint
 from pipelines.warehouse.read import attach
 from sources.shared.errors import FixConfiguration

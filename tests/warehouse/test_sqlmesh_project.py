@@ -19,7 +19,7 @@ from pandas.testing import assert_frame_equal
 
 from pipelines.warehouse import compiled, compiler
 from pipelines.warehouse.build import build
-from pipelines.warehouse.compiled import BuildFailed
+from pipelines.warehouse.errors import BuildFailed
 from sources.clipus import settings as clipus
 from sources.klipit import settings as klipit
 from tests.support.landing_data import DECLARED, NOW, ROOT
