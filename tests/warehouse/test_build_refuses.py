@@ -98,7 +98,7 @@ def test_odd_values_of_the_vendors_stop_nothing(tmp_path: Path) -> None:
             "clip that does not end after it starts",
             "clip without a moment type",
             "episode length below 0",
-            "job completed before it was made",
+            "job completed before it was created",
             "ready video without a link",
             "score outside 0 to 100",
             "video length not above 0",

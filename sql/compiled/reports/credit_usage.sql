@@ -157,14 +157,14 @@ COMMENT ON COLUMN reports.credit_usage.balance_open IS 'Credits at its start: th
 COMMENT ON COLUMN reports.credit_usage.balance_close IS 'Credits at its end: the last balance up to then; NULL before the first';
 COMMENT ON COLUMN reports.credit_usage.credits_used IS 'Credits by which successive balances fell; NULL before the first balance';
 COMMENT ON COLUMN reports.credit_usage.credits_added IS 'Credits by which they rose; open - used + added = close';
-COMMENT ON COLUMN reports.credit_usage.jobs_submitted IS 'Jobs made on this day';
+COMMENT ON COLUMN reports.credit_usage.jobs_submitted IS 'Jobs created on this day';
 COMMENT ON COLUMN reports.credit_usage.jobs_completed IS 'Jobs completed on this day';
 COMMENT ON COLUMN reports.credit_usage.source_minutes IS 'Length of the episodes of the jobs completed, in minutes';
 COMMENT ON COLUMN reports.credit_usage.clips IS 'Clips of the jobs completed';
-COMMENT ON COLUMN reports.credit_usage.credits_per_job IS 'Credits used per job made; NULL without jobs or balances';
+COMMENT ON COLUMN reports.credit_usage.credits_per_job IS 'Credits used per job; NULL without jobs or balances';
 COMMENT ON COLUMN reports.credit_usage.credits_per_clip IS 'Credits used per clip of the jobs completed; NULL without clips or balances';
 COMMENT ON COLUMN reports.credit_usage.burn_7d IS 'Credits used a day, the mean of the up to 7 known days that end here; NULL before the first balance';
-COMMENT ON COLUMN reports.credit_usage.days_left IS 'Days until the balance is used up at that pace; NULL where nothing was used';
+COMMENT ON COLUMN reports.credit_usage.days_left IS 'Days until the balance is used up at that pace; NULL if nothing was used';
 
 -- audit: is_key
 SELECT

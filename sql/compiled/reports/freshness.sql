@@ -113,7 +113,7 @@ ORDER BY
 
 COMMENT ON VIEW reports.freshness IS 'How old each landing table''s latest row is, at the time of reading. One row per landing table.';
 COMMENT ON COLUMN reports.freshness.table_name IS 'Landing table';
-COMMENT ON COLUMN reports.freshness.row_count IS 'Its rows; 0 where nothing has landed yet';
+COMMENT ON COLUMN reports.freshness.row_count IS 'Its rows; 0 if nothing has landed yet';
 COMMENT ON COLUMN reports.freshness.last_observed_at IS 'Its latest observed_at, or recorded_at, received_at, requested_at, finished_at or seen_at (UTC instant); NULL without rows';
 COMMENT ON COLUMN reports.freshness.hours_old IS 'Hours since then; NULL without rows';
 

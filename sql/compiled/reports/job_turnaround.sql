@@ -21,13 +21,13 @@ ORDER BY
 
 COMMENT ON VIEW reports.job_turnaround IS 'How long each job took and which are stuck, at the time of reading. One row per job.';
 COMMENT ON COLUMN reports.job_turnaround.job_id IS 'Klipit job id';
-COMMENT ON COLUMN reports.job_turnaround.show_name IS 'Show, as submitted; NULL where not given';
+COMMENT ON COLUMN reports.job_turnaround.show_name IS 'Show, as submitted; NULL if not given';
 COMMENT ON COLUMN reports.job_turnaround.status IS 'The API''s own word';
-COMMENT ON COLUMN reports.job_turnaround.created_at IS 'When the job was made (UTC instant)';
+COMMENT ON COLUMN reports.job_turnaround.created_at IS 'When the job was created (UTC instant)';
 COMMENT ON COLUMN reports.job_turnaround.completed_at IS 'When it was done (UTC instant); NULL while it runs';
-COMMENT ON COLUMN reports.job_turnaround.turnaround_seconds IS 'From made to done, in seconds; NULL while it runs';
+COMMENT ON COLUMN reports.job_turnaround.turnaround_seconds IS 'From start to completion, in seconds; NULL while it runs';
 COMMENT ON COLUMN reports.job_turnaround.source_seconds IS 'Length of the episode in seconds; NULL until the API says';
-COMMENT ON COLUMN reports.job_turnaround.stuck IS 'Unfinished 2 hours after it was made';
+COMMENT ON COLUMN reports.job_turnaround.stuck IS 'Unfinished 2 hours after it was created';
 
 -- audit: is_key
 SELECT

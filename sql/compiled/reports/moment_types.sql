@@ -44,16 +44,16 @@ ORDER BY
   types.moment_type;
 
 COMMENT ON TABLE reports.moment_types IS 'Which kinds of moment score best. One row per moment type.';
-COMMENT ON COLUMN reports.moment_types.moment_type IS 'Kind of moment; NULL where the API named none';
+COMMENT ON COLUMN reports.moment_types.moment_type IS 'Kind of moment; NULL if the API named none';
 COMMENT ON COLUMN reports.moment_types.clips IS 'Clips of this type, unscored ones included';
 COMMENT ON COLUMN reports.moment_types.share_of_clips IS 'Of all clips, 0 to 1; the shares add up to 1';
 COMMENT ON COLUMN reports.moment_types.jobs IS 'Jobs with a scored clip of this type';
-COMMENT ON COLUMN reports.moment_types.mean_score IS 'Mean score in points; NULL where none is scored';
-COMMENT ON COLUMN reports.moment_types.median_score IS 'Median score in points; NULL where none is scored';
-COMMENT ON COLUMN reports.moment_types.p90_score IS '90th percentile of the scores in points, interpolated; NULL where none is scored';
-COMMENT ON COLUMN reports.moment_types.best_score IS 'Highest score in points; NULL where none is scored';
-COMMENT ON COLUMN reports.moment_types.mean_duration_seconds IS 'Mean length of the scored clips in seconds; NULL where none is scored';
-COMMENT ON COLUMN reports.moment_types.lift IS 'Its mean score less the mean of all clips, in points; NULL where none is scored';
+COMMENT ON COLUMN reports.moment_types.mean_score IS 'Mean score in points; NULL if none is scored';
+COMMENT ON COLUMN reports.moment_types.median_score IS 'Median score in points; NULL if none is scored';
+COMMENT ON COLUMN reports.moment_types.p90_score IS '90th percentile of the scores in points, interpolated; NULL if none is scored';
+COMMENT ON COLUMN reports.moment_types.best_score IS 'Highest score in points; NULL if none is scored';
+COMMENT ON COLUMN reports.moment_types.mean_duration_seconds IS 'Mean length of the scored clips in seconds; NULL if none is scored';
+COMMENT ON COLUMN reports.moment_types.lift IS 'Its mean score less the mean of all clips, in points; NULL if none is scored';
 
 -- audit: unique_values
 SELECT

@@ -52,15 +52,15 @@ ORDER BY
 
 COMMENT ON TABLE reports.shareability IS 'How shareable each complete job turned out. One row per complete job.';
 COMMENT ON COLUMN reports.shareability.job_id IS 'Klipit job id';
-COMMENT ON COLUMN reports.shareability.show_name IS 'Show, as submitted; NULL where not given';
-COMMENT ON COLUMN reports.shareability.guest_name IS 'Guest, as submitted; NULL where not given';
-COMMENT ON COLUMN reports.shareability.created_at IS 'When the job was made (UTC instant)';
+COMMENT ON COLUMN reports.shareability.show_name IS 'Show, as submitted; NULL if not given';
+COMMENT ON COLUMN reports.shareability.guest_name IS 'Guest, as submitted; NULL if not given';
+COMMENT ON COLUMN reports.shareability.created_at IS 'When the job was created (UTC instant)';
 COMMENT ON COLUMN reports.shareability.clips IS 'Clips of the job, unscored ones included; 0 without clips';
-COMMENT ON COLUMN reports.shareability.mean_score IS 'Mean score in points; NULL where no clip is scored';
-COMMENT ON COLUMN reports.shareability.median_score IS 'Median score in points; NULL where no clip is scored';
-COMMENT ON COLUMN reports.shareability.best_score IS 'Highest score in points; NULL where no clip is scored';
+COMMENT ON COLUMN reports.shareability.mean_score IS 'Mean score in points; NULL if no clip is scored';
+COMMENT ON COLUMN reports.shareability.median_score IS 'Median score in points; NULL if no clip is scored';
+COMMENT ON COLUMN reports.shareability.best_score IS 'Highest score in points; NULL if no clip is scored';
 COMMENT ON COLUMN reports.shareability.best_clip_id IS 'The clip with it; of equals the one that starts first, then by id';
-COMMENT ON COLUMN reports.shareability.best_hook IS 'First line suggested for that clip; NULL where the API gives none';
+COMMENT ON COLUMN reports.shareability.best_hook IS 'First line suggested for that clip; NULL if the API gives none';
 COMMENT ON COLUMN reports.shareability.clips_80_plus IS 'Clips of 80 points or more; 0 without clips';
 
 -- audit: is_key

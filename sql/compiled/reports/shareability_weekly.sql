@@ -53,13 +53,13 @@ ORDER BY
   counted.show_name;
 
 COMMENT ON TABLE reports.shareability_weekly IS 'How each show''s clips score from week to week. One row per week and show with a complete job.';
-COMMENT ON COLUMN reports.shareability_weekly.week IS 'Monday of the UTC week in which the job was made';
+COMMENT ON COLUMN reports.shareability_weekly.week IS 'Monday of the UTC week of the job''s creation';
 COMMENT ON COLUMN reports.shareability_weekly.show_name IS 'Show, as submitted; NULL gathers the jobs without one';
 COMMENT ON COLUMN reports.shareability_weekly.jobs IS 'Complete jobs, those without clips included';
 COMMENT ON COLUMN reports.shareability_weekly.clips IS 'Their clips, unscored ones included';
-COMMENT ON COLUMN reports.shareability_weekly.mean_score IS 'Mean score of the clips in points; NULL where none is scored';
-COMMENT ON COLUMN reports.shareability_weekly.median_score IS 'Median score of the clips in points; NULL where none is scored';
-COMMENT ON COLUMN reports.shareability_weekly.best_score IS 'Highest score in points; NULL where none is scored';
+COMMENT ON COLUMN reports.shareability_weekly.mean_score IS 'Mean score of the clips in points; NULL if none is scored';
+COMMENT ON COLUMN reports.shareability_weekly.median_score IS 'Median score of the clips in points; NULL if none is scored';
+COMMENT ON COLUMN reports.shareability_weekly.best_score IS 'Highest score in points; NULL if none is scored';
 COMMENT ON COLUMN reports.shareability_weekly.clips_80_plus IS 'Clips of 80 points or more';
 
 -- audit: unique_combination_of_columns

@@ -45,16 +45,16 @@ COMMENT ON TABLE reports.top_clips IS 'The 500 clips that score best. One row pe
 COMMENT ON COLUMN reports.top_clips.rank IS '1 is the best; of equal scores the clip that starts first, then by id';
 COMMENT ON COLUMN reports.top_clips.clip_id IS 'Klipit clip id';
 COMMENT ON COLUMN reports.top_clips.job_id IS 'Job that it was cut from';
-COMMENT ON COLUMN reports.top_clips.show_name IS 'Show, as submitted; NULL where not given';
-COMMENT ON COLUMN reports.top_clips.guest_name IS 'Guest, as submitted; NULL where not given';
+COMMENT ON COLUMN reports.top_clips.show_name IS 'Show, as submitted; NULL if not given';
+COMMENT ON COLUMN reports.top_clips.guest_name IS 'Guest, as submitted; NULL if not given';
 COMMENT ON COLUMN reports.top_clips.moment_type IS 'Kind of moment; the list is open';
 COMMENT ON COLUMN reports.top_clips.score IS 'Points, higher is better';
-COMMENT ON COLUMN reports.top_clips.hook_suggestion IS 'A first line for the post; NULL where the API gives none';
+COMMENT ON COLUMN reports.top_clips.hook_suggestion IS 'A first line for the post; NULL if the API gives none';
 COMMENT ON COLUMN reports.top_clips.start_seconds IS 'Where it starts in the episode, in seconds';
 COMMENT ON COLUMN reports.top_clips.end_seconds IS 'Where it ends in the episode, in seconds';
 COMMENT ON COLUMN reports.top_clips.duration_seconds IS 'Its length in seconds';
 COMMENT ON COLUMN reports.top_clips.media_url IS 'Download link; NULL until there is one. It may expire';
-COMMENT ON COLUMN reports.top_clips.created_at IS 'When the job was made (UTC instant)';
+COMMENT ON COLUMN reports.top_clips.created_at IS 'When the job was created (UTC instant)';
 
 -- audit: is_key
 SELECT

@@ -41,10 +41,10 @@ ORDER BY
 
 COMMENT ON TABLE reports.video_quota IS 'How much of the monthly video quota was used. One row per UTC month with a campaign or a quota answer.';
 COMMENT ON COLUMN reports.video_quota.month IS 'First day of the UTC month';
-COMMENT ON COLUMN reports.video_quota.campaigns IS 'Campaigns made in it';
+COMMENT ON COLUMN reports.video_quota.campaigns IS 'Campaigns created in it';
 COMMENT ON COLUMN reports.video_quota.videos IS 'Videos of these campaigns';
-COMMENT ON COLUMN reports.video_quota.quota IS 'Videos allowed in it, as the last quota answer told; NULL where none did';
-COMMENT ON COLUMN reports.video_quota.quota_seen_at IS 'When that answer was recorded (UTC instant); NULL where none was';
+COMMENT ON COLUMN reports.video_quota.quota IS 'Videos allowed in it, as the last quota answer reported; NULL if none did';
+COMMENT ON COLUMN reports.video_quota.quota_seen_at IS 'When that answer was recorded (UTC instant); NULL if none was';
 
 -- audit: unique_values
 SELECT

@@ -74,21 +74,21 @@ ORDER BY
 
 COMMENT ON VIEW reports.video_readiness IS 'How far each campaign''s videos have come, at the time of reading. One row per campaign.';
 COMMENT ON COLUMN reports.video_readiness.campaign_id IS 'Clipus campaign id';
-COMMENT ON COLUMN reports.video_readiness.title IS 'Label of the campaign; NULL where it has none';
+COMMENT ON COLUMN reports.video_readiness.title IS 'Label of the campaign; NULL if it has none';
 COMMENT ON COLUMN reports.video_readiness.url IS 'Product page that the videos show';
 COMMENT ON COLUMN reports.video_readiness.status IS 'The API''s own word';
-COMMENT ON COLUMN reports.video_readiness.created_at IS 'When the campaign was made (UTC instant)';
-COMMENT ON COLUMN reports.video_readiness.languages IS 'Languages of the videos; NULL where not told';
+COMMENT ON COLUMN reports.video_readiness.created_at IS 'When the campaign was created (UTC instant)';
+COMMENT ON COLUMN reports.video_readiness.languages IS 'Languages of the videos; NULL if unknown';
 COMMENT ON COLUMN reports.video_readiness.videos IS 'Videos of the campaign';
 COMMENT ON COLUMN reports.video_readiness.ready IS 'Videos that can be downloaded';
 COMMENT ON COLUMN reports.video_readiness.failed IS 'Videos that failed';
 COMMENT ON COLUMN reports.video_readiness.pending IS 'Videos neither ready nor failed';
 COMMENT ON COLUMN reports.video_readiness.published IS 'Videos with a published_at';
 COMMENT ON COLUMN reports.video_readiness.readiness IS 'ready / videos, 0 to 1; NULL without videos';
-COMMENT ON COLUMN reports.video_readiness.first_ready_at IS 'First observation with a ready video (UTC instant); NULL where nothing earlier shows the campaign without one';
-COMMENT ON COLUMN reports.video_readiness.hours_to_ready IS 'Hours from created_at to first_ready_at; NULL where either is';
+COMMENT ON COLUMN reports.video_readiness.first_ready_at IS 'First observation with a ready video (UTC instant); NULL if nothing earlier shows the campaign without one';
+COMMENT ON COLUMN reports.video_readiness.hours_to_ready IS 'Hours from created_at to first_ready_at; NULL if either is';
 COMMENT ON COLUMN reports.video_readiness.settled IS 'Nothing more is awaited: failed, gone, every video failed or published, or 14 days old';
-COMMENT ON COLUMN reports.video_readiness.stuck IS 'Unfinished, or finished with a video still pending, 24 hours after it was made, and tracked';
+COMMENT ON COLUMN reports.video_readiness.stuck IS 'Unfinished, or finished with a video still pending, 24 hours after it was created, and tracked';
 
 -- audit: is_key
 SELECT

@@ -20,7 +20,7 @@ ORDER BY
   platform;
 
 COMMENT ON TABLE reports.video_readiness_by_platform IS 'How many videos are ready on each platform. One row per platform.';
-COMMENT ON COLUMN reports.video_readiness_by_platform.platform IS 'Where the videos are meant to be shown; NULL where the API named none';
+COMMENT ON COLUMN reports.video_readiness_by_platform.platform IS 'Where the videos are meant to be shown; NULL if the API named none';
 COMMENT ON COLUMN reports.video_readiness_by_platform.videos IS 'Videos for it';
 COMMENT ON COLUMN reports.video_readiness_by_platform.ready IS 'Videos that can be downloaded';
 COMMENT ON COLUMN reports.video_readiness_by_platform.failed IS 'Videos that failed';

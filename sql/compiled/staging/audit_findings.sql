@@ -40,7 +40,7 @@ WITH findings AS (
   FROM klipit.jobs AS jobs
   UNION ALL
   SELECT
-    'job completed before it was made' AS finding,
+    'job completed before it was created' AS finding,
     'klipit.jobs' AS table_name,
     COUNT(*) FILTER(WHERE
       stg_klipit__jobs.completed_at < stg_klipit__jobs.created_at) AS rows

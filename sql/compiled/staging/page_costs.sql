@@ -13,7 +13,7 @@ WHERE
   NOT credit_usage.credits_used IS NULL;
 
 COMMENT ON VIEW staging.page_costs IS 'What jobs and clips cost over all days with a known balance. Exactly one row.';
-COMMENT ON COLUMN staging.page_costs.credits_used IS 'Credits used in all; NULL where no balance is known';
+COMMENT ON COLUMN staging.page_costs.credits_used IS 'Credits used in all; NULL if no balance is known';
 COMMENT ON COLUMN staging.page_costs.credits_per_job IS 'Credits used per job created; NULL without jobs or balances';
 COMMENT ON COLUMN staging.page_costs.credits_per_clip IS 'Credits used per clip of the jobs completed; NULL without clips or balances';
 

@@ -49,7 +49,7 @@ ORDER BY
   score;
 
 COMMENT ON VIEW staging.page_score_marks IS 'Where the scored clips of each moment type are on the page''s scale. One row per moment type and mark.';
-COMMENT ON COLUMN staging.page_score_marks.moment_type IS 'Kind of moment; NULL where the API named none';
+COMMENT ON COLUMN staging.page_score_marks.moment_type IS 'Kind of moment; NULL if the API named none';
 COMMENT ON COLUMN staging.page_score_marks.score IS 'Points, rounded to a hundredth of the range that is shown';
 COMMENT ON COLUMN staging.page_score_marks.clips IS 'Clips at this mark';
 

@@ -12,11 +12,11 @@ GROUP BY
   stg_klipit__clips.moment_type;
 
 COMMENT ON VIEW staging.page_score_spread IS 'How far the scores of each moment type spread. One row per moment type.';
-COMMENT ON COLUMN staging.page_score_spread.moment_type IS 'Kind of moment; NULL where the API named none';
-COMMENT ON COLUMN staging.page_score_spread.min_score IS 'Lowest score in points; NULL where none is scored';
-COMMENT ON COLUMN staging.page_score_spread.p10_score IS '10th percentile of the scores in points, interpolated; NULL where none is scored';
-COMMENT ON COLUMN staging.page_score_spread.p25_score IS '25th percentile of the scores in points, interpolated; NULL where none is scored';
-COMMENT ON COLUMN staging.page_score_spread.p75_score IS '75th percentile of the scores in points, interpolated; NULL where none is scored';
+COMMENT ON COLUMN staging.page_score_spread.moment_type IS 'Kind of moment; NULL if the API named none';
+COMMENT ON COLUMN staging.page_score_spread.min_score IS 'Lowest score in points; NULL if none is scored';
+COMMENT ON COLUMN staging.page_score_spread.p10_score IS '10th percentile of the scores in points, interpolated; NULL if none is scored';
+COMMENT ON COLUMN staging.page_score_spread.p25_score IS '25th percentile of the scores in points, interpolated; NULL if none is scored';
+COMMENT ON COLUMN staging.page_score_spread.p75_score IS '75th percentile of the scores in points, interpolated; NULL if none is scored';
 
 -- audit: counts_every_row
 SELECT

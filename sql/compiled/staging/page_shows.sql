@@ -49,10 +49,10 @@ COMMENT ON VIEW staging.page_shows IS 'How the clips of each show score. One row
 COMMENT ON COLUMN staging.page_shows.show_name IS 'Show, as submitted; NULL gathers the jobs without one';
 COMMENT ON COLUMN staging.page_shows.jobs IS 'Complete jobs, those without clips included';
 COMMENT ON COLUMN staging.page_shows.clips IS 'Their clips, unscored ones included';
-COMMENT ON COLUMN staging.page_shows.mean_score IS 'Mean score of the clips in points; NULL where none is scored';
-COMMENT ON COLUMN staging.page_shows.p25_score IS '25th percentile of the scores in points, interpolated; NULL where none is scored';
-COMMENT ON COLUMN staging.page_shows.median_score IS 'Median score of the clips in points; NULL where none is scored';
-COMMENT ON COLUMN staging.page_shows.p75_score IS '75th percentile of the scores in points, interpolated; NULL where none is scored';
+COMMENT ON COLUMN staging.page_shows.mean_score IS 'Mean score of the clips in points; NULL if none is scored';
+COMMENT ON COLUMN staging.page_shows.p25_score IS '25th percentile of the scores in points, interpolated; NULL if none is scored';
+COMMENT ON COLUMN staging.page_shows.median_score IS 'Median score of the clips in points; NULL if none is scored';
+COMMENT ON COLUMN staging.page_shows.p75_score IS '75th percentile of the scores in points, interpolated; NULL if none is scored';
 COMMENT ON COLUMN staging.page_shows.clips_80_plus IS 'Clips of 80 points or more';
 
 -- audit: sums_to_rows

@@ -82,14 +82,14 @@ COMMENT ON COLUMN staging.page_totals.first_job_at IS 'When the first job was cr
 COMMENT ON COLUMN staging.page_totals.last_job_at IS 'When the last job was created (UTC instant); NULL without';
 COMMENT ON COLUMN staging.page_totals.clips IS 'Clips, unscored ones included';
 COMMENT ON COLUMN staging.page_totals.clips_80_plus IS 'Clips of 80 points or more';
-COMMENT ON COLUMN staging.page_totals.mean_score IS 'Mean score of all clips in points; NULL where none is scored';
+COMMENT ON COLUMN staging.page_totals.mean_score IS 'Mean score of all clips in points; NULL if none is scored';
 COMMENT ON COLUMN staging.page_totals.campaigns IS 'Campaigns';
 COMMENT ON COLUMN staging.page_totals.videos IS 'Videos of all campaigns';
 COMMENT ON COLUMN staging.page_totals.ready IS 'Videos that can be downloaded';
 COMMENT ON COLUMN staging.page_totals.failed IS 'Videos that failed';
 COMMENT ON COLUMN staging.page_totals.pending IS 'Videos neither ready nor failed';
 COMMENT ON COLUMN staging.page_totals.published IS 'Videos with a published_at';
-COMMENT ON COLUMN staging.page_totals.median_hours_to_ready IS 'Median of hours_to_ready in hours, a campaign counting once; NULL where none is known';
+COMMENT ON COLUMN staging.page_totals.median_hours_to_ready IS 'Median of hours_to_ready in hours, a campaign counting once; NULL if none is known';
 COMMENT ON COLUMN staging.page_totals.first_campaign_at IS 'When the first campaign was created (UTC instant); NULL without';
 COMMENT ON COLUMN staging.page_totals.last_campaign_at IS 'When the last campaign was created (UTC instant); NULL without';
 COMMENT ON COLUMN staging.page_totals.submissions_known IS 'Submissions of both services whose job or campaign is known';

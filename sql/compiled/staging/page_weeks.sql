@@ -48,10 +48,10 @@ COMMENT ON VIEW staging.page_weeks IS 'How the clips of all shows together score
 COMMENT ON COLUMN staging.page_weeks.week IS 'Monday of the UTC week in which the job was created; NULL gathers the jobs without created_at';
 COMMENT ON COLUMN staging.page_weeks.jobs IS 'Complete jobs, those without clips included';
 COMMENT ON COLUMN staging.page_weeks.clips IS 'Their clips, unscored ones included';
-COMMENT ON COLUMN staging.page_weeks.mean_score IS 'Mean score of the clips in points; NULL where none is scored';
-COMMENT ON COLUMN staging.page_weeks.p25_score IS '25th percentile of the scores in points, interpolated; NULL where none is scored';
-COMMENT ON COLUMN staging.page_weeks.median_score IS 'Median score of the clips in points; NULL where none is scored';
-COMMENT ON COLUMN staging.page_weeks.p75_score IS '75th percentile of the scores in points, interpolated; NULL where none is scored';
+COMMENT ON COLUMN staging.page_weeks.mean_score IS 'Mean score of the clips in points; NULL if none is scored';
+COMMENT ON COLUMN staging.page_weeks.p25_score IS '25th percentile of the scores in points, interpolated; NULL if none is scored';
+COMMENT ON COLUMN staging.page_weeks.median_score IS 'Median score of the clips in points; NULL if none is scored';
+COMMENT ON COLUMN staging.page_weeks.p75_score IS '75th percentile of the scores in points, interpolated; NULL if none is scored';
 COMMENT ON COLUMN staging.page_weeks.clips_80_plus IS 'Clips of 80 points or more';
 
 -- audit: sums_to_rows

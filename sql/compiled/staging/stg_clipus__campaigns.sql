@@ -75,16 +75,16 @@ LEFT JOIN staging.status_words AS words
 
 COMMENT ON VIEW staging.stg_clipus__campaigns IS 'One row per campaign, as last answered, with what watching it over time has shown.';
 COMMENT ON COLUMN staging.stg_clipus__campaigns.campaign_id IS 'Clipus campaign id';
-COMMENT ON COLUMN staging.stg_clipus__campaigns.title IS 'Label of the campaign; NULL where it has none';
+COMMENT ON COLUMN staging.stg_clipus__campaigns.title IS 'Label of the campaign; NULL if it has none';
 COMMENT ON COLUMN staging.stg_clipus__campaigns.url IS 'Product page that the videos show';
 COMMENT ON COLUMN staging.stg_clipus__campaigns.status IS 'The API''s own word';
 COMMENT ON COLUMN staging.stg_clipus__campaigns.outcome IS 'finished, failed or running, read from status';
-COMMENT ON COLUMN staging.stg_clipus__campaigns.languages IS 'Languages of the videos; NULL where not told';
+COMMENT ON COLUMN staging.stg_clipus__campaigns.languages IS 'Languages of the videos; NULL if not reported';
 COMMENT ON COLUMN staging.stg_clipus__campaigns.gone IS 'The API no longer knows it: its last observation is not_found';
 COMMENT ON COLUMN staging.stg_clipus__campaigns.untracked IS 'No longer polled: a person took its id out';
-COMMENT ON COLUMN staging.stg_clipus__campaigns.created_at IS 'When the campaign was created (UTC instant); NULL where absent, before 2000 or over a day ahead of the answer';
-COMMENT ON COLUMN staging.stg_clipus__campaigns.began_at IS 'created_at, or when it was first known where that is not told (UTC instant)';
-COMMENT ON COLUMN staging.stg_clipus__campaigns.first_ready_at IS 'First observation with a ready video (UTC instant); NULL where nothing earlier shows the campaign without one';
+COMMENT ON COLUMN staging.stg_clipus__campaigns.created_at IS 'When the campaign was created (UTC instant); NULL if absent, before 2000 or over a day ahead of the answer';
+COMMENT ON COLUMN staging.stg_clipus__campaigns.began_at IS 'created_at, or when it was first known where that is not reported (UTC instant)';
+COMMENT ON COLUMN staging.stg_clipus__campaigns.first_ready_at IS 'First observation with a ready video (UTC instant); NULL if nothing earlier shows the campaign without one';
 COMMENT ON COLUMN staging.stg_clipus__campaigns.observed_at IS 'When the API gave this answer (UTC instant)';
 
 -- audit: is_key

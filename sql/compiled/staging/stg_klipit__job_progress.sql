@@ -69,7 +69,7 @@ COMMENT ON COLUMN staging.stg_klipit__job_progress.outcome IS 'finished, failed 
 COMMENT ON COLUMN staging.stg_klipit__job_progress.clips_read IS 'Its clips were read since it was done, or it has none';
 COMMENT ON COLUMN staging.stg_klipit__job_progress.gone IS 'The API no longer knows it: its last observation is not_found';
 COMMENT ON COLUMN staging.stg_klipit__job_progress.settled IS 'Nothing more is worth asking for';
-COMMENT ON COLUMN staging.stg_klipit__job_progress.stuck IS 'Unfinished 2 hours after it was made (first known, where that is not told), and tracked';
+COMMENT ON COLUMN staging.stg_klipit__job_progress.stuck IS 'Unfinished 2 hours after it was created (or first known, if that is not reported), and tracked';
 
 -- audit: belongs_to
 SELECT

@@ -38,12 +38,12 @@ LEFT JOIN staging.status_words AS words
 
 COMMENT ON VIEW staging.stg_klipit__jobs IS 'One row per job, with what its submission said of it.';
 COMMENT ON COLUMN staging.stg_klipit__jobs.job_id IS 'Klipit job id';
-COMMENT ON COLUMN staging.stg_klipit__jobs.show_name IS 'Show, as submitted; NULL where not given';
-COMMENT ON COLUMN staging.stg_klipit__jobs.guest_name IS 'Guest, as submitted; NULL where not given';
+COMMENT ON COLUMN staging.stg_klipit__jobs.show_name IS 'Show, as submitted; NULL if not given';
+COMMENT ON COLUMN staging.stg_klipit__jobs.guest_name IS 'Guest, as submitted; NULL if not given';
 COMMENT ON COLUMN staging.stg_klipit__jobs.status IS 'The API''s own word';
 COMMENT ON COLUMN staging.stg_klipit__jobs.outcome IS 'finished, failed or running, read from status';
 COMMENT ON COLUMN staging.stg_klipit__jobs.source_seconds IS 'Length of the episode in seconds; NULL until the API says';
-COMMENT ON COLUMN staging.stg_klipit__jobs.created_at IS 'When the job was created (UTC instant); NULL where absent, before 2000 or over a day ahead of the answer';
+COMMENT ON COLUMN staging.stg_klipit__jobs.created_at IS 'When the job was created (UTC instant); NULL if absent, before 2000 or over a day ahead of the answer';
 COMMENT ON COLUMN staging.stg_klipit__jobs.completed_at IS 'When it was completed (UTC instant); NULL while it runs, and for dates as odd as those';
 COMMENT ON COLUMN staging.stg_klipit__jobs.observed_at IS 'When the API gave this answer (UTC instant)';
 

@@ -132,19 +132,19 @@ SELECT
   credits_used::DOUBLE   AS credits_used,     /* Credits by which successive balances fell; NULL before the
                                                  first balance */
   credits_added::DOUBLE  AS credits_added,    /* Credits by which they rose; open - used + added = close */
-  jobs_submitted::BIGINT AS jobs_submitted,   /* Jobs made on this day */
+  jobs_submitted::BIGINT AS jobs_submitted,   /* Jobs created on this day */
   jobs_completed::BIGINT AS jobs_completed,   /* Jobs completed on this day */
   source_minutes::DOUBLE AS source_minutes,   /* Length of the episodes of the jobs completed, in minutes */
   clips::BIGINT          AS clips,            /* Clips of the jobs completed */
   (credits_used / NULLIF(jobs_submitted, 0))::DOUBLE
-                         AS credits_per_job,  /* Credits used per job made; NULL without jobs or balances */
+                         AS credits_per_job,  /* Credits used per job; NULL without jobs or balances */
   (credits_used / NULLIF(clips, 0))::DOUBLE
                          AS credits_per_clip, /* Credits used per clip of the jobs completed; NULL without
                                                  clips or balances */
   burn_7d::DOUBLE        AS burn_7d,          /* Credits used a day, the mean of the up to 7 known days that
                                                  end here; NULL before the first balance */
   (balance_close / NULLIF(burn_7d, 0))::DOUBLE
-                         AS days_left         /* Days until the balance is used up at that pace; NULL where
+                         AS days_left         /* Days until the balance is used up at that pace; NULL if
                                                  nothing was used */
 FROM paced
 ORDER BY day DESC

@@ -38,7 +38,7 @@ WITH tables AS (
 )
 SELECT
   table_name::TEXT AS table_name, /* Landing table */
-  row_count::BIGINT AS row_count, /* Its rows; 0 where nothing has landed yet */
+  row_count::BIGINT AS row_count, /* Its rows; 0 if nothing has landed yet */
   last_observed_at::TIMESTAMPTZ AS last_observed_at, /* Its latest observed_at, or recorded_at,
   received_at, requested_at, finished_at or seen_at (UTC instant); NULL without rows */
   (

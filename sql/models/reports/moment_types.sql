@@ -29,27 +29,27 @@ WITH overall AS (
   GROUP BY moment_type
 )
 SELECT
-  types.moment_type::TEXT               AS moment_type,           /* Kind of moment; NULL where the API named
+  types.moment_type::TEXT               AS moment_type,           /* Kind of moment; NULL if the API named
                                                                      none */
   types.clips::BIGINT                   AS clips,                 /* Clips of this type, unscored ones
                                                                      included */
   (types.clips / overall.clips)::DOUBLE AS share_of_clips,        /* Of all clips, 0 to 1; the shares add up
                                                                      to 1 */
   types.jobs::BIGINT                    AS jobs,                  /* Jobs with a scored clip of this type */
-  types.mean_score::DOUBLE              AS mean_score,            /* Mean score in points; NULL where none is
+  types.mean_score::DOUBLE              AS mean_score,            /* Mean score in points; NULL if none is
                                                                      scored */
-  types.median_score::DOUBLE            AS median_score,          /* Median score in points; NULL where none
+  types.median_score::DOUBLE            AS median_score,          /* Median score in points; NULL if none
                                                                      is scored */
   types.p90_score::DOUBLE               AS p90_score,             /* 90th percentile of the scores in
-                                                                     points, interpolated; NULL where none
+                                                                     points, interpolated; NULL if none
                                                                      is scored */
-  types.best_score::DOUBLE              AS best_score,            /* Highest score in points; NULL where none
+  types.best_score::DOUBLE              AS best_score,            /* Highest score in points; NULL if none
                                                                      is scored */
   types.mean_duration_seconds::DOUBLE   AS mean_duration_seconds, /* Mean length of the scored clips in
-                                                                     seconds; NULL where none is scored */
+                                                                     seconds; NULL if none is scored */
   (types.mean_score - overall.mean_score)::DOUBLE
                                         AS lift                   /* Its mean score less the mean of all
-                                                                     clips, in points; NULL where none is
+                                                                     clips, in points; NULL if none is
                                                                      scored */
 FROM types
 CROSS JOIN overall

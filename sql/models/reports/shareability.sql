@@ -35,20 +35,20 @@ WITH clips AS (
 )
 SELECT
   jobs.job_id::TEXT                        AS job_id,        /* Klipit job id */
-  jobs.show_name::TEXT                     AS show_name,     /* Show, as submitted; NULL where not given */
-  jobs.guest_name::TEXT                    AS guest_name,    /* Guest, as submitted; NULL where not given */
-  jobs.created_at::TIMESTAMPTZ             AS created_at,    /* When the job was made (UTC instant) */
+  jobs.show_name::TEXT                     AS show_name,     /* Show, as submitted; NULL if not given */
+  jobs.guest_name::TEXT                    AS guest_name,    /* Guest, as submitted; NULL if not given */
+  jobs.created_at::TIMESTAMPTZ             AS created_at,    /* When the job was created (UTC instant) */
   COALESCE(clips.clips, 0)::BIGINT         AS clips,         /* Clips of the job, unscored ones included; 0
                                                                 without clips */
-  clips.mean_score::DOUBLE                 AS mean_score,    /* Mean score in points; NULL where no clip is
+  clips.mean_score::DOUBLE                 AS mean_score,    /* Mean score in points; NULL if no clip is
                                                                 scored */
-  clips.median_score::DOUBLE               AS median_score,  /* Median score in points; NULL where no clip is
+  clips.median_score::DOUBLE               AS median_score,  /* Median score in points; NULL if no clip is
                                                                 scored */
-  clips.best_score::DOUBLE                 AS best_score,    /* Highest score in points; NULL where no clip is
+  clips.best_score::DOUBLE                 AS best_score,    /* Highest score in points; NULL if no clip is
                                                                 scored */
   best.clip_id::TEXT                       AS best_clip_id,  /* The clip with it; of equals the one that
                                                                 starts first, then by id */
-  best.hook_suggestion::TEXT               AS best_hook,     /* First line suggested for that clip; NULL where
+  best.hook_suggestion::TEXT               AS best_hook,     /* First line suggested for that clip; NULL if
                                                                 the API gives none */
   COALESCE(clips.clips_80_plus, 0)::BIGINT AS clips_80_plus  /* Clips of 80 points or more; 0 without clips */
 FROM staging.stg_klipit__jobs AS jobs

@@ -38,16 +38,16 @@ WITH jobs AS (
   GROUP BY jobs.week, jobs.show_name
 )
 SELECT
-  counted.week::DATE                AS week,          /* Monday of the UTC week in which the job was made */
+  counted.week::DATE                AS week,          /* Monday of the UTC week of the job's creation */
   counted.show_name::TEXT           AS show_name,     /* Show, as submitted; NULL gathers the jobs without
                                                          one */
   counted.jobs::BIGINT              AS jobs,          /* Complete jobs, those without clips included */
   COALESCE(scored.clips, 0)::BIGINT AS clips,         /* Their clips, unscored ones included */
-  scored.mean_score::DOUBLE         AS mean_score,    /* Mean score of the clips in points; NULL where none is
+  scored.mean_score::DOUBLE         AS mean_score,    /* Mean score of the clips in points; NULL if none is
                                                          scored */
-  scored.median_score::DOUBLE       AS median_score,  /* Median score of the clips in points; NULL where none
+  scored.median_score::DOUBLE       AS median_score,  /* Median score of the clips in points; NULL if none
                                                          is scored */
-  scored.best_score::DOUBLE         AS best_score,    /* Highest score in points; NULL where none is scored */
+  scored.best_score::DOUBLE         AS best_score,    /* Highest score in points; NULL if none is scored */
   COALESCE(scored.clips_80_plus, 0)::BIGINT
                                     AS clips_80_plus  /* Clips of 80 points or more */
 FROM counted

@@ -35,12 +35,12 @@ WITH videos AS (
 SELECT
   COALESCE(created.month, answered.month)::DATE
                                          AS month,         /* First day of the UTC month */
-  COALESCE(created.campaigns, 0)::BIGINT AS campaigns,     /* Campaigns made in it */
+  COALESCE(created.campaigns, 0)::BIGINT AS campaigns,     /* Campaigns created in it */
   COALESCE(created.videos, 0)::BIGINT    AS videos,        /* Videos of these campaigns */
   answered.quota::BIGINT                 AS quota,         /* Videos allowed in it, as the last quota answer
-                                                              told; NULL where none did */
+                                                              reported; NULL if none did */
   answered.quota_seen_at::TIMESTAMPTZ    AS quota_seen_at  /* When that answer was recorded (UTC instant);
-                                                              NULL where none was */
+                                                              NULL if none was */
 FROM created
 FULL OUTER JOIN answered
   ON answered.month = created.month

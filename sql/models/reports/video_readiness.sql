@@ -25,12 +25,12 @@ WITH videos AS (
 )
 SELECT
   campaigns.campaign_id::TEXT            AS campaign_id,    /* Clipus campaign id */
-  campaigns.title::TEXT                  AS title,          /* Label of the campaign; NULL where it has
+  campaigns.title::TEXT                  AS title,          /* Label of the campaign; NULL if it has
                                                                none */
   campaigns.url::TEXT                    AS url,            /* Product page that the videos show */
   campaigns.status::TEXT                 AS status,         /* The API's own word */
-  campaigns.created_at::TIMESTAMPTZ      AS created_at,     /* When the campaign was made (UTC instant) */
-  campaigns.languages::TEXT[]            AS languages,      /* Languages of the videos; NULL where not told */
+  campaigns.created_at::TIMESTAMPTZ      AS created_at,     /* When the campaign was created (UTC instant) */
+  campaigns.languages::TEXT[]            AS languages,      /* Languages of the videos; NULL if unknown */
   COALESCE(videos.videos, 0)::BIGINT     AS videos,         /* Videos of the campaign */
   COALESCE(videos.ready, 0)::BIGINT      AS ready,          /* Videos that can be downloaded */
   COALESCE(videos.failed, 0)::BIGINT     AS failed,         /* Videos that failed */
@@ -38,11 +38,11 @@ SELECT
   COALESCE(videos.published, 0)::BIGINT  AS published,      /* Videos with a published_at */
   (videos.ready / videos.videos)::DOUBLE AS readiness,      /* ready / videos, 0 to 1; NULL without videos */
   campaigns.first_ready_at::TIMESTAMPTZ  AS first_ready_at, /* First observation with a ready video (UTC
-                                                               instant); NULL where nothing earlier shows the
+                                                               instant); NULL if nothing earlier shows the
                                                                campaign without one */
   ((EPOCH(campaigns.first_ready_at) - EPOCH(campaigns.created_at)) / 3600)::DOUBLE
                                          AS hours_to_ready, /* Hours from created_at to first_ready_at; NULL
-                                                               where either is */
+                                                               if either is */
   (
     campaigns.gone
     OR campaigns.outcome = 'failed'
@@ -67,7 +67,7 @@ SELECT
       OR (campaigns.outcome = 'finished' AND COALESCE(videos.pending, 0) > 0)
     )
   )::BOOLEAN                             AS stuck           /* Unfinished, or finished with a video still
-                                                               pending, 24 hours after it was made, and
+                                                               pending, 24 hours after it was created, and
                                                                tracked */
 FROM staging.stg_clipus__campaigns AS campaigns
 LEFT JOIN videos

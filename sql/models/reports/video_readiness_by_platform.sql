@@ -11,7 +11,7 @@ MODEL (
 );
 
 SELECT
-  platform::TEXT                           AS platform,  /* Where the videos are meant to be shown; NULL where
+  platform::TEXT                           AS platform,  /* Where the videos are meant to be shown; NULL if
                                                             the API named none */
   COUNT(*)::BIGINT                         AS videos,    /* Videos for it */
   (COUNT(*) FILTER (WHERE outcome = 'finished'))::BIGINT

@@ -42,7 +42,7 @@ JINJA_QUERY_BEGIN;
     'created_at IS NULL'
   ),
   (
-    'job completed before it was made',
+    'job completed before it was created',
     'klipit.jobs', 'staging.stg_klipit__jobs',
     'completed_at < created_at'
   ),

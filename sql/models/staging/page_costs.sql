@@ -8,7 +8,7 @@ MODEL (
 );
 
 SELECT
-  SUM(credits_used)::DOUBLE AS credits_used,     /* Credits used in all; NULL where no balance is known */
+  SUM(credits_used)::DOUBLE AS credits_used,     /* Credits used in all; NULL if no balance is known */
   (SUM(credits_used) / NULLIF(SUM(jobs_submitted), 0))::DOUBLE
                             AS credits_per_job,  /* Credits used per job created; NULL without jobs or
                                                     balances */

@@ -42,7 +42,7 @@ WITH scored AS (
   CROSS JOIN bounds
 )
 SELECT
-  moment_type::TEXT AS moment_type, /* Kind of moment; NULL where the API named none */
+  moment_type::TEXT AS moment_type, /* Kind of moment; NULL if the API named none */
   score::DOUBLE     AS score,       /* Points, rounded to a hundredth of the range that is shown */
   COUNT(*)::BIGINT  AS clips        /* Clips at this mark */
 FROM marks

@@ -9,13 +9,13 @@ MODEL (
 );
 
 SELECT
-  moment_type::TEXT                  AS moment_type, /* Kind of moment; NULL where the API named none */
-  MIN(score)::DOUBLE                 AS min_score,   /* Lowest score in points; NULL where none is scored */
+  moment_type::TEXT                  AS moment_type, /* Kind of moment; NULL if the API named none */
+  MIN(score)::DOUBLE                 AS min_score,   /* Lowest score in points; NULL if none is scored */
   QUANTILE_CONT(score, 0.1)::DOUBLE  AS p10_score,   /* 10th percentile of the scores in points, interpolated;
-                                                        NULL where none is scored */
+                                                        NULL if none is scored */
   QUANTILE_CONT(score, 0.25)::DOUBLE AS p25_score,   /* 25th percentile of the scores in points, interpolated;
-                                                        NULL where none is scored */
+                                                        NULL if none is scored */
   QUANTILE_CONT(score, 0.75)::DOUBLE AS p75_score    /* 75th percentile of the scores in points, interpolated;
-                                                        NULL where none is scored */
+                                                        NULL if none is scored */
 FROM staging.stg_klipit__clips
 GROUP BY moment_type

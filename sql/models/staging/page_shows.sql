@@ -8,7 +8,7 @@ MODEL (
   )
 );
 
-/* Every clip weighs the same, whatever its job or show. */
+/* Every clip weighs the same, regardless of its job or show. */
 WITH jobs AS (
   SELECT
     job_id,
@@ -38,14 +38,14 @@ SELECT
                                                          one */
   counted.jobs::BIGINT              AS jobs,          /* Complete jobs, those without clips included */
   COALESCE(scored.clips, 0)::BIGINT AS clips,         /* Their clips, unscored ones included */
-  scored.mean_score::DOUBLE         AS mean_score,    /* Mean score of the clips in points; NULL where none is
+  scored.mean_score::DOUBLE         AS mean_score,    /* Mean score of the clips in points; NULL if none is
                                                          scored */
   scored.quartiles[1]::DOUBLE       AS p25_score,     /* 25th percentile of the scores in points,
-                                                         interpolated; NULL where none is scored */
-  scored.quartiles[2]::DOUBLE       AS median_score,  /* Median score of the clips in points; NULL where none
+                                                         interpolated; NULL if none is scored */
+  scored.quartiles[2]::DOUBLE       AS median_score,  /* Median score of the clips in points; NULL if none
                                                          is scored */
   scored.quartiles[3]::DOUBLE       AS p75_score,     /* 75th percentile of the scores in points,
-                                                         interpolated; NULL where none is scored */
+                                                         interpolated; NULL if none is scored */
   COALESCE(scored.clips_80_plus, 0)::BIGINT
                                     AS clips_80_plus  /* Clips of 80 points or more */
 FROM counted

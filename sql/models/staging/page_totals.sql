@@ -58,7 +58,7 @@ SELECT
   clips.clips::BIGINT                     AS clips,                 /* Clips, unscored ones included */
   clips.clips_80_plus::BIGINT             AS clips_80_plus,         /* Clips of 80 points or more */
   clips.mean_score::DOUBLE                AS mean_score,            /* Mean score of all clips in points; NULL
-                                                                       where none is scored */
+                                                                       if none is scored */
   campaigns.campaigns::BIGINT             AS campaigns,             /* Campaigns */
   campaigns.videos::BIGINT                AS videos,                /* Videos of all campaigns */
   campaigns.ready::BIGINT                 AS ready,                 /* Videos that can be downloaded */
@@ -66,7 +66,7 @@ SELECT
   campaigns.pending::BIGINT               AS pending,               /* Videos neither ready nor failed */
   campaigns.published::BIGINT             AS published,             /* Videos with a published_at */
   campaigns.median_hours_to_ready::DOUBLE AS median_hours_to_ready, /* Median of hours_to_ready in hours, a
-                                                                       campaign counting once; NULL where none
+                                                                       campaign counting once; NULL if none
                                                                        is known */
   campaigns.first_at::TIMESTAMPTZ         AS first_campaign_at,     /* When the first campaign was created
                                                                        (UTC instant); NULL without */

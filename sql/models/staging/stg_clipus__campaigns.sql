@@ -50,31 +50,31 @@ WITH submitted AS (
 )
 SELECT
   campaigns.campaign_id::TEXT              AS campaign_id,    /* Clipus campaign id */
-  campaigns.title::TEXT                    AS title,          /* Label of the campaign; NULL where it has
+  campaigns.title::TEXT                    AS title,          /* Label of the campaign; NULL if it has
                                                                  none */
   campaigns.url::TEXT                      AS url,            /* Product page that the videos show */
   campaigns.status::TEXT                   AS status,         /* The API's own word */
   COALESCE(words.outcome, 'running')::TEXT AS outcome,        /* finished, failed or running, read from
                                                                  status */
-  TRY_CAST(campaigns.languages AS TEXT[])  AS languages,      /* Languages of the videos; NULL where not
-                                                                 told */
+  TRY_CAST(campaigns.languages AS TEXT[])  AS languages,      /* Languages of the videos; NULL if not
+                                                                 reported */
   COALESCE(seen.last_status = 'not_found', FALSE)::BOOLEAN
                                            AS gone,           /* The API no longer knows it: its last
                                                                  observation is not_found */
   COALESCE(submitted.untracked, FALSE)::BOOLEAN
                                            AS untracked,      /* No longer polled: a person took its id out */
   campaigns.created_at::TIMESTAMPTZ        AS created_at,     /* When the campaign was created (UTC instant);
-                                                                 NULL where absent, before 2000 or over a day
+                                                                 NULL if absent, before 2000 or over a day
                                                                  ahead of the answer */
   COALESCE(campaigns.created_at, submitted.first_known_at)::TIMESTAMPTZ
                                            AS began_at,       /* created_at, or when it was first known where
-                                                                 that is not told (UTC instant) */
+                                                                 that is not reported (UTC instant) */
   CASE
     WHEN LEAST(seen.first_seen_at, videos_seen.first_seen_at, submitted.submitted_at)
       < videos_seen.first_ready_at
     THEN videos_seen.first_ready_at
   END::TIMESTAMPTZ                         AS first_ready_at, /* First observation with a ready video (UTC
-                                                                 instant); NULL where nothing earlier shows
+                                                                 instant); NULL if nothing earlier shows
                                                                  the campaign without one */
   campaigns.observed_at::TIMESTAMPTZ       AS observed_at     /* When the API gave this answer (UTC
                                                                  instant) */

@@ -15,10 +15,10 @@ SELECT
   job_id::TEXT             AS job_id,           /* Job that the clip was cut from */
   moment_type::TEXT        AS moment_type,      /* Kind of moment; the list is open */
   reason::TEXT             AS reason,           /* Why it may be shared, in the API's words */
-  hook_suggestion::TEXT    AS hook_suggestion,  /* A first line for the post; NULL where the API gives none */
+  hook_suggestion::TEXT    AS hook_suggestion,  /* A first line for the post; NULL if the API gives none */
   media_url::TEXT          AS media_url,        /* Download link; NULL until there is one */
   CASE WHEN ABS(shareability_score) < 1e15 THEN shareability_score END::DOUBLE
-                           AS score,            /* Points, higher is better; NULL where unscored */
+                           AS score,            /* Points, higher is better; NULL if unscored */
   start_seconds::DOUBLE    AS start_seconds,    /* Where the clip starts in the episode, in seconds */
   end_seconds::DOUBLE      AS end_seconds,      /* Where it ends in the episode, in seconds */
   duration_seconds::DOUBLE AS duration_seconds, /* Its length in seconds */

@@ -64,6 +64,6 @@ SELECT
       <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP),
     FALSE
   )::BOOLEAN
-                      AS stuck       /* Unfinished 2 hours after it was made (first known, where that is not
-                                        told), and tracked */
+                      AS stuck       /* Unfinished 2 hours after it was created (or first known, if that is
+                                        not reported), and tracked */
 FROM progress

@@ -20,8 +20,8 @@ WITH submitted AS (
 )
 SELECT
   jobs.id::TEXT                            AS job_id,         /* Klipit job id */
-  submitted.show_name::TEXT                AS show_name,      /* Show, as submitted; NULL where not given */
-  submitted.guest_name::TEXT               AS guest_name,     /* Guest, as submitted; NULL where not given */
+  submitted.show_name::TEXT                AS show_name,      /* Show, as submitted; NULL if not given */
+  submitted.guest_name::TEXT               AS guest_name,     /* Guest, as submitted; NULL if not given */
   jobs.status::TEXT                        AS status,         /* The API's own word */
   COALESCE(words.outcome, 'running')::TEXT AS outcome,        /* finished, failed or running, read from
                                                                  status */
@@ -33,7 +33,7 @@ SELECT
     AND COALESCE(jobs.created_at <= jobs.observed_at + INTERVAL '1 day', TRUE)
     THEN jobs.created_at
   END::TIMESTAMPTZ                         AS created_at,     /* When the job was created (UTC instant); NULL
-                                                                 where absent, before 2000 or over a day ahead
+                                                                 if absent, before 2000 or over a day ahead
                                                                  of the answer */
   CASE
     WHEN jobs.completed_at >= '2000-01-01 00:00:00+00'::TIMESTAMPTZ
