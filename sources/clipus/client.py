@@ -17,7 +17,7 @@ from ..shared.errors import OutcomeUnknown
 from ..shared.http import UNWATCHED, Api, Watch
 from ..shared.tables import Row
 from . import settings
-from .tables import CAMPAIGNS, TABLES
+from .tables import TABLES
 
 PUBLISHING = timedelta(days=14)
 """How long after its creation a finished campaign may still have a video published."""
@@ -49,16 +49,10 @@ class ClipusClient:
         answer = await self.api.get(path, self._bucket, _is_campaign, watch=watch)
         self.api.refuse_unauthorised(answer, "the plan Growth or above")
         read = Read(campaign_id, self.api.observed_at(answer, self._now()))
-        read.ok, read.found = answer.status < 400, answer.status != 404
-        if not read.ok:
-            read.reject(TABLES, CAMPAIGNS, answer.refusal_reason(self.api.key), answer.body)
-        elif not _is_campaign(answer.body):
-            reason = answer.wrong_shape("is not a campaign with a list of videos")
-            read.reject(TABLES, CAMPAIGNS, reason, answer.body)
-        else:
-            read.take_record(TABLES, answer.body)
-            if read.record is not None and answer.body.get("videos") is not None:
-                read.take_children(TABLES, answer.body["videos"])
+        shape = "is not a campaign with a list of videos"
+        read.take_answer(TABLES, answer, self.api.key, _is_campaign, shape)
+        if read.record is not None and answer.body.get("videos") is not None:
+            read.take_children(TABLES, answer.body["videos"])
         return read
 
     async def read_account(self, path: str = "") -> Row | None:

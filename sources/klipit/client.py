@@ -17,7 +17,7 @@ from ..shared.http import UNWATCHED, Api, Watch
 from ..shared.tables import Row
 from ..shared.values import MAX_NUMBER, instant
 from . import settings
-from .tables import CLIPS, JOBS, TABLES
+from .tables import CLIPS, TABLES
 
 
 class KlipitClient:
@@ -57,13 +57,7 @@ class KlipitClient:
         answer = await self.api.get(path, self._polls, _is_object, watch=watch)
         self.api.refuse_unauthorised(answer, "the scope jobs:read")
         read = Read(job_id, self.api.observed_at(answer, self._now()))
-        read.ok, read.found = answer.status < 400, answer.status != 404
-        if not read.ok:
-            read.reject(TABLES, JOBS, answer.refusal_reason(self.api.key), answer.body)
-        elif not _is_object(answer.body):
-            read.reject(TABLES, JOBS, answer.wrong_shape("is not an object"), answer.body)
-        else:
-            read.take_record(TABLES, answer.body)
+        read.take_answer(TABLES, answer, self.api.key, _is_object, "is not an object")
         return read
 
     async def _read_clips(self, read: Read, watch: Watch) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from .answers import Answer
 from .drift import EXTRA, Drift
 from .tables import REMOVED, Row, Table
 from .values import MAX_DEPTH, BadRecord, digest, encodable, json_text
@@ -193,6 +194,24 @@ class Read:
         self.rejected.append(
             Rejected(tables.source, table.name, self.id, reason, payload, self.observed_at)
         )
+
+    def take_answer(
+        self, tables: ApiTables, answer: Answer, key: str, fits: Callable[[Any], bool], shape: str
+    ) -> None:
+        """The record of an answer as a row, or the reason why it has none as a rejection.
+
+        Args:
+            key: the API key, which a refusal may repeat.
+            fits: whether a 2xx body has the right outer shape.
+            shape: what is wrong with a body of another shape.
+        """
+        self.ok, self.found = answer.status < 400, answer.status != 404
+        if not self.ok:
+            self.reject(tables, tables.records, answer.refusal_reason(key), answer.body)
+        elif not fits(answer.body):
+            self.reject(tables, tables.records, answer.wrong_shape(shape), answer.body)
+        else:
+            self.take_record(tables, answer.body)
 
     def take_record(self, tables: ApiTables, body: Any) -> None:
         """The answer's record as a row, or as a rejected one."""
