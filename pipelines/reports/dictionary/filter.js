@@ -2,7 +2,7 @@
   "use strict";
   const $$ = (selector, within) => [...(within || document).querySelectorAll(selector)];
   const box = document.querySelector("#filter");
-  const matches = document.querySelector("#matches");
+  const count = document.querySelector("#count");
   const tables = $$("article");
   const text = new Map($$(".head, .column").map((e) => [e, e.textContent.toLowerCase()]));
 
@@ -24,7 +24,7 @@
     }
     for (const group of $$(".schema")) group.hidden = $$("article", group).every((t) => t.hidden);
     const left = tables.filter((t) => !t.hidden).length;
-    matches.textContent = words.length ? `${columns} columns in ${left} tables` : "";
+    count.textContent = words.length ? `${columns} columns in ${left} tables` : "";
     document.body.classList.toggle("filtered", words.length > 0);
   };
   box.closest("form").hidden = false;
