@@ -32,10 +32,10 @@ from .compiled import Project, digest
 from .compiler import project
 from .errors import AuditFailed, BuildFailed
 
-UNDOCUMENTED_TABLE = "Not one of clipmart's tables; landed as it came."
-UNDOCUMENTED_COLUMN = "Not in the API reference; landed as it came."
+UNDOCUMENTED_TABLE = "Not one of clipmart's tables; landed as the API sent it."
+UNDOCUMENTED_COLUMN = "Not in the API reference; landed as the API sent it."
 
-UNCHANGED = "Nothing was published: what readers see is as it was, and what is landed is unchanged."
+UNCHANGED = "Nothing was published: readers see what they saw, and what has landed is unchanged."
 
 
 PUBLICATION = """
@@ -53,7 +53,7 @@ def build(landing: Path | None, target: Path, now: datetime | None = None) -> No
     Without one every table is empty.
 
     Args:
-        now: when it says that it was published; the machine's clock where not given.
+        now: when it says that it was published; the machine's clock if not given.
 
     The file is on disk and has been opened again and checked.
 
@@ -90,7 +90,7 @@ def build(landing: Path | None, target: Path, now: datetime | None = None) -> No
         if isinstance(error, duckdb.Error):
             raise BuildFailed(
                 f"{target} could not be built: {str(error).splitlines()[0]}. {UNCHANGED} "
-                "Run `clipmart recover`, which checks what is landed and repairs it, then "
+                "Run `clipmart recover`, which checks what has landed and repairs it, then "
                 "`clipmart publish`."
             ) from error
         raise

@@ -86,7 +86,7 @@ def refuse_other_types(
     landed: dict[str, dict[str, str]], declared: dict[str, dict[str, str]]
 ) -> None:
     """Raises:
-    BuildFailed: a column is landed as another type than declared.
+    BuildFailed: a column landed as another type than declared.
     """
     for table, types in declared.items():
         for column, kind in types.items():
@@ -94,7 +94,7 @@ def refuse_other_types(
             if kind_landed != kind:
                 raise BuildFailed(
                     f"{table}.{column} is landed as {kind_landed}, but sql/external_models.yaml "
-                    f"declares {kind}. Nothing was published; what is landed is unchanged. "
+                    f"declares {kind}. Nothing was published; what has landed is unchanged. "
                     "Run `clipmart recover`, which repairs it, then `clipmart publish`."
                 )
 

@@ -88,8 +88,8 @@ def sqlmesh_project(scrap: Path | None = None) -> Iterator[Any]:
         except ImportError as error:
             raise BuildFailed(
                 f"The models in {compiled.SQL} were edited since they were compiled, and SQLMesh, "
-                "which compiles them, is not installed. Nothing was published; what is landed is "
-                "unchanged. Run `pip install 'clipmart[models]'`, then `make models`."
+                "which compiles them, is not installed. Nothing was published; what has landed "
+                "is unchanged. Run `pip install 'clipmart[models]'`, then `make models`."
             ) from error
 
         constants.SQLMESH_PATH = Path(folder, "home")  # it is read at import, perhaps long ago
@@ -103,7 +103,7 @@ def sqlmesh_project(scrap: Path | None = None) -> Iterator[Any]:
         except (SQLMeshError, SqlglotError, YAMLError, ValueError) as error:
             raise BuildFailed(
                 f"SQLMesh cannot read the models in {compiled.SQL}: {error}. Nothing was "
-                "published, what is landed is unchanged. Fix them, then run `clipmart publish`."
+                "published, what has landed is unchanged. Fix them, then run `clipmart publish`."
             ) from error
 
 
@@ -165,7 +165,9 @@ def _kind(model: Any) -> str:
     if kind not in _KINDS:
         raise ValueError(f"{model.name} is {kind}; since a build starts from nothing: VIEW or FULL")
     if model.pre_statements or model.post_statements or model.on_virtual_update:
-        raise ValueError(f"{model.name} has statements besides its query, which no build executes")
+        raise ValueError(
+            f"{model.name} has more statements than its query, which no build executes"
+        )
     return _KINDS[kind]
 
 

@@ -59,7 +59,7 @@ def open_lake(lake: Lake, *, landing: bool, now: datetime | None = None) -> Any:
     """A private DuckDB in the landing lake to write, or in the readers' to read.
 
     The readers' views look into the landing lake, so both are attached, read-only, and as the role
-    that may only read, where there is one.
+    that may only read, if there is one.
 
     Raises:
         FixConfiguration: the catalog or the files cannot be used, or the extra is not installed.
@@ -175,7 +175,7 @@ def extension_files() -> tuple[str, ...]:
 def publish(
     settings: Settings, lake: Lake, alone: Callable[[str], AbstractContextManager[None]]
 ) -> None:
-    """Build what readers see from what is landed, audits first, and switch to it at once.
+    """Build what readers see from what has landed, audits first, and switch to it at once.
 
     Killed at any point, readers see the old or the new.
 
@@ -213,7 +213,7 @@ def publish(
         raise _not_built(lake, error) from error
     finally:
         with suppress(duckdb.Error):
-            # Without it, to close where the server is gone would abort the process.
+            # Without it, to close if the server is gone would abort the process.
             con.execute("ROLLBACK")
         con.close()
 

@@ -134,7 +134,7 @@ def refuse_a_file_with_less(built: Path, published: Path) -> None:
 def save(settings: Settings) -> None:
     """Save the published file, which is about to be replaced, under the instant it was written.
 
-    A second name for the same file where the file system has such; else a copy.
+    A hard link if the file system has them; else a copy.
     """
     if not settings.keep_published or not settings.warehouse.exists():
         return

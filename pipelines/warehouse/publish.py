@@ -28,14 +28,14 @@ COPIED_BYTES = 1 << 20
 
 
 def publish(settings: Settings) -> None:
-    """Build the warehouse from what is landed and publish it.
+    """Build the warehouse from what has landed and publish it.
 
     Only one process may publish at a time, and nobody may hold the landing file open to write:
     the sync's lock sees to both. Killed at any point, the published file is the old or the new.
 
     Raises:
         BuildFailed, AuditFailed: the published file is as it was.
-        LandingLacksIds: what is landed lacks ids that the published file holds, which is as it was.
+        LandingLacksIds: what has landed lacks ids that the published file has; the file stays.
         FixConfiguration: the data folder cannot be written.
         DiskFull: there is no room for another file.
     """
@@ -77,7 +77,7 @@ def _publish_to_lake(settings: Settings, lake: Lake) -> None:
 def export_copy(settings: Settings, file: Path) -> None:
     """Put a copy of the published file at `file`; if nothing is published, publish first.
 
-    From a lake the file is built again, from what is landed now.
+    From a lake the file is built again, from what has landed by now.
 
     Raises:
         As `publish`.
@@ -117,7 +117,7 @@ def _build_from_lake(settings: Settings, lake: Lake) -> Path:
 
 
 def published_fingerprint(settings: Settings) -> str | None:
-    """What was published was built from; None where it is absent or cannot be read."""
+    """What the published file was built from; None if it is absent or cannot be read."""
     try:
         with open_published(settings) as con:
             row = con.execute("SELECT built_from FROM clipmart.publication").fetchone()

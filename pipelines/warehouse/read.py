@@ -50,7 +50,7 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 
 def report(name: str) -> pd.DataFrame:
-    """One report as a DataFrame, e.g. `report("moment_types")`; `-` may stand for `_`.
+    """One report as a DataFrame, e.g. `report("moment_types")`; `-` is read as `_`.
 
     Raises:
         NotPublished: nothing is published in CLIPMART_DATA_DIR yet.
@@ -95,7 +95,7 @@ def open_published(
     """Open what is published; locked down, nothing outside it can be reached or changed.
 
     Args:
-        limits: settings of DuckDB's to lock in, such as memory_limit.
+        limits: DuckDB settings to lock in, such as memory_limit.
 
     Raises:
         NotPublished: there is none.
@@ -160,11 +160,11 @@ def attach(
     locked_down: bool = True,
     limits: Mapping[str, str] | None = None,
 ) -> duckdb.DuckDBPyConnection:
-    """A private DuckDB with the file as its default database, whatever the file is called.
+    """A private DuckDB with the file as its default database, under any file name.
 
     Args:
         locked_down: as `lock_down`. Otherwise every view in the file is checked first.
-        limits: settings of DuckDB's to lock in.
+        limits: DuckDB settings to lock in.
 
     Raises:
         TryAgainLater: another program holds the file open to write.
@@ -192,7 +192,7 @@ def attach(
                 "close that program (or open the file read-only there) and try again."
             ) from error
         raise FixConfiguration(
-            f"{warehouse} cannot be opened: {str(error).splitlines()[0]}. What is landed is "
+            f"{warehouse} cannot be opened: {str(error).splitlines()[0]}. What has landed is "
             "unchanged; `clipmart publish` builds the file again."
         ) from error
     return con

@@ -1,4 +1,4 @@
-"""What a SQL statement reads, besides the published tables, from DuckDB's own parse of it.
+"""What a SQL statement reads in addition to the published tables, by DuckDB's own parse of it.
 
 DuckDB's lock on files does not hold everywhere: in a lake the PostgreSQL extension's functions run
 any SQL as the database's user, on any host, and `duckdb_databases()` shows where it is attached.
@@ -46,7 +46,7 @@ def only_reads(con: duckdb.DuckDBPyConnection, sql: str) -> bool:
 
 
 def reads_elsewhere(con: duckdb.DuckDBPyConnection, sql: str) -> str | None:
-    """What a statement that `only_reads` reads besides the schemas of the current database.
+    """What a statement that `only_reads` reads in addition to the schemas of the current database.
 
     Returns:
         In words; None if there is nothing.
@@ -80,7 +80,7 @@ def foreign_view(con: duckdb.DuckDBPyConnection) -> str | None:
 
 
 class _Database:
-    """The name and the schemas of the database that a connection stands in."""
+    """The name and the schemas of the database that a connection uses."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         rows = con.execute(
@@ -110,7 +110,7 @@ def _first_elsewhere(con: duckdb.DuckDBPyConnection, sql: str, own: _Database) -
 
 
 def _elsewhere(node: Any, own: _Database, ctes: frozenset[str]) -> Iterator[str]:
-    """What lies outside, in the parse's order. `ctes` are the WITH names that a node can see."""
+    """What is outside, in the parse's order. `ctes` are the WITH names that a node can see."""
     if isinstance(node, list):
         for item in node:
             yield from _elsewhere(item, own, ctes)

@@ -2,7 +2,7 @@
   "use strict";
   const $$ = (selector, within) => [...(within || document).querySelectorAll(selector)];
   const box = document.querySelector("#filter");
-  const told = document.querySelector("#told");
+  const count = document.querySelector("#count");
   const tables = $$("article");
   const text = new Map($$(".head, .column").map((e) => [e, e.textContent.toLowerCase()]));
 
@@ -24,7 +24,7 @@
     }
     for (const group of $$(".schema")) group.hidden = $$("article", group).every((t) => t.hidden);
     const left = tables.filter((t) => !t.hidden).length;
-    told.textContent = words.length ? `${columns} columns in ${left} tables` : "";
+    count.textContent = words.length ? `${columns} columns in ${left} tables` : "";
     document.body.classList.toggle("filtered", words.length > 0);
   };
   box.closest("form").hidden = false;
@@ -39,7 +39,7 @@
     }
   });
 
-  // Under the pointer: everything that a table is made from, and everything made from it.
+  // Under the pointer: everything that a table is built from, and everything built from it.
   const edges = $$("path[data-from]");
   const nodes = $$("svg a");
   const light = (name) => {

@@ -1,6 +1,6 @@
-"""The graph of what is made from what, laid out in columns from left to right.
+"""The lineage graph, laid out in columns from left to right.
 
-A table stands right of everything it reads. An edge that passes a column takes a place in it, so
+A table is to the right of everything it reads. An edge that passes a column takes a place in it, so
 that no line runs behind a name. The order within a column puts each place near its neighbours.
 """
 
@@ -19,7 +19,7 @@ Edge = tuple[str, str]
 
 
 class Place(NamedTuple):
-    """Where a name stands, or an edge (`source>reader`) passes."""
+    """Where a name is, or an edge (`source>reader`) passes."""
 
     name: str
     column: int
@@ -53,9 +53,9 @@ def draw(
     """Lay the graph out.
 
     Args:
-        reads: what each name is made from, by name; without circles.
+        reads: what each name is built from, by name; without circles.
         labels: what is written for each name.
-        last: names that stand in the last column, where nothing is made from them.
+        last: names that go into the last column if nothing is built from them.
     """
     column = columns_of(reads, last)
     routes = {
@@ -89,7 +89,7 @@ def draw(
 
 
 def columns_of(reads: Mapping[str, Collection[str]], last: Collection[str]) -> dict[str, int]:
-    """The column of each name: 0 where it reads nothing, else right of all that it reads."""
+    """The column of each name: 0 if it reads nothing, else right of all that it reads."""
     column: dict[str, int] = {}
 
     def place(name: str) -> int:
@@ -114,16 +114,16 @@ def _ordered(column: Mapping[str, int], routes: Mapping[Edge, list[Place]]) -> l
 
     Column by column, to the right and back, each is sorted by the mean rank of its neighbours.
     """
-    places = {Place(name, i): None for name, i in column.items()}  # a set that keeps its order
+    places = {Place(name, i): None for name, i in column.items()}  # a set in order
     places |= {place: None for route in routes.values() for place in route}
     order = [[p for p in places if p.column == i] for i in range(max(column.values()) + 1)]
     best = order
     for sweep in range(12):
         order = [list(column) for column in order]
-        beside = -1 if sweep % 2 == 0 else 1
-        inner = range(len(order)) if beside < 0 else reversed(range(len(order)))
-        for i in [i for i in inner if 0 <= i + beside < len(order)]:
-            rank: dict[Place, float] = {p: at for at, p in enumerate(order[i + beside])}
+        neighbour = -1 if sweep % 2 == 0 else 1
+        inner = range(len(order)) if neighbour < 0 else reversed(range(len(order)))
+        for i in [i for i in inner if 0 <= i + neighbour < len(order)]:
+            rank: dict[Place, float] = {p: at for at, p in enumerate(order[i + neighbour])}
             near = _neighbours(routes, rank)
             wanted = {p: mean(near.get(p, [at])) for at, p in enumerate(order[i])}
             order[i].sort(key=wanted.__getitem__)
@@ -163,7 +163,7 @@ def _crossings(order: list[list[Place]], routes: Mapping[Edge, list[Place]]) -> 
 def _heights(
     order: list[list[Place]], routes: Mapping[Edge, list[Place]], labels: Collection[str]
 ) -> dict[Place, float]:
-    """How far down each place is: the order kept, apart enough, and near its neighbours."""
+    """How far down each place is: in the same order, far enough apart, and near its neighbours."""
     room = {p: ROW if p.name in labels else LANE for places in order for p in places}
     y: dict[Place, float] = {}
     for places in order:
@@ -179,7 +179,7 @@ def _heights(
 def _apart(
     places: list[Place], wanted: Mapping[Place, float], room: Mapping[Place, float]
 ) -> dict[Place, float]:
-    """The wanted heights, moved as little as keeps the order and the room.
+    """The wanted heights, moved as little as order and space allow.
 
     What would overlap becomes one block, whose middle is where its members want it on average.
     """

@@ -49,7 +49,7 @@ class Column:
 
     @property
     def unit(self) -> str:
-        """What a value counts or measures; empty where it is no quantity."""
+        """What a value counts or measures; empty if it is no quantity."""
         if self.type == "TIMESTAMPTZ":
             return "UTC instant"
         if self.type == "DATE":
