@@ -280,7 +280,7 @@ class Stores:
             for c, kind in types.items()
         )
         for number in range(batches):
-            batch = self.con.execute(
+            batch = self.con.sql(
                 f"""SELECT {columns},
                       _store = '{LANDING}' AND count(*) OVER (PARTITION BY {key}) = 1 AS _new
                     FROM ({union}) WHERE hash({together}) % {batches} = {number}
