@@ -15,9 +15,9 @@ import duckdb
 
 from pipelines.disk import disk_full, is_full
 from pipelines.service import LANDING_SCHEMAS
+from sources.shared.drift import PRIVATE
 
 from .catalog import (
-    PRIVATE,
     at_once,
     create_database,
     declared_types,

@@ -11,20 +11,23 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.service import LANDING_SCHEMAS
+from pipelines.service import LANDING_SCHEMAS, SERVICES
+from sources.shared.tables import REMOVED
 
 from .compiled import Project
 from .errors import BuildFailed
 
-PRIVATE = ("_dlt_", "_clipmart_")  # how dlt's columns and those of our own book-keeping begin
-# dlt's hard delete: if a parent has no children any more, a row with this mark says so.
-REMOVED = "_clipmart_removed"
-# child: (its column, parent, the parent's key)
 PARENTS = {
-    "klipit.clips": ("job_id", "klipit.jobs", "id"),
-    "klipit.clip_reads": ("job_id", "klipit.jobs", "id"),
-    "clipus.videos": ("campaign_id", "clipus.campaigns", "campaign_id"),
+    f"{service.name}.{table.name}": (
+        service.api.parent,
+        f"{service.name}.{service.api.records.name}",
+        service.api.records.key[0],
+    )
+    for service in SERVICES.values()
+    for table in (service.api.children, service.api.reads)
+    if table is not None
 }
+"""Child → its column, its parent, and the parent's key."""
 
 
 @dataclass

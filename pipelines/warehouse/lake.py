@@ -23,12 +23,12 @@ import duckdb
 
 from pipelines.service import LANDING_SCHEMAS
 from pipelines.settings import Address, Lake, Settings
+from sources.shared.drift import PRIVATE
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 
 from .build import UNCHANGED, fewer_loads, landing_fingerprint, make_models, write_publication
 from .catalog import (
     PARENTS,
-    PRIVATE,
     declared_types,
     landed_types,
     literal,
