@@ -42,9 +42,9 @@ def _foreseen(error: Exception | KeyboardInterrupt) -> ClipmartError | None:
     if not isinstance(error, Exception):  # KeyboardInterrupt
         return stop.Stopped(stop.STOPPED)
     if isinstance(error, sqlite3.Error):
-        from pipelines.ledger.ledger import unusable
+        from pipelines.ledger.ledger import ledger_unusable_error
 
-        return unusable(load_settings().ledger, error)
+        return ledger_unusable_error(load_settings().ledger, error)
     if isinstance(error, OSError):
         from pipelines.disk import disk_full, is_full
 

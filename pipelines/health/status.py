@@ -67,7 +67,7 @@ def status(settings: Settings) -> dict[str, Any]:
             ledger = stack.enter_context(closing(open_ledger(settings, read_only=True)))
             facts["last_runs"] = [_run(run) for run in ledger.runs(settings.now(), RUNS)]
             facts["runs_ahead"] = ledger.runs_ahead(settings.now())
-            facts["progress"] = ledger.noted("progress") if running else None
+            facts["progress"] = ledger.read_note("progress") if running else None
             facts["unknown_submissions"] = [
                 {"service": service, "submission_id": intent}
                 for service in SERVICES

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from pipelines.disk import disk_full, is_full
-from pipelines.ledger.ledger import holders
+from pipelines.ledger.ledger import processes_with_lock
 from pipelines.service import RUNS, SEQ, SERVICES
 from pipelines.settings import Lake, Settings
 from sources.shared.chunks import ApiTables, Read, Seen
@@ -85,7 +85,7 @@ class Landing:
                     raise _damaged(path, error) from error
                 if time.monotonic() > give_up:
                     raise TryAgainLater(
-                        f"{holders(path) or 'Another program'} holds {path} open. Nothing was "
+                        f"{processes_with_lock(path) or 'Another program'} holds {path} open. Nothing was "
                         "changed. Close it "
                         "(read warehouse.duckdb instead), then run `clipmart sync` again."
                     ) from error

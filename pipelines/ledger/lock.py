@@ -13,7 +13,7 @@ from typing import Any
 
 from sources.shared.errors import TryAgainLater
 
-from .ledger import make_private, unusable
+from .ledger import ledger_unusable_error, make_private
 
 
 class AnotherSync(TryAgainLater):
@@ -32,7 +32,7 @@ def sync_lock(path: Path, now: datetime) -> Iterator[None]:
         make_private(path.parent)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise unusable(path, error) from error
+        raise ledger_unusable_error(path, error) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -236,7 +236,7 @@ def _ledger_is_sound(path: Path) -> bool:
                     pass
             ledger.runs(datetime.now(UTC))
             for (name,) in ledger.store.execute("SELECT name FROM progress").fetchall():
-                ledger.noted(name)
+                ledger.read_note(name)
     except (sqlite3.Error, UnicodeDecodeError, FixConfiguration) as error:
         if not any(map(is_damage, chain(error))):
             raise

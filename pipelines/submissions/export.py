@@ -22,7 +22,7 @@ from typing import Any
 
 from pipelines import stop
 from pipelines.ids.parse import refusal
-from pipelines.ledger.ledger import Event, Ledger, open_ledger, unusable
+from pipelines.ledger.ledger import Event, Ledger, ledger_unusable_error, open_ledger
 from pipelines.service import KLIPIT
 from pipelines.service.klipit import EXPORT_ADVICE
 from pipelines.settings import Settings, is_loopback
@@ -107,7 +107,7 @@ def export(
         with stop.deferred(), asyncio.Runner() as runner:
             link = runner.run(_request(settings, ledger, done, say))
     except sqlite3.Error as error:
-        raise unusable(settings.ledger, error) from error
+        raise ledger_unusable_error(settings.ledger, error) from error
     finally:
         ledger.close()
     if link is not None and download is not None:

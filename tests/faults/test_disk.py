@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from pipelines.disk import is_full
-from pipelines.ledger.ledger import unusable
+from pipelines.ledger.ledger import ledger_unusable_error
 from sandbox import Sandbox
 from tests.support.clipmart import Clipmart
 
@@ -31,7 +31,7 @@ def test_only_errors_of_a_full_disk_count(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_ledger_on_a_full_disk_asks_for_room_not_for_rights(tmp_path: Path) -> None:
     error = OSError(errno.ENOSPC, "No space left on device")
-    assert "Free some space" in str(unusable(tmp_path / "ledger.sqlite", error))
+    assert "Free some space" in str(ledger_unusable_error(tmp_path / "ledger.sqlite", error))
 
 
 def test_a_table_that_somebody_altered_is_not_blamed_on_the_disk(

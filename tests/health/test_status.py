@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 from pipelines.health import checks as health
-from pipelines.ledger.ledger import Ledger, unusable
+from pipelines.ledger.ledger import Ledger, ledger_unusable_error
 from pipelines.ledger.lock import sync_lock
 from sandbox import Fault, Sandbox
 from sources.shared.values import instant
@@ -340,7 +340,7 @@ def test_a_locked_ledger_names_its_file_and_who_holds_it(prepared: Clipmart) -> 
         ledger.store.execute("PRAGMA busy_timeout = 10")
         with pytest.raises(sqlite3.OperationalError) as locked:
             ledger.note("x", 1)
-        error = unusable(path, locked.value)
+        error = ledger_unusable_error(path, locked.value)
     finally:
         holder.communicate()
         ledger.close()
