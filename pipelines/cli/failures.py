@@ -58,7 +58,7 @@ def _foreseen(error: Exception | KeyboardInterrupt) -> ClipmartError | None:
         # An interrupted DuckDB query raises DuckDB's own error.
         return stop.Stopped(stop.STOPPED)
     if type(error).__module__.endswith("duckdb"):  # which may not be imported
-        from pipelines.landing.store import cannot_go_on
+        from pipelines.landing.store import duckdb_error
 
-        return cannot_go_on(load_settings(), error)
+        return duckdb_error(load_settings(), error)
     return None
