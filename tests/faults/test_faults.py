@@ -66,7 +66,7 @@ def test_one_id_that_always_fails_is_named_and_the_others_are_loaded(
 
 
 def test_a_reader_may_keep_the_published_file_open(sandbox: Sandbox, synced: Clipmart) -> None:
-    """A process that reads while a sync publishes keeps the old file; later ones get the new one."""
+    """A process that reads during a publication keeps the old file; later ones get the new one."""
     reader = synced.start_python(
         f"""
 import duckdb, sys
