@@ -18,9 +18,10 @@ from .terminal import end, end_with
 
 
 class CommandGroup(TaskGroup):
-    """The commands by task, and the end of those that fail."""
+    """The commands by task, with an exit code for each failure."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a foreseeable error becomes one message and an exit code."""
         try:
             with stop.at_once():
                 return super().invoke(ctx)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
 from pipelines.ledger.lock import AnotherSync
 from pipelines.output import printable
-from pipelines.settings import Settings
+from pipelines.settings import Settings, web_address
 from pipelines.stop import Stopped
 from pipelines.submissions.api import Say
 from pipelines.sync.result import SyncResult
@@ -59,15 +59,9 @@ def check_url(url: str, given_by: str = "--notify") -> None:
     Raises:
         Unusable, FixConfiguration: the message leaves out the address, which may hold a secret.
     """
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        parts.port  # noqa: B018 - raises ValueError where it is no port
-    except ValueError:
-        usable = False
-    if not usable:
-        refused = Unusable if given_by.startswith("--") else FixConfiguration
-        raise refused(f"{given_by} takes an address like https://ntfy.sh/TOPIC. Nothing was done.")
+    if web_address(url) is None:
+        error = Unusable if given_by.startswith("--") else FixConfiguration
+        raise error(f"{given_by} takes an address like https://ntfy.sh/TOPIC. Nothing was done.")
 
 
 def notify(

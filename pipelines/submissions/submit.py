@@ -49,6 +49,7 @@ class Submitted:
     error: ClipmartError | None = None
 
     def as_json(self) -> dict[str, Any]:
+        """For `--json`: service, submission_id, state, the id by its column, status, error."""
         return {
             "service": self.service,
             "submission_id": self.submission_id,
