@@ -131,6 +131,7 @@ def known_submissions(ledger: Ledger | None, service: str, published: list[Row])
 
 
 def published_submissions(settings: Settings, service: str) -> list[Row]:
+    """The published rows of a service's `submissions`; [] before anything is published."""
     from pipelines.warehouse.read import NotPublished, open_published
 
     try:

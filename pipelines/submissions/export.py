@@ -16,13 +16,14 @@ import re
 import sqlite3
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pipelines import stop
 from pipelines.ids.parse import refusal
-from pipelines.ledger.ledger import Event, Ledger, open_ledger, unusable
+from pipelines.ledger.ledger import Event, Ledger, ledger_unusable_error, open_ledger
+from pipelines.output import utc_text
 from pipelines.service import KLIPIT
 from pipelines.service.klipit import EXPORT_ADVICE
 from pipelines.settings import Settings, is_loopback
@@ -68,7 +69,7 @@ class Exported:
             "platform": self.platform,
             "format": self.format,
             "state": self.state,
-            "expires_at": expires_at and _z(expires_at),
+            "expires_at": expires_at and utc_text(expires_at),
             "path": None if self.path is None else str(self.path),
             "error": None if self.error is None else str(self.error),
         }
@@ -107,7 +108,7 @@ def export(
         with stop.deferred(), asyncio.Runner() as runner:
             link = runner.run(_request(settings, ledger, done, say))
     except sqlite3.Error as error:
-        raise unusable(settings.ledger, error) from error
+        raise ledger_unusable_error(settings.ledger, error) from error
     finally:
         ledger.close()
     if link is not None and download is not None:
@@ -199,7 +200,3 @@ def file_name(job_id: str, platform: str | None, format_: str) -> str:
     """A file name without a path, for any id."""
     stem = f"{job_id}-{platform}" if platform else job_id
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', stem).lstrip('.-') or 'export'}.{format_}"
-
-
-def _z(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -18,7 +18,7 @@ from typing import Any
 
 from pipelines import stop
 from pipelines.ids.parse import refusal
-from pipelines.ledger.ledger import Event, Ledger, open_ledger, unusable
+from pipelines.ledger.ledger import Event, Ledger, ledger_unusable_error, open_ledger
 from pipelines.service import SERVICES, Service
 from pipelines.settings import Settings
 from sources.shared.clients import http_client
@@ -49,6 +49,7 @@ class Submitted:
     error: ClipmartError | None = None
 
     def as_json(self) -> dict[str, Any]:
+        """For `--json`: service, submission_id, state, the id by its column, status, error."""
         return {
             "service": self.service,
             "submission_id": self.submission_id,
@@ -91,7 +92,7 @@ def submit(
         with stop.deferred(), asyncio.Runner() as runner:
             return runner.run(work.run(again=again, wait=wait))
     except sqlite3.Error as error:
-        raise unusable(settings.ledger, error) from error
+        raise ledger_unusable_error(settings.ledger, error) from error
     finally:
         ledger.close()
 

@@ -43,7 +43,7 @@ def test_the_age_of_the_last_sync_is_that_of_the_last_one_with_a_right_clock(
     assert [run["started_at"][:4] for run in status["last_runs"]] == ["2026"]
     (dates,) = [check for check in status["checks"] if check["name"] == "run dates"]
     assert dates["level"] == "warn"
-    assert dates["told"].startswith("1 run is dated in the future")
+    assert dates["message"].startswith("1 run is dated in the future")
 
 
 def test_what_is_dated_ahead_does_not_pass_for_just_now(prepared: Clipmart) -> None:
