@@ -1,6 +1,6 @@
 """Large stores: a sync with nothing to do in a store of 1,000 and of 100,000 settled jobs.
 
-Each job has six clips. And `large`: ten new jobs in a store of 1,000,000 clips, with its publishing.
+Each job has six clips. And `large`: ten new jobs in a store of 1,000,000 clips.
 """
 
 from __future__ import annotations
