@@ -58,7 +58,7 @@ def test_a_job_whose_clips_alone_are_missing_needs_no_poll() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "at once"), (40, "40 s"), (720, "12 min"), (166 * 60, "2 h 46 min"), (3600, "1 h 0 min")],
+    [(0, "now"), (40, "40 s"), (720, "12 min"), (166 * 60, "2 h 46 min"), (3600, "1 h 0 min")],
 )
 def test_durations_are_said_as_people_do(seconds: float, words: str) -> None:
     assert in_words(seconds) == words

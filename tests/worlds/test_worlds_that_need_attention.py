@@ -20,7 +20,9 @@ def page(world: Clipmart) -> str:
 
 def notes(world: Clipmart) -> str:
     """What the page says in its box on top."""
-    return page(world).partition("To look at")[2].partition(" Shareability Moments ")[0].strip()
+    return (
+        page(world).partition("Needs attention")[2].partition(" Shareability Moments ")[0].strip()
+    )
 
 
 def checks(world: Clipmart) -> dict[str, dict[str, Any]]:
@@ -46,7 +48,7 @@ def test_a_value_that_was_left_out_is_no_record_that_did_not_load(world: Clipmar
 def test_records_ids_and_values_are_counted_apart(world: Clipmart) -> None:
     """One record could not be loaded; that two ids do not exist needs nobody's attention."""
     words = "1 record could not be loaded, 2 ids were not found, 1 undocumented value was left out"
-    assert "1 record could not be loaded. Why: clipmart rejected" in notes(world)
+    assert "1 record could not be loaded. Reasons: clipmart rejected" in notes(world)
     assert f"Rejected or noted: {words}." in page(world)
     lines = checks(world)
     assert (lines["rejected"]["level"], lines["rejected"]["message"]) == ("warn", words)
@@ -101,6 +103,6 @@ def test_what_does_not_say_when_it_was_made_still_counts(world: Clipmart) -> Non
 def test_a_balance_without_an_id_is_not_nothing(world: Clipmart) -> None:
     """The page without episodes and campaigns says what `report credit-usage` says."""
     told = page(world)
-    assert "No episode or campaign has landed yet" in told
+    assert "No episode or campaign has been loaded yet" in told
     assert "Credits left: 100" in told
     assert checks(world)["credits"]["message"].startswith("100 left")

@@ -122,7 +122,7 @@ def test_a_full_disk_leaves_the_older_page(on_month: Clipmart) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (3, ""), done.stderr
-    assert "What was there is as it was" in done.stderr
+    assert "An earlier file there is unchanged" in done.stderr
     assert page.read_text() == "older"
     assert [path.name for path in on_month.folder.iterdir()] == ["report.html"]
 
@@ -179,7 +179,7 @@ def test_an_empty_store_says_what_to_do(on_empty: Clipmart) -> None:
     """Published, but nothing landed: keys, ids, sync, and this very command again."""
     assert on_empty("report", "--html", "new.html").code == 0
     page = (on_empty.folder / "new.html").read_text()
-    assert "<h1>No episode or campaign has landed yet</h1>" in page
+    assert "<h1>No episode or campaign has been loaded yet</h1>" in page
     assert "Credits left" not in page
     assert {
         "clipmart track klipit --from jobs.csv",

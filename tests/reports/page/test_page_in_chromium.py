@@ -252,7 +252,7 @@ REPORTS = {
         "80+": "clips_80_plus",
     },
     "shareability": {
-        "Made": "created_at",
+        "Created": "created_at",
         "Clips": "clips",
         "Mean": "mean_score",
         "Best": "best_score",
@@ -268,7 +268,7 @@ REPORTS = {
         "Published": "published",
     },
     "video_readiness": {
-        "Made": "created_at",
+        "Created": "created_at",
         "Videos": "videos",
         "Ready": "ready",
         "Pending": "pending",
@@ -406,9 +406,7 @@ def test_the_spread_is_that_of_the_clips(page: Page, landed: Rows) -> None:
         )
     )
     scores = {
-        "no type named" if pd.isna(kind) else str(kind).replace("_", " "): group[
-            "shareability_score"
-        ]
+        "no type" if pd.isna(kind) else str(kind).replace("_", " "): group["shareability_score"]
         for kind, group in clips.groupby("moment_type", dropna=False)
     }
     assert {box[0] for box in boxes} == set(scores)
@@ -452,13 +450,13 @@ def test_the_clips_to_post_say_where_they_are(
 def test_runs_and_rejections_are_told(page: Page) -> None:
     """The latest run first; what could not be loaded, by its reason."""
     rows = page.locator("[aria-label='Last runs'] tbody tr").all_inner_texts()
-    assert rows[0].split()[-7:] == ["stopped,", "to", "be", "tried", "again", "11", "101", "1"][-7:]
+    assert rows[0].split()[-7:] == ["stopped;", "try", "again", "later", "11", "101", "1"]
     assert len(rows) == 8
     notes = page.locator(".notes").inner_text()
     assert "The last sync ended with exit code 75." in notes
-    assert "1 record could not be loaded. Why: clipmart rejected" in notes
+    assert "1 record could not be loaded. Reasons: clipmart rejected" in notes
     assert "1 record could not be loaded." in page.locator("#syncs .says").inner_text()
     (rejected,) = page.locator(
-        "[aria-label='What was rejected or noted, by reason'] tbody tr"
+        "[aria-label='Rejected or noted, by reason'] tbody tr"
     ).all_inner_texts()
     assert TEXTS[2] in rejected
