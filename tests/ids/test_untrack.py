@@ -28,8 +28,9 @@ def forget_column(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_an_untracked_id_is_neither_polled_nor_known(sandbox: Sandbox, synced: Clipmart) -> None:
-    """At once in status and ids, and after a sync; what landed of it stays, and a webhook does
-    not bring it back, but `track` does.
+    """It is gone from status and ids at once, and from reports after a sync.
+
+    What landed of it stays, and a webhook does not bring it back, but `track` does.
     """
     sandbox.add_job("job_4", status="clipping")
     synced("track", "klipit", "job_4")
@@ -106,8 +107,9 @@ def forget_in_dlts_record(con: duckdb.DuckDBPyConnection, schema: str) -> None:
 def test_a_store_of_an_earlier_version_has_nothing_untracked(
     sandbox: Sandbox, synced: Clipmart
 ) -> None:
-    """Landing store and published file without the column: everything reads them, and `untrack`
-    adds it.
+    """Landing store and published file lack the column.
+
+    Everything reads them, and `untrack` adds it.
     """
     with duckdb.connect(str(synced.warehouse)) as con:
         # The views of an earlier version know no such column.

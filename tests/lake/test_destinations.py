@@ -1,5 +1,6 @@
-"""The sources alone, into destinations other than clipmart's: docs/destinations.md, as far as it
-runs without an account.
+"""The sources alone, into destinations other than clipmart's.
+
+Source: docs/destinations.md, as far as it runs without an account.
 """
 
 from __future__ import annotations

@@ -39,8 +39,9 @@ def shared(empty_lake: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="module")
 def machine(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Clipmart:
-    """One that published an empty lake, in which the page's lines created the readers' role, and
-    then a job that landed later.
+    """A machine that published an empty lake, and then a job that landed later.
+
+    In between, the lines of docs/lake.md created the readers' role.
     """
     machine = Clipmart(tmp_path_factory.mktemp("machine"), shared.environ)
     assert machine("publish").code == 0
@@ -189,8 +190,9 @@ def test_no_list_of_duckdbs_shows_the_password(shared: Shared) -> None:
 def test_all_readers_use_the_role_and_see_the_next_publication(
     reader: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows that came after the rights were given; and connect(), which checks no statement, stands
-    in as the role, and so cannot write.
+    """It reads rows that came after its rights were given.
+
+    connect(), which checks no statement, connects as that role, and so cannot write.
     """
     only = {k: v for k, v in reader.environ.items() if k != "CLIPMART_LAKE_CATALOG"}
     shown = Clipmart(reader.folder, only)("query", "FROM klipit.jobs", "--format", "csv")

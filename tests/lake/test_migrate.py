@@ -119,8 +119,9 @@ def test_a_failed_audit_leaves_readers_what_they_had(
     shared: Shared,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A clip without its job is landed by hand: publishing says so, and what `connect()` and
-    `report()` give in Python is what it was.
+    """A clip without its job is landed by hand.
+
+    Publishing reports it, and what `connect()` and `report()` give in Python is what it was.
     """
     landing.execute(
         """INSERT INTO klipit.clips BY NAME

@@ -197,8 +197,9 @@ def test_twenty_kills_of_two_machines_lose_nothing(
     sandbox: Sandbox,
     shared: Shared,
 ) -> None:
-    """Each time both sync at once; one of them is killed at a random moment, loading and publishing
-    included.
+    """Each time both sync at once, and one of them is killed at a random moment.
+
+    It may be loading or publishing then.
     """
     dice = random.Random(20260408)
     for number in range(20):

@@ -138,8 +138,9 @@ def test_both_ways_to_send_the_key_work(sandbox: Sandbox, clipus: httpx.Client) 
 def test_a_client_like_the_vendors_creates_polls_and_checks_its_key(
     sandbox: Sandbox, clipus: httpx.Client
 ) -> None:
-    """X-API-Key and a content type on every request, GETs included; the nil UUID is a 404
-    whose headers show that the key works.
+    """X-API-Key and a content type on every request, GETs included.
+
+    The nil UUID is a 404 whose headers show that the key works.
     """
     created = clipus.post(CAMPAIGNS, json={**PAGE, "languages": ["en"]}).json()
     assert created["success"] and created["campaign_id"] and created["job_id"]

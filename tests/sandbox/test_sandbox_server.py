@@ -114,8 +114,9 @@ def test_the_log_names_keys_and_never_shows_them(sandbox: Sandbox, klipit: httpx
 
 
 def test_a_window_slides_over_arrivals_and_refusals_take_no_place() -> None:
-    """At no instant do more than the limit lie within the last minute; room comes one
-    minute after an arrival, to the instant.
+    """At no instant are more than the limit within the last minute.
+
+    Room comes one minute after an arrival, to the instant.
     """
     limits, bucket = Limits(60), ("key", "polls")
     assert [limits.admit(bucket, 2, at) for at in (0.0, 30.0, 59.0)] == [0, 0, 1.0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from tests.support.clipmart import Clipmart
 
 
 @pytest.fixture
-def job(sandbox: Sandbox) -> Iterator[str]:
+def job(sandbox: Sandbox) -> str:
     sandbox.add_job("job_1", clips=2)
-    yield "job_1"
+    return "job_1"
 
 
 def exports(clipmart: Clipmart) -> list[dict[str, Any]]:

@@ -87,8 +87,9 @@ def test_a_double_that_comes_while_waiting_to_send_is_refused(
 def test_what_is_published_counts_even_without_the_ledger(
     sandbox: Sandbox, clipmart: Clipmart
 ) -> None:
-    """A failed job and a failed campaign are free again; a complete one is not; and the quota's
-    words, kept in `error`, reach its report.
+    """A failed job and a failed campaign are free again; a complete one is not.
+
+    The quota's words, recorded in `error`, reach its report.
     """
     failing, page = "https://failing.example/1", "https://failing.example/"
     job_id = clipmart("submit", "klipit", "--source-url", URL).out.strip()

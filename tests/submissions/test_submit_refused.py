@@ -200,8 +200,9 @@ def test_a_redirect_is_not_followed(sandbox: Sandbox, clipmart: Clipmart) -> Non
 def test_an_answer_that_repeats_our_secrets_does_not_spread_them(
     sandbox: Sandbox, clipmart: Clipmart, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Keys, tokens and link queries in an error text reach no output, log or file; one is the
-    beginning of another.
+    """Keys, tokens and link queries in an error text reach no output, log or file.
+
+    One secret is the beginning of another.
     """
     caplog.set_level("DEBUG")
     clipmart.environ |= {"CLIPUS_WEBHOOK_TOKEN": "canary", "KLIPIT_WEBHOOK_SECRET": "canary-longer"}

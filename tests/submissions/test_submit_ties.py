@@ -23,8 +23,9 @@ def after(minutes: float) -> datetime:
 def test_a_campaign_is_joined_by_its_url_when_it_is_polled(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """One row: submitted by us, with our title, known by the tracked id. An older campaign of the
-    same page and another intent's stay their own.
+    """One row: submitted by us, with our title, known by the tracked id.
+
+    An older campaign of the same page and another intent's stay their own.
     """
     clipmart = landing_only
     claimed = clipmart("submit", "clipus", "--url", URL).out.strip()

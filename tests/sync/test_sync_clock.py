@@ -184,8 +184,9 @@ def test_one_due_id_of_an_api_that_is_down_is_try_again_later(
 def test_a_campaign_named_in_a_call_is_due_once_a_minute_under_numbers_ahead(
     prepared: Clipmart,
 ) -> None:
-    """The ledger goes on numbering a year ahead: the first call counts, at once a second does not,
-    and a minute later one does.
+    """The ledger goes on numbering a year ahead.
+
+    The first call counts, a second one at the same time does not, and one a minute later does.
     """
     from pipelines.settings import load_settings
     from pipelines.webhooks.campaigns import KnownCampaigns

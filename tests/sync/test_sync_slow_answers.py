@@ -15,8 +15,9 @@ from tests.support.clipmart import NOW, Clipmart
 def test_the_quota_is_spent_with_slow_answers_and_nobody_is_refused(
     tmp_path: Path, landing_only: Clipmart
 ) -> None:
-    """150 jobs, a minute of 1.5 s, answers after 1/12 of it: three windows, where four requests at
-    a time would take five more.
+    """150 jobs, a minute of 1.5 s, answers after 1/12 of it: three windows.
+
+    Four requests at a time would take five more.
     """
     minute, latency = 1.5, 0.125
     with running(Sandbox(now=NOW, minute_seconds=minute, latency_seconds=latency)) as sandbox:

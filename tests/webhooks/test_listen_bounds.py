@@ -126,7 +126,7 @@ def test_a_pipelining_sender_that_reads_nothing_is_ended(hasty_listener: Listene
     """Its answers are not stored up for it."""
     with little_memory(hasty_listener), hasty_listener.connect() as connection:
         connection.settimeout(5)
-        with pytest.raises(OSError):
+        with pytest.raises(OSError):  # noqa: PT011, PT012 - reset, broken or timed out, at some call
             for _ in range(1000):
                 connection.sendall(b"GET / HTTP/1.1\r\n\r\n" * 3600)
 
