@@ -194,11 +194,8 @@ def _recover_ledger(settings: Settings) -> list[str]:
         return []
     _refuse_open_ledger(path)
     aside = _move_aside(path, settings.now(), ("-wal", "-shm", ""))
-    ledger = Ledger(path)
-    try:
+    with closing(Ledger(path)) as ledger:
         saved, lost, ids = _salvage(aside, ledger, settings.now())
-    finally:
-        ledger.close()
     counts = f"{saved} events were saved from it"
     if lost:
         counts += f", {lost} could not be read"

@@ -65,8 +65,7 @@ def replay(settings: Settings) -> Replayed:
     with sync_lock(settings.lock, settings.now()), closing(open_ledger(settings)) as ledger:
         if not settings.landing.exists():
             recover_locked(settings)
-        landing = Landing(place, settings.max_columns)
-        try:
+        with closing(Landing(place, settings.max_columns)) as landing:
             loader = Loader(place, settings.dlt_dir, ledger.alone)
             loader.drain()
             if not landing.has_tables(RUNS, tables_of(RUNS)):
@@ -74,8 +73,6 @@ def replay(settings: Settings) -> Replayed:
             for service in SERVICES:
                 if landing.has_tables(service, tables_of(service)):
                     _replay_service(service, landing, loader, outcome)
-        finally:
-            landing.close()
         if outcome.landed or outcome.outdated:
             publish.publish(settings)
     return outcome

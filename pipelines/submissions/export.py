@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sqlite3
 import uuid
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 
 from pipelines import stop
 from pipelines.ids.parse import refusal
-from pipelines.ledger.ledger import Event, Ledger, ledger_unusable_error, open_ledger
+from pipelines.ledger.ledger import Event, Ledger, open_ledger
 from pipelines.output import utc_text
 from pipelines.service import KLIPIT
 from pipelines.service.klipit import EXPORT_ADVICE
@@ -91,7 +91,8 @@ def export(
 
     Raises:
         Unusable: this can't be a job's id.
-        FixConfiguration: no key, or the ledger can't be written.
+        FixConfiguration: no key, or the ledger can't be opened.
+        sqlite3.Error: the ledger can't be written; the command line says what to do.
         OSError: the folder can't be written.
     """
     if why := refusal(KLIPIT.name, job_id):
@@ -103,14 +104,8 @@ def export(
         download.mkdir(parents=True, exist_ok=True)
     export_id = digest("export", job_id, platform, format_)
     done = Exported(export_id, job_id, platform, format_)
-    ledger = open_ledger(settings)
-    try:
-        with stop.deferred(), asyncio.Runner() as runner:
-            link = runner.run(_request(settings, ledger, done, say))
-    except sqlite3.Error as error:
-        raise ledger_unusable_error(settings.ledger, error) from error
-    finally:
-        ledger.close()
+    with closing(open_ledger(settings)) as ledger, stop.deferred(), asyncio.Runner() as runner:
+        link = runner.run(_request(settings, ledger, done, say))
     if link is not None and download is not None:
         try:
             path = download / file_name(job_id, platform, format_)

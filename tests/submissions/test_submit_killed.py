@@ -78,7 +78,7 @@ def _outcome(sandbox: Sandbox, clipmart: Clipmart, service: str, url: str, posts
 
 @contextmanager
 def _forking(clipmart: Clipmart) -> Iterator[Callable[[tuple[str, ...], float | None], float]]:
-    """A function that submits in a new process, and kills it after so many seconds.
+    """A function that submits in a fresh process and kills it after so many seconds.
 
     It returns how long the process lived.
     """

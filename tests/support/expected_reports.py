@@ -38,8 +38,7 @@ def expected_reports(tables: dict[str, list[Row]], now: datetime) -> dict[str, l
 def counted(snapshots: list[Row]) -> list[Row]:
     """The balances that count.
 
-    One entered by hand does, unless the API reported within the 7 days before it or at any time
-    after it.
+    One entered by hand counts unless the API reported within the 7 days before it, or later.
     """
     by_api = [row["observed_at"] for row in snapshots if row["origin"] == "api"]
     week = timedelta(days=7)

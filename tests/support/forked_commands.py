@@ -49,6 +49,8 @@ class ForkedCommands:
         """The process id, and where it writes (without .out and .err)."""
         self._started += 1
         output = str(clipmart.folder / f"output-{self._started}")
+        for stream in ("out", "err"):
+            Path(f"{output}.{stream}").touch()  # a child that is killed at once creates neither
         command = {"folder": str(clipmart.folder), "environ": clipmart.environ, "output": output}
         return self._send({**command, "arguments": arguments}), output
 
