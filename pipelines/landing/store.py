@@ -51,9 +51,6 @@ def duckdb_error(settings: Settings, error: Exception) -> ClipmartError:
     )
 
 
-cannot_go_on = duckdb_error  # the name in sync/run.py
-
-
 class Landing:
     """An open landing store: a file, or a lake.
 

@@ -384,8 +384,6 @@ class Ledger:
         ).fetchone()
         return _parsed(row[0]) if row else None
 
-    noted = read_note  # the name in warehouse/publish.py
-
     def is_proven(self, key: str) -> bool:
         """Whether an id has ever been answered 2xx under this key's fingerprint."""
         return bool(

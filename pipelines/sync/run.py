@@ -20,7 +20,7 @@ from pipelines import stop
 from pipelines.landing.drain import drain
 from pipelines.landing.inbox import LANDED_KINDS
 from pipelines.landing.loader import Loader
-from pipelines.landing.store import Landing, cannot_go_on
+from pipelines.landing.store import Landing, duckdb_error
 from pipelines.landing.tables import SYNC_RUNS, sync_run_rows, tables_of
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
@@ -112,7 +112,7 @@ class _Sync:
                 self._publish(landing)
         except (ClipmartError, duckdb.Error) as error:
             if isinstance(error, duckdb.Error):
-                error = cannot_go_on(self.settings, error)
+                error = duckdb_error(self.settings, error)
             result.error = str(error)
             result.exit_code = worst((result.exit_code, error.exit_code))
         except BaseException as error:

@@ -23,7 +23,7 @@ def opened(chromium: Browser, page: Path, request: pytest.FixtureRequest) -> Ite
     told: list[Any] = []
     shown = context.new_page()
     shown.on("console", lambda message: told.append(message.text))
-    shown.on("pageerror", told.append)
+    shown.on("pageerror", lambda error: told.append(error))  # noqa: PLW0108 - Playwright takes functions only
     shown.on("request", lambda asked: told.append(asked.url))
     shown.goto(page.as_uri())
     yield shown
