@@ -191,7 +191,7 @@ def test_a_folder_that_no_unit_can_name_is_refused(clipmart: Clipmart, odd: str)
     assert not (clipmart.folder / "units").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_told(clipmart: Clipmart) -> None:
+def test_a_folder_that_cannot_be_written_is_named(clipmart: Clipmart) -> None:
     """2, with what to do instead."""
     (clipmart.folder / "units").write_text("")
     done = clipmart("schedule", "systemd", "--write", "units/deeper")
