@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 from sandbox.accounts import CLIPUS_KEY, KLIPIT_KEY
-from sandbox.remote import Remote
+from sandbox.remote import Remote, running_apart
 
 NOW = "2026-04-08T12:00:00Z"
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
@@ -76,14 +76,13 @@ class Result:
 class Service:
     """A sandbox in a process of its own, and its CPU seconds."""
 
-    def __init__(self, remote: Remote, pid: int) -> None:
+    def __init__(self, remote: Remote) -> None:
         self.remote = remote
-        self._pid = pid
 
     def cpu(self) -> float:
         """CPU seconds so far; 0 on a system that does not report them (only Linux does)."""
         try:
-            fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{self.remote.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -105,20 +104,9 @@ def job_ids(folder: Path, jobs: int, name: str = "job") -> Path:
 @contextmanager
 def served(minute_seconds: float, latency_seconds: float = 0) -> Iterator[Service]:
     """Serve both APIs at NOW, with a rate minute of this length; 0: no limits."""
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--now", NOW]
-    command += ["--minute-seconds", str(minute_seconds)]
-    command += ["--latency-seconds", str(latency_seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            for line in process.stdout or ():
-                if line.startswith("export CLIPUS_BASE_URL="):
-                    url = line.split("=", 1)[1].strip().removesuffix("/clipus")
-                    yield Service(Remote(url), process.pid)
-                    break
-            else:
-                raise RuntimeError("The sandbox did not start; its message is above.")
-        finally:
-            process.terminate()
+    limits = ["--minute-seconds", str(minute_seconds), "--latency-seconds", str(latency_seconds)]
+    with running_apart("--now", NOW, *limits) as remote:
+        yield Service(remote)
 
 
 def clipmart(data: Path, service: Service, minute_seconds: float, *arguments: str) -> Run:

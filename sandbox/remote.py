@@ -19,8 +19,9 @@ class Remote:
     or `remote.clock.advance(hours=1)`; `read("requests")` returns an attribute's value.
     """
 
-    def __init__(self, url: str, name: str = "") -> None:
+    def __init__(self, url: str, name: str = "", *, pid: int = 0) -> None:
         self.url = url
+        self.pid = pid
         self.klipit_url = f"{url}/klipit/api/v1"
         self.clipus_url = f"{url}/clipus"
         self._name = name
@@ -61,7 +62,8 @@ def running_apart(*arguments: str) -> Iterator[Remote]:
             assert process.stdout  # noqa: S101 - it is a pipe
             for line in process.stdout:
                 if line.startswith("export CLIPUS_BASE_URL="):
-                    yield Remote(line.split("=", 1)[1].strip().removesuffix("/clipus"))
+                    url = line.split("=", 1)[1].strip().removesuffix("/clipus")
+                    yield Remote(url, pid=process.pid)
                     break
             else:
                 raise RuntimeError("The sandbox did not start; its message is above.")

@@ -145,10 +145,6 @@ class Sandbox:
         """Change fields of a `Plan`; answers follow at once."""
         self.plans[name] = replace(self.plans[name], **changes)
 
-    def remove_key(self, key: str) -> None:
-        """Answer this key 401 from now on."""
-        del self.keys[key]
-
     @property
     def balance(self) -> float:
         """Klipit credits of the default account; setting it is a change like any other."""
@@ -279,10 +275,6 @@ class Sandbox:
     def remove_job(self, job_id: str) -> None:
         """Answer 404 for it from now on."""
         del self.jobs[job_id]
-
-    def remove_campaign(self, campaign_id: str) -> None:
-        """Answer 404 for it from now on."""
-        del self.campaigns[campaign_id]
 
     # --- submissions, as over HTTP, from Python ---------------------------------------
 

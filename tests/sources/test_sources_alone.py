@@ -120,7 +120,7 @@ def test_refresh_requests_settled_ids_too(sandbox: Sandbox, run: Run) -> None:
 
 
 def test_another_accounts_key_settles_nothing(sandbox: Sandbox, run: Run) -> None:
-    """Twenty 404s and nothing else end the run; with the right jobs there, they are requested."""
+    """Twenty 404s and nothing else end the run; once the right jobs exist, they are requested."""
     ids = [f"job_{number:02}" for number in range(20)]
     with pytest.raises(PipelineStepFailed) as failed:
         run("klipit", ids)
