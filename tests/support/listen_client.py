@@ -66,7 +66,7 @@ class Listener:
         parts = urlsplit(self.url)
         return socket.create_connection((parts.hostname, parts.port), timeout=15)
 
-    def kept(self, columns: str = "kind, subject") -> list[tuple[Any, ...]]:
+    def saved(self, columns: str = "kind, subject") -> list[tuple[Any, ...]]:
         """Events in the ledger, in order."""
         with sqlite3.connect(self.ledger, timeout=30) as con:
             rows = con.execute(f"SELECT {columns} FROM events ORDER BY seq").fetchall()

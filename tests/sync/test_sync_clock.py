@@ -43,7 +43,7 @@ def test_a_run_dated_in_the_future_does_not_count_as_the_last_sync(
     assert [run["started_at"][:4] for run in status["last_runs"]] == ["2026"]
     (dates,) = [check for check in status["checks"] if check["name"] == "run dates"]
     assert dates["level"] == "warn"
-    assert dates["told"].startswith("1 run is dated in the future")
+    assert dates["message"].startswith("1 run is dated in the future")
 
 
 def test_a_file_dated_in_the_future_is_not_shown_as_new(prepared: Clipmart) -> None:

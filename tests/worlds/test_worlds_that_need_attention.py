@@ -40,8 +40,8 @@ def test_a_value_that_was_left_out_is_not_a_rejected_record(world: Clipmart) -> 
     assert notes(world) == "Nothing at the moment."
     assert f"Rejected or noted: {words}." in page(world)
     lines = checks(world)
-    assert (lines["rejected"]["level"], lines["rejected"]["told"]) == ("ok", words)
-    assert lines["odd values"]["told"] == "none"
+    assert (lines["rejected"]["level"], lines["rejected"]["message"]) == ("ok", words)
+    assert lines["odd values"]["message"] == "none"
 
 
 @in_world("records_rejected")
@@ -51,18 +51,18 @@ def test_records_ids_and_values_are_counted_separately(world: Clipmart) -> None:
     assert "1 record could not be loaded. Reasons: clipmart rejected" in notes(world)
     assert f"Rejected or noted: {words}." in page(world)
     lines = checks(world)
-    assert (lines["rejected"]["level"], lines["rejected"]["told"]) == ("warn", words)
+    assert (lines["rejected"]["level"], lines["rejected"]["message"]) == ("warn", words)
     assert words in " ".join(world("doctor").out.split())
     last = "exit 1; 3 ids or records were rejected; `clipmart rejected` says why"
-    assert lines["last sync"]["told"] == last
+    assert lines["last sync"]["message"] == last
 
 
 @in_world("not_found_only")
 def test_ids_that_do_not_exist_are_not_rejected_records(world: Clipmart) -> None:
     """Status counts them as ids, and so does the page."""
     lines = checks(world)
-    assert lines["rejected"]["told"] == "3 ids were not found"
-    assert "3 ids or records were rejected" in lines["last sync"]["told"]
+    assert lines["rejected"]["message"] == "3 ids were not found"
+    assert "3 ids or records were rejected" in lines["last sync"]["message"]
     assert "So far 3 ids were not found." in page(world)
 
 
@@ -75,10 +75,10 @@ def test_failures_are_named_with_their_reasons(world: Clipmart) -> None:
     assert "1 campaign failed." in box
     lines = checks(world)
     assert lines["failed jobs"]["level"] == lines["failed campaigns"]["level"] == "warn"
-    assert lines["failed jobs"]["told"].startswith(
+    assert lines["failed jobs"]["message"].startswith(
         "4 lately: job_0 (No speech found), job_1 (no reason given), job_2 (Timed out."
     )
-    assert lines["failed jobs"]["told"].endswith("…) and 1 more")
+    assert lines["failed jobs"]["message"].endswith("…) and 1 more")
     assert lines["failed campaigns"]["items"] == ["c-1"]
 
 
@@ -87,7 +87,7 @@ def test_a_failure_of_long_ago_is_only_counted(world: Clipmart) -> None:
     """The checks count it; the page does not list it."""
     assert notes(world) == "Nothing at the moment."
     lines = checks(world)["failed jobs"]
-    assert (lines["level"], lines["told"]) == ("ok", "none lately, 1 in all")
+    assert (lines["level"], lines["message"]) == ("ok", "none lately, 1 in total")
 
 
 @in_world("no_created_at")
@@ -107,4 +107,4 @@ def test_a_balance_without_an_id_is_shown(world: Clipmart) -> None:
     words = page(world)
     assert "No episode or campaign has been loaded yet" in words
     assert "Credits left: 100" in words
-    assert checks(world)["credits"]["told"].startswith("100 left")
+    assert checks(world)["credits"]["message"].startswith("100 left")
