@@ -1,1 +1,1 @@
-"""Proof of speed: whole processes, measured from outside, compared with their rivals."""
+"""Benchmarks: whole processes, measured from outside and compared with other tools."""

@@ -1,7 +1,7 @@
-"""`python -m benchmarks [NAME …]`: runs offline against the sandbox, prints and notes the results.
+"""`python -m benchmarks [NAME …]`: runs offline against the sandbox and prints the results.
 
-Every number is a median; ratios are taken round by round. A whole run, all benchmarks and three
-rounds or more, also rewrites the tables in docs/benchmarks.md.
+Every number is a median; ratios are calculated for each round. A run of all benchmarks with three
+rounds or more also rewrites the tables in docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def main() -> None:
     """Run the benchmarks named on the command line, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    parser.add_argument("--runs", type=int, default=3, help="rounds; the median counts")
-    parser.add_argument("--quick", action="store_true", help="one round of a small one; no proof")
+    parser.add_argument("--runs", type=int, default=3, help="number of rounds; the median counts")
+    parser.add_argument("--quick", action="store_true", help="one small round; proves nothing")
     given = parser.parse_args()
-    if strange := [name for name in given.names if name not in BENCHMARKS]:
-        parser.error(f"no such benchmark: {', '.join(strange)}")
+    if unknown := [name for name in given.names if name not in BENCHMARKS]:
+        parser.error(f"no such benchmark: {', '.join(unknown)}")
     wanted = given.names or list(BENCHMARKS)
     results = []
     for name in wanted:
@@ -40,7 +40,7 @@ def main() -> None:
         results.append(result)
     print("\n".join(["", *_targets(results)]))
     if set(wanted) == set(BENCHMARKS) and given.runs >= 3 and not given.quick:
-        _note(results)
+        _write_page(results)
 
 
 def _measured(result: Result) -> list[str]:
@@ -75,7 +75,7 @@ def _targets(results: list[Result]) -> list[str]:
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    """A Markdown table that reads well as text too."""
+    """A Markdown table that is readable as plain text."""
     rule = ("-", *("-:" for _ in columns[1:]))
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     rule = tuple(mark.rjust(width, "-") for mark, width in zip(rule, widths, strict=True))
@@ -85,8 +85,8 @@ def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _note(results: list[Result]) -> None:
-    """Put the results between the marks of their page."""
+def _write_page(results: list[Result]) -> None:
+    """Write the results between the marks of docs/benchmarks.md."""
     lines = [f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores.", "", *_targets(results)]
     for result in results:
         lines += _measured(result)

@@ -1,6 +1,6 @@
-"""The limit: the fastest client at hand, Arrow, one DuckDB table each.
+"""The lower limit: the fastest client available, Arrow, one DuckDB table each.
 
-It paces, resumes and remembers nothing. `python bare.py URL KEY IDS FOLDER`.
+It has no pacing, no checkpoints and no state. `python bare.py URL KEY IDS FOLDER`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ async def fetch(url: str, key: str, ids: list[str]) -> tuple[list[Any], list[Any
 
 
 def main(url: str, key: str, ids: str, folder: str) -> None:
-    """Fetch the ids in a file, and load what they answer into `bare.duckdb`."""
+    """Fetch the ids in a file, and load the answers into `bare.duckdb`."""
     jobs, clips = asyncio.run(fetch(url, key, Path(ids).read_text().split()))
     with duckdb.connect(str(Path(folder) / "bare.duckdb")) as con:
         for name, rows in (("jobs", jobs), ("clips", clips)):

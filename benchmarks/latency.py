@@ -1,7 +1,7 @@
 """Slow answers: the quota is used in full at any latency.
 
-Under the limits, 240 jobs with answers after 2 s and 5 s of a real minute; without limits, 400 jobs
-with answers after 50 ms.
+With limits, 240 jobs and answers after 2 s and 5 s of a real minute; without limits, 400 jobs and
+answers after 50 ms.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .paced import POLLS_A_MINUTE, REAL_MINUTE
 
 
 def latency(rounds: int, *, quick: bool = False) -> Result:
-    """Measure first syncs from an API that answers late."""
+    """Measure first syncs from a slow API."""
     jobs, minute, unpaced = (120, 2.0, 100) if quick else (240, 6.0, 400)
     with tempfile.TemporaryDirectory() as folder:
         ids, more_ids = job_ids(Path(folder), jobs), job_ids(Path(folder), unpaced, "more")

@@ -1,6 +1,6 @@
 """Measures whole processes from outside, and the sandbox that answers them.
 
-This process stays small: on Linux a child's peak memory begins at its parent's.
+This process stays small: on Linux a child's peak memory is at least its parent's.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from statistics import median
 from typing import Any
 
 from sandbox.accounts import CLIPUS_KEY, KLIPIT_KEY
-from sandbox.remote import Remote
+from sandbox.remote import Remote, running_apart
 
 NOW = "2026-04-08T12:00:00Z"
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB here
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
 
 
 @dataclass(frozen=True)
 class Run:
-    """One process from its start to its end, and what the sandbox saw of it."""
+    """One process from start to end, and what the sandbox saw of it."""
 
     wall: float
     cpu: float
-    """Seconds, user and system, its own children included."""
+    """Seconds, user and system, with its children."""
     peak_mib: float
-    """Of the process with its children at once."""
+    """Peak memory of the process and its children together."""
     requests: int = 0
     job_requests: int = 0
-    """Those about one job."""
+    """Requests about one job."""
     refused: int = 0
-    """Answered 429."""
+    """Requests answered by 429."""
     first_to_last: float = 0.0
-    """Seconds between its first request's arrival and its last one's."""
+    """Seconds between the arrivals of its first and its last request."""
     polls_first_to_last: float = 0.0
-    """The same of its polls of jobs alone."""
+    """The same for its polls of jobs."""
     sandbox_cpu: float = 0.0
-    """Seconds that the sandbox worked meanwhile."""
+    """CPU seconds of the sandbox meanwhile."""
 
 
 @dataclass
 class Target:
-    """A number, and what it should be."""
+    """A measured number and its limit."""
 
     what: str
     value: float
@@ -59,13 +59,13 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Whether the number is on the right side of its limit."""
+        """Whether the number is within its limit."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 @dataclass
 class Result:
-    """What one benchmark measured; `runs` by what was run."""
+    """What one benchmark measured; `runs` by the program that ran."""
 
     title: str
     runs: Mapping[str, list[Run]]
@@ -74,28 +74,27 @@ class Result:
 
 
 class Service:
-    """A sandbox in a process of its own, whose CPU seconds can be read."""
+    """A sandbox in a process of its own, and its CPU seconds."""
 
-    def __init__(self, remote: Remote, pid: int) -> None:
+    def __init__(self, remote: Remote) -> None:
         self.remote = remote
-        self._pid = pid
 
     def cpu(self) -> float:
-        """CPU seconds so far; 0 where the system does not tell (it is Linux that does)."""
+        """CPU seconds so far; 0 on a system that does not report them (only Linux does)."""
         try:
-            fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{self.remote.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def add_jobs(self, ids: Path) -> None:
-        """Complete jobs with 1 to 10 clips, 5.5 on the average."""
+        """Add complete jobs with 1 to 10 clips, 5.5 on average."""
         calls = enumerate(ids.read_text().split())
         self.remote.call([("add_job", (id_,), {"clips": 1 + n % 10}) for n, id_ in calls])
 
 
 def job_ids(folder: Path, jobs: int, name: str = "job") -> Path:
-    """A file of made-up ids, one a line."""
+    """A file of made-up ids, one on each line."""
     folder.mkdir(parents=True, exist_ok=True)
     ids = folder / f"{name}.txt"
     ids.write_text("\n".join(f"job_{name}_{number:07}" for number in range(jobs)))
@@ -104,21 +103,10 @@ def job_ids(folder: Path, jobs: int, name: str = "job") -> Path:
 
 @contextmanager
 def served(minute_seconds: float, latency_seconds: float = 0) -> Iterator[Service]:
-    """Serve both APIs at NOW, with limits by a minute of this length; 0: none."""
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--now", NOW]
-    command += ["--minute-seconds", str(minute_seconds)]
-    command += ["--latency-seconds", str(latency_seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            for line in process.stdout or ():
-                if line.startswith("export CLIPUS_BASE_URL="):
-                    url = line.split("=", 1)[1].strip().removesuffix("/clipus")
-                    yield Service(Remote(url), process.pid)
-                    break
-            else:
-                raise RuntimeError("The sandbox did not start; its own words are above.")
-        finally:
-            process.terminate()
+    """Serve both APIs at NOW, with a rate minute of this length; 0: no limits."""
+    limits = ["--minute-seconds", str(minute_seconds), "--latency-seconds", str(latency_seconds)]
+    with running_apart("--now", NOW, *limits) as remote:
+        yield Service(remote)
 
 
 def clipmart(data: Path, service: Service, minute_seconds: float, *arguments: str) -> Run:
@@ -137,7 +125,7 @@ def clipmart(data: Path, service: Service, minute_seconds: float, *arguments: st
 
 
 def backfill(service: Service, ids: Path, minute_seconds: float) -> Run:
-    """clipmart's first sync, in a new data folder, after its ids were tracked (not counted)."""
+    """clipmart's first sync, in a new data folder; tracking its ids is not counted."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         clipmart(data, service, minute_seconds, "track", "klipit", "--from", str(ids))
@@ -153,32 +141,32 @@ def rival(name: str, service: Service, ids: Path) -> Run:
 
 
 def measured(command: list[str], service: Service | None = None, **environ: str) -> Run:
-    """Run a program to its end; where it fails, its own words and RuntimeError."""
-    ours = ("CLIPMART_", "KLIPIT_", "CLIPUS_")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    """Run a program to its end; RuntimeError with its output if it fails."""
+    prefixes = ("CLIPMART_", "KLIPIT_", "CLIPUS_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     if service:
         service.remote.forget_requests()
     busy = service.cpu() if service else 0.0
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
         began = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=folder, env={**clean, **environ}, stdout=said, stderr=said
+            command, cwd=folder, env={**clean, **environ}, stdout=output, stderr=output
         )
-        together = _Memory(process.pid)
+        memory = _Memory(process.pid)
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
-        together.ended.set()
+        memory.ended.set()
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{' '.join(command)}: {said.read().decode()}")
+            output.seek(0)
+            raise RuntimeError(f"{' '.join(command)}: {output.read().decode()}")
     busy = service.cpu() - busy if service else 0.0
     seen: list[dict[str, Any]] = service.remote.read("requests") if service else []
     polls = [arrival for arrival in seen if arrival["path"].count("/") == 2]
     return Run(
         wall=wall,
         cpu=used.ru_utime + used.ru_stime,
-        peak_mib=max(used.ru_maxrss * _RSS_UNIT / 2**20, together.peak_mib),
+        peak_mib=max(used.ru_maxrss * _RSS_UNIT / 2**20, memory.peak_mib),
         requests=len(seen),
         job_requests=sum(arrival["path"].startswith("/jobs/") for arrival in seen),
         refused=sum(arrival["status"] == 429 for arrival in seen),
@@ -195,7 +183,7 @@ def _span(arrivals: list[dict[str, Any]]) -> float:
 class _Memory(threading.Thread):
     """Samples the memory of a process and its children ten times a second.
 
-    What they share counts once. Only Linux reports it; elsewhere this peak is 0.
+    Shared memory counts once. Only Linux reports it; on other systems this peak is 0.
     """
 
     def __init__(self, pid: int) -> None:
@@ -206,6 +194,7 @@ class _Memory(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        """Sample until `ended` is set."""
         while not self.ended.wait(0.1):
             with suppress(OSError):
                 self.peak_mib = max(self.peak_mib, sum(map(_pss_mib, _family(self._pid))))
@@ -222,7 +211,7 @@ def _pss_mib(pid: int) -> float:
 
 
 def alternate(subjects: Mapping[str, Callable[[], Run]], rounds: int) -> dict[str, list[Run]]:
-    """Run every subject once a round, in turn, so that a slow spell strikes all of them."""
+    """Run every subject once in each round, so that a slow moment affects all of them."""
     runs: dict[str, list[Run]] = {name: [] for name in subjects}
     for _ in range(rounds):
         for name, subject in subjects.items():
@@ -236,5 +225,5 @@ def typical(runs: list[Run], of: Callable[[Run], float] = lambda run: run.wall) 
 
 
 def ratio(above: list[Run], below: list[Run]) -> float:
-    """How many times as long one takes as the other: the median of the rounds' ratios."""
+    """How many times longer `above` takes than `below`: the median of the rounds' ratios."""
     return median(a.wall / b.wall for a, b in zip(above, below, strict=True))

@@ -1,4 +1,4 @@
-"""Under the limits: 300 jobs with a minute of 6 s. The quota is to be spent to the last request."""
+"""With limits: 300 jobs and a minute of 6 s. The quota should be used to the last request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def paced(rounds: int, *, quick: bool = False) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         ids = job_ids(Path(folder), jobs)
 
-        # A server for each: a rival must not begin in a window that another one filled.
+        # A server for each: none must start in a window that another one filled.
         def ours() -> Run:
             with served(minute) as service:
                 service.add_jobs(ids)
@@ -34,7 +34,7 @@ def paced(rounds: int, *, quick: bool = False) -> Result:
     mine, theirs = runs.values()
 
     def share(run: Run) -> float:
-        # What is not spent on fetching (start, build, publish) takes as long with a real minute.
+        # Start, build and publish take as long with a real minute.
         return 100 * run.cpu / (minutes * REAL_MINUTE + run.wall - run.first_to_last)
 
     floor = minutes * minute

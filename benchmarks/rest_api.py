@@ -1,4 +1,4 @@
-"""dlt's own declarative REST source, as its documentation has it, with its default settings.
+"""dlt's own declarative REST source, as in its documentation, with its default settings.
 
 It only loads. `python rest_api.py URL KEY IDS FOLDER`.
 """

@@ -1,6 +1,6 @@
-"""A long past: a sync with nothing to do in a store of 1,000 and of 100,000 settled jobs.
+"""Large stores: a sync with nothing to do in a store of 1,000 and of 100,000 settled jobs.
 
-Each has six clips. And `large`: ten new jobs in a store of 1,000,000 clips, built and published.
+Each job has six clips. And `large`: ten new jobs in a store of 1,000,000 clips.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _LANDED = f"""
 CREATE TEMP TABLE past AS
 SELECT
   job_id AS id,
-  TIMESTAMPTZ '{NOW}' - INTERVAL 30 DAY - to_minutes((hash(job_id) % 500_000)::INTEGER) AS made,
+  TIMESTAMPTZ '{NOW}' - INTERVAL 30 DAY - to_minutes((hash(job_id) % 500_000)::INTEGER) AS created,
   (SELECT max(load_id) FROM klipit._dlt_loads WHERE status = 0) AS load
 FROM klipit.submissions;
 INSERT INTO klipit.jobs BY NAME
   SELECT id, 'complete' AS status, {CLIPS} AS clip_count, 3842.0 AS duration_seconds,
-    made AS created_at, made + INTERVAL 252 SECOND AS completed_at,
-    made + INTERVAL 5 MINUTE AS observed_at, load AS _dlt_load_id
+    created AS created_at, created + INTERVAL 252 SECOND AS completed_at,
+    created + INTERVAL 5 MINUTE AS observed_at, load AS _dlt_load_id
   FROM past;
 INSERT INTO klipit.clips BY NAME
   SELECT 'clip_' || left(md5(id || n), 26) AS id, id AS job_id,
@@ -50,15 +50,15 @@ INSERT INTO klipit.clips BY NAME
     'What nobody tells you about ' || left(md5(id || n), 12) AS hook_suggestion,
     n * 300.5 AS start_seconds, n * 300.5 + 42 AS end_seconds, 42.0 AS duration_seconds,
     'https://media.example/' || id || '/' || n || '.mp4' AS media_url,
-    made + INTERVAL 6 MINUTE AS observed_at, load AS _dlt_load_id
+    created + INTERVAL 6 MINUTE AS observed_at, load AS _dlt_load_id
   FROM past, range({CLIPS}) AS clip (n);
 INSERT INTO klipit.clip_reads BY NAME
-  SELECT id AS job_id, made + INTERVAL 6 MINUTE AS observed_at, {CLIPS} AS clips,
+  SELECT id AS job_id, created + INTERVAL 6 MINUTE AS observed_at, {CLIPS} AS clips,
     load AS _dlt_load_id
   FROM past;
 INSERT INTO klipit.job_observations BY NAME
   SELECT sha256(id) AS observation_id, id AS job_id, 'complete' AS status,
-    made + INTERVAL 5 MINUTE AS observed_at, load AS _dlt_load_id
+    created + INTERVAL 5 MINUTE AS observed_at, load AS _dlt_load_id
   FROM past;
 """  # noqa: S608 - constants of our own
 
@@ -69,14 +69,14 @@ def settled(rounds: int, *, quick: bool = False) -> Result:
     with served(0) as service, tempfile.TemporaryDirectory() as folder:
         data = {jobs: Path(folder) / str(jobs) / "data" for jobs in (few, many)}
         for jobs, place in data.items():
-            _make(place, service, jobs)
+            _create_store(place, service, jobs)
         runs = alternate(
             {
                 f"sync, {few:,} settled": lambda: clipmart(data[few], service, 0, "sync"),
                 f"sync, {many:,} settled": lambda: clipmart(data[many], service, 0, "sync"),
                 IMPORTS: lambda: measured([sys.executable, "-c", IMPORTS]),
             },
-            # A run takes a second: one slow moment would decide the ratio of a few.
+            # A run takes a second: with few of them, one slow moment would decide the ratio.
             rounds if quick else 3 * rounds,
         )
     small, large, imports = runs.values()
@@ -98,11 +98,11 @@ def large(rounds: int, *, quick: bool = False) -> Result:
     jobs = (100_000 if quick else 1_000_000) // CLIPS + 1
     with served(0) as service, tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        _make(data, service, jobs)
-        news = count()
+        _create_store(data, service, jobs)
+        batches = count()
 
         def ten_more() -> Run:
-            ids = job_ids(Path(folder), 10, f"new{next(news)}")
+            ids = job_ids(Path(folder), 10, f"new{next(batches)}")
             service.add_jobs(ids)
             clipmart(data, service, 0, "track", "klipit", "--from", str(ids))
             return clipmart(data, service, 0, "sync")
@@ -116,10 +116,10 @@ def large(rounds: int, *, quick: bool = False) -> Result:
     )
 
 
-def _make(data: Path, service: Service, jobs: int) -> None:
-    """Make a data folder whose every job is settled, published and up to date.
+def _create_store(data: Path, service: Service, jobs: int) -> None:
+    """Create a data folder in which every job is settled and published.
 
-    Ids come in as ever; only what the API would have answered is written by SQL.
+    Ids are tracked as usual; only the API's answers are written by SQL.
     """
     clipmart(data, service, 0, "track", "klipit", "--from", str(job_ids(data.parent, jobs, "past")))
     clipmart(data, service, 0, "sync", "clipus")

@@ -1,4 +1,4 @@
-"""Without limits: 2,000 jobs and their clips. What clipmart costs where the API costs nothing."""
+"""Without limits: 2,000 jobs and their clips. The time that clipmart itself takes."""
 
 from __future__ import annotations
 

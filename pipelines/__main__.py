@@ -4,6 +4,7 @@ from pipelines import stop
 
 
 def run() -> None:
+    """Install the signal handlers, then run the command line."""
     stop.install()
     from pipelines.cli import run as run_command
 

@@ -12,7 +12,7 @@ import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -129,11 +129,8 @@ class _Demo:
 
     def record_balance(self, now: datetime) -> None:
         """Record what the API reports, so that each day has its use without a daily sync."""
-        ledger = open_ledger(self.settings)
-        try:
+        with closing(open_ledger(self.settings)) as ledger:
             ledger.add([balance_event(self.world.balance, now, now, origin="api")])
-        finally:
-            ledger.close()
 
     def _action(self, use: believable.Use) -> Callable[[datetime], None]:
         do = {KLIPIT.name: self._episode, CLIPUS.name: self._campaign, "top_up": self._top_up}

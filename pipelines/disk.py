@@ -1,4 +1,4 @@
-"""A full disk, apart from other failures: only its owner can make room."""
+"""Full disks, which only their owner can fix, distinguished from other failures."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class DiskFull(FixConfiguration):
 
 
 def is_full(error: BaseException, folder: Path | None = None) -> bool:
-    """Whether an error, or one that led to it, comes of a full disk.
+    """Whether a full disk caused an error.
 
-    DuckDB and dlt put the system's words into messages of their own.
+    DuckDB and dlt repeat the system's message in their own.
 
     Args:
-        folder: where it happened; full too if nothing can be written there, since SQLite reports
-            some failures to make a file larger like any other.
+        folder: where it happened. If its disk has no room, that is the cause too: SQLite reports
+            some failures to enlarge a file like any other.
     """
     for cause in chain(error):
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -40,6 +40,7 @@ def is_full(error: BaseException, folder: Path | None = None) -> bool:
 
 
 def disk_full(file: Path | str) -> DiskFull:
+    """The error for a file that could not be written."""
     return DiskFull(
         f"The disk is full: {file} could not be written. What was published before is unchanged, "
         "and nothing that landed is lost. Free some space on that disk (`df -h` shows how much is "
@@ -49,9 +50,9 @@ def disk_full(file: Path | str) -> DiskFull:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, what led to it, and so on down to its root.
+    """An error, its cause, and so on down to the root.
 
-    One that was raised again from what it had led to is in a circle with it.
+    An error that was raised again from its own consequence would be a circle; each comes once.
     """
     seen: list[BaseException] = []
     while error is not None and error not in seen:

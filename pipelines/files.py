@@ -1,4 +1,4 @@
-"""Files for people: there whole or not at all, whatever stands in their place or beside it."""
+"""Files for people: written whole or not at all, and never over clipmart's own data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .settings import Settings
 
 
 def refuse_own_file(settings: Settings, path: Path) -> None:
-    """A file that a person names may not be one that holds the only copy of something.
+    """Refuse to write to a file that may hold the only copy of something.
 
     Raises:
         Unusable: it is the published file, or below the state folder.
@@ -29,16 +29,16 @@ def refuse_own_file(settings: Settings, path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` for good when the block ends without an error.
+    """A new file that replaces `path` durably if the block ends without an error.
 
-    Until then it has a random name in the same folder. It gets the rights that the umask gives.
+    Until then it has a random name in the same folder. Its permissions follow the umask.
 
     Raises:
-        OSError: it cannot be written; what was there is as it was.
+        OSError: it cannot be written; an earlier file is unchanged.
     """
     draft = path.with_name(f".clipmart-{secrets.token_hex(8)}")
     try:
-        # Exclusive: a file or link that somebody else put there is never opened.
+        # Exclusive: never opens a file or link that someone else created there.
         with draft.open("xb") as file:
             yield file
             file.flush()
@@ -57,7 +57,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Names in it, and what was renamed, survive a power cut."""
+    """Sync a folder's names to disk, so that a rename survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

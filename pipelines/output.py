@@ -1,8 +1,8 @@
 """The one place where text leaves a command for a terminal, a pipe or a file.
 
-An API's text, a file's name or an error of a library's may hold what steers a terminal, hides
-itself or forges a line. Nothing else in clipmart prints (tests/cli/test_output.py holds that),
-so it is enough that everything here is cleaned.
+The text of an API, a file name or a library's error may hold characters that control a terminal,
+hide text or forge a line. Nothing else in clipmart prints (tests/cli/test_output.py checks that),
+so it is enough to clean everything here.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-# C0, C1, line and paragraph separators, marks and changes of writing direction, spaces and letters
-# that cannot be seen, halves of surrogate pairs, tags (a whole run of them spells one hidden text).
-_STEERING = (
+# C0, C1, line and paragraph separators, marks and changes of writing direction, invisible spaces
+# and letters, halves of surrogate pairs, tags (a whole run of them spells one hidden text).
+_CONTROL = (
     "(?:[\x00-\x1f\x7f-\x9f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff]"
     "|[\U000e0000-\U000e0fff]+)"
@@ -25,20 +26,25 @@ _JOINERS = "[\u00ad\u200c\u200d]"
 
 
 def printable(text: str) -> str:
-    """One line of text that cannot steer a terminal or hide anything.
+    """One line of text that cannot control a terminal or hide anything.
 
-    A line break becomes a space and what cannot be seen becomes visible. Joiners and soft hyphens
-    are dropped: ordinary emoji, Persian and hyphenated words have them.
+    A line break becomes a space, and an invisible character a visible sign. Joiners and soft
+    hyphens are dropped: ordinary emoji, Persian and hyphenated words have them.
     """
-    return re.sub(_STEERING, "\ufffd", re.sub(_JOINERS, "", re.sub(r"\s", " ", text)))
+    return re.sub(_CONTROL, "\ufffd", re.sub(_JOINERS, "", re.sub(r"\s", " ", text)))
 
 
 def json_escaped(text: str) -> str:
-    """JSON text of the same value in which nothing steers a terminal: it is written as \\uXXXX.
+    r"""JSON text of the same value in which nothing controls a terminal: it is written as \uXXXX.
 
-    In JSON such characters are in strings alone, but for the line breaks between them.
+    In JSON such characters are only in strings, except for line breaks.
     """
-    return re.sub(rf"(?!\n)(?:{_STEERING}|{_JOINERS})", _escape, text)
+    return re.sub(rf"(?!\n)(?:{_CONTROL}|{_JOINERS})", _escape, text)
+
+
+def utc_text(value: datetime) -> str:
+    """An instant in ISO 8601, in UTC, with Z."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def say(message: str) -> None:
@@ -52,7 +58,7 @@ def print_line(line: object) -> None:
 
 
 def print_lines(text: str) -> None:
-    """Our own text of several lines to stdout, each cleaned; data in it has no line break."""
+    """Several lines of our own to stdout, each cleaned; data in them has no line break."""
     for line in text.removesuffix("\n").split("\n"):
         print_line(line)
 
@@ -73,7 +79,7 @@ def print_csv(text: str) -> None:
         text = re.sub(r'"[^"]*"', lambda quoted: printable(quoted[0]), text)
         print_lines(text)
     else:
-        click.echo(text, nl=False, color=True)  # click would take ESC [ ... m out
+        click.echo(text, nl=False, color=True)  # without it, click removes ESC [ ... m
 
 
 def _escape(unseen: re.Match[str]) -> str:

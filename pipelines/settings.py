@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import overload
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pipelines.service import SERVICES, Service
 from sources.shared.errors import FixConfiguration
@@ -28,7 +28,7 @@ SECRET_CHARACTERS = 16
 
 @dataclass(frozen=True)
 class Address:
-    """A database's address; told without its user and password."""
+    """A database's address; its text leaves out user and password."""
 
     url: str = field(repr=False)
     variable: str
@@ -41,15 +41,17 @@ class Address:
 
     @property
     def user(self) -> str | None:
+        """From the address or its option `user`."""
         return unquote(urlsplit(self.url).username or "") or self.options.get("user")
 
     @property
     def password(self) -> str | None:
+        """From the address or its option `password`."""
         return unquote(urlsplit(self.url).password or "") or self.options.get("password")
 
     @property
     def options(self) -> dict[str, str]:
-        """What stands after the question mark, such as sslmode."""
+        """The parameters after the question mark, such as sslmode."""
         return dict(parse_qsl(urlsplit(self.url).query))
 
 
@@ -70,23 +72,24 @@ class Lake:
 
     @property
     def on_s3(self) -> bool:
+        """Whether the files are on S3, not in a folder."""
         return self.files.startswith("s3://")
 
 
 @dataclass(frozen=True)
 class Account:
-    """As whom and where a service's API is reached."""
+    """How a service's API is reached: the key, and addresses other than the usual ones."""
 
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
     """None: the vendor's own."""
     account_path: str | None = None
-    """Where the account is read; None: the usual path."""
+    """The path of the account; None: the usual one."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run needs to know. Keys stay out of `repr`."""
+    """Everything that a run can be configured with. `repr` leaves out the keys."""
 
     data_dir: Path
     accounts: Mapping[str, Account] = field(default_factory=dict)
@@ -96,24 +99,25 @@ class Settings:
     minute_seconds: float = 60.0
     pinned_now: datetime | None = None
     query_seconds: float = 300.0
-    """How long a statement of `clipmart query` may run; 0: as long as it takes."""
+    """How long a statement of `clipmart query` may run; 0: without a limit."""
     query_memory_bytes: int = 2_000_000_000
-    """Memory that it may take; what it needs beyond that goes to disk, if it can."""
+    """Memory that it may use; more than that is spilled to disk, if possible."""
     ledger_database: Address | None = None
-    """Where the ledger is shared by machines; None: it is the file `ledger`."""
+    """The database of a ledger that machines share; None: it is the file `ledger`."""
     max_columns: int | None = None
     """Most undocumented columns of a landing table, if not the sources' own limit."""
     keep_published: int = 3
     """How many earlier published files are saved."""
     lake: Lake | None = None
-    """Where it lands and publishes; None: into DuckDB files of the data folder."""
+    """The lake to land and publish in; None: DuckDB files in the data folder."""
 
     def now(self) -> datetime:
-        """The instant that decides what is due and stamps what is recorded (UTC)."""
+        """The current instant (UTC): it decides what is due and stamps what is recorded."""
         return self.pinned_now or datetime.now(UTC)
 
     @property
     def short_webhook_secret(self) -> bool:
+        """Whether a webhook secret is so short that it could be guessed."""
         return any(len(secret) < SECRET_CHARACTERS for secret in self.klipit_webhook_secrets)
 
     def foreign_host(self, service: str) -> str | None:
@@ -122,13 +126,15 @@ class Settings:
         return host if host != urlsplit(SERVICES[service].base_url).netloc else None
 
     def api_key(self, service: str) -> str | None:
+        """A service's key; None if it is not set."""
         return self._account(service).api_key
 
     def base_url(self, service: str) -> str:
+        """Where a service's API is, the vendor's address unless another is set."""
         return self._account(service).base_url or SERVICES[service].base_url
 
     def account_path(self, service: str) -> str | None:
-        """Where a service's account is read; None if every answer reports it."""
+        """The path of a service's account; None if every answer reports the account."""
         return self._account(service).account_path or SERVICES[service].account_path
 
     @property
@@ -141,7 +147,7 @@ class Settings:
         }
 
     def without_secrets(self, text: str) -> str:
-        """Text that may repeat what was sent."""
+        """A text that may repeat what was sent, with every secret replaced."""
         keys = [self.api_key(name) for name in SERVICES]
         secrets = (*keys, self.clipus_webhook_token, *self.klipit_webhook_secrets)
         return without_secrets(text, secrets)
@@ -156,37 +162,43 @@ class Settings:
 
     @property
     def published(self) -> str:
-        """What readers open, in words."""
+        """Where the published data is, for messages."""
         return f"in the lake at {self.lake.catalog}" if self.lake else str(self.warehouse)
 
     @property
     def state_dir(self) -> Path:
+        """Everything but the published file and what is written for people."""
         return self.data_dir / "state"
 
     @property
     def landing(self) -> Path:
+        """The landing store."""
         return self.state_dir / "landing.duckdb"
 
     @property
     def ledger(self) -> Path:
+        """The ledger, unless machines share one."""
         return self.state_dir / "ledger.sqlite"
 
     @property
     def dlt_dir(self) -> Path:
-        # What dlt notes of one destination misleads it in another.
+        """dlt's working folder."""
+        # dlt's state for one destination is wrong for another.
         return self.state_dir / ("dlt-lake" if self.lake else "dlt")
 
     @property
     def lock(self) -> Path:
+        """The lock of a sync, held by one process at a time."""
         return self.state_dir / "lock"
 
     @property
     def receiver(self) -> Path:
-        """Is there while a receiver is to listen."""
+        """Lock and facts of the webhook receiver; it exists while one should be listening."""
         return self.state_dir / "receiver"
 
     @property
     def build_dir(self) -> Path:
+        """Files that a build is writing."""
         return self.state_dir / "build"
 
     @property
@@ -233,6 +245,16 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     )
 
 
+def web_address(url: str) -> SplitResult | None:
+    """The parts of an http or https address with a host; None if it is not one."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises ValueError if it is not a port
+    except ValueError:
+        return None
+    return parts if parts.scheme in ("http", "https") and parts.hostname else None
+
+
 def is_loopback(url: str) -> bool:
     """Whether an address names this machine."""
     host = urlsplit(url).hostname or ""
@@ -245,7 +267,7 @@ def is_loopback(url: str) -> bool:
 
 
 def notify_address() -> str | None:
-    """CLIPMART_NOTIFY, which works also if another setting cannot be used."""
+    """CLIPMART_NOTIFY, which also works if another setting cannot be used."""
     filed = {} if "CLIPMART_NOTIFY" in os.environ else _dotenv(Path.cwd() / ".env")
     return {**filed, **os.environ}.get("CLIPMART_NOTIFY", "").strip() or None
 
@@ -276,9 +298,9 @@ def _dotenv(path: Path) -> dict[str, str]:
 
 
 def _refuse_foreign_addresses(filed: Mapping[str, str], environ: Mapping[str, str]) -> None:
-    """Refuse to send a key of the environment to an address that a folder's file names.
+    """Refuse to send a key of the environment to an address in a folder's `.env`.
 
-    The folder may be somebody else's, unpacked or shared.
+    The folder may come from someone else.
     """
     for service in SERVICES.values():
         url, key = service.address_variable, service.key_variable
@@ -329,54 +351,51 @@ def _header_safe(name: str, key: str | None) -> str | None:
 
 
 def _url(name: str, value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
-        parts.port  # noqa: B018 - raises ValueError where it is no port
-    except ValueError:
-        usable = False
-    if not usable or "@" in value:
+    parts = web_address(value)
+    if parts is None or parts.query or "@" in value:
         raise FixConfiguration(
-            f"{name} is not an address that can be used; it should look like https://host/path. "
+            f"{name} is not a usable address; it should look like https://host/path. "
             f"Nothing was sent. Correct or unset {name}."
         )
     if parts.scheme == "http" and not is_loopback(value):
         raise FixConfiguration(
-            f"{name} is plain http to another machine, so the key could be read on its way. "
+            f"{name} is plain http to another machine, so others could read the key on its way. "
             f"Nothing was sent. Give an https address, or unset {name}."
         )
     return value.rstrip("/")
 
 
 def _lake(text: Callable[[str], str | None]) -> Lake | None:
-    """The lake, where CLIPMART_DESTINATION asks for one."""
+    """The lake, if CLIPMART_DESTINATION is ducklake."""
     destination = text("CLIPMART_DESTINATION") or "duckdb"
     if destination not in ("duckdb", "ducklake"):
         raise FixConfiguration(
-            f"CLIPMART_DESTINATION is '{destination[:40]}', and can be duckdb (the default) or "
-            "ducklake. Nothing was done."
+            f"CLIPMART_DESTINATION is '{destination[:40]}', but can only be duckdb (the default) "
+            "or ducklake. Nothing was done."
         )
     if destination == "duckdb":
         return None
     reader = _database("CLIPMART_LAKE_READER", text("CLIPMART_LAKE_READER"))
-    # Where people only read, the reader's address is the only one.
+    # A machine that only reads may have the reader's address alone.
     catalog = _database("CLIPMART_LAKE_CATALOG", text("CLIPMART_LAKE_CATALOG")) or reader
     files = (text("CLIPMART_LAKE_FILES") or "").rstrip("/")
     on_s3 = files.startswith("s3://")
     keys = (text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"))
-    wanting = {
+    is_missing = {
         "CLIPMART_LAKE_CATALOG (postgresql://user:password@host/database)": catalog is None,
         "CLIPMART_LAKE_FILES (s3://bucket/prefix, or a folder that all machines share)": not files,
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY": on_s3 and not all(keys),
     }
-    missing = [name for name, wants in wanting.items() if wants]
+    missing = [name for name, absent in is_missing.items() if absent]
     if missing or catalog is None:
         raise FixConfiguration(
             f"CLIPMART_DESTINATION=ducklake needs {', and '.join(missing)}. Nothing was done. "
-            "docs/lake.md shows a whole set."
+            "docs/lake.md shows a complete example."
         )
     if "'" in files:
-        raise FixConfiguration("CLIPMART_LAKE_FILES has a quote in it. Nothing was done.")
+        raise FixConfiguration(
+            "CLIPMART_LAKE_FILES contains a quote. Nothing was done. Name a folder without one."
+        )
     return Lake(
         catalog,
         files if on_s3 else str(Path(files).absolute()),
@@ -393,7 +412,7 @@ def _database(name: str, value: str | None) -> Address | None:
         return None
     try:
         parts = urlsplit(value)
-        parts.port  # noqa: B018 - raises ValueError where it is no port
+        parts.port  # noqa: B018 - raises ValueError if it is not a port
         usable = parts.scheme in ("postgresql", "postgres") and len(parts.path) > 1
     except ValueError:
         usable = False

@@ -1,11 +1,11 @@
 """SIGTERM and SIGINT: a command ends with 75 and a sentence, and never cuts a write in two.
 
-The process's start installs the handlers. Then a signal is noted, and what comes of it depends on
-the part of the work: `at_once` interrupts it, `deferred` lets it end or come to its next `check`,
+The start of the process installs the handlers. They record a signal, and its effect depends on the
+part of the work: `at_once` interrupts it, `deferred` lets it end or reach its next `check`,
 `calling` calls back. A program that only imports clipmart keeps its own handlers.
 
-Nothing else installs handlers for these: asyncio's would leave the defaults behind, and dlt's take
-a signal away (see `Loader`).
+Nothing else installs handlers for these: asyncio's would leave the defaults behind, and dlt's hide
+a signal (see `Loader`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STOPPED = "Stopped by a signal. What was saved before stays. Run the command aga
 
 
 class Stopped(TryAgainLater):
-    """A signal was noted, and this is a safe point to end at."""
+    """A signal arrived, and this is a safe point to end."""
 
 
 _requested = False
@@ -28,10 +28,10 @@ _react: Callable[[], object] | None = None
 
 
 def install() -> None:
-    """Note SIGTERM and SIGINT from now on; one that the parent process ignores stays ignored."""
+    """Handle SIGTERM and SIGINT from now on; a signal that the parent ignores stays ignored."""
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _note)
+            signal.signal(number, _on_signal)
 
 
 def requested() -> bool:
@@ -43,7 +43,7 @@ def check(message: str = STOPPED) -> None:
     """A safe point.
 
     Raises:
-        Stopped: a signal was noted.
+        Stopped: a signal has arrived.
     """
     if _requested:
         raise Stopped(message)
@@ -51,7 +51,7 @@ def check(message: str = STOPPED) -> None:
 
 @contextmanager
 def calling(react: Callable[[], object] | None) -> Iterator[None]:
-    """Call back on a signal, also on one that was noted before."""
+    """Call back on a signal, also on one that arrived before."""
     global _react
     before, _react = _react, react
     try:
@@ -63,16 +63,16 @@ def calling(react: Callable[[], object] | None) -> Iterator[None]:
 
 
 def at_once() -> AbstractContextManager[None]:
-    """A part that may be interrupted anywhere, by KeyboardInterrupt."""
+    """A part that KeyboardInterrupt may interrupt anywhere."""
     return calling(_interrupt)
 
 
 def deferred() -> AbstractContextManager[None]:
-    """A part that ends in its own time, or at its next `check`."""
+    """A part that runs to its end, or to its next `check`."""
     return calling(None)
 
 
-def _note(number: int, frame: object) -> None:
+def _on_signal(number: int, frame: object) -> None:
     global _requested
     _requested = True
     if _react is not None:
@@ -81,5 +81,5 @@ def _note(number: int, frame: object) -> None:
 
 def _interrupt() -> None:
     global _react
-    _react = None  # once is enough: what cleans up is not interrupted
+    _react = None  # only once: the cleaning up is not interrupted
     raise KeyboardInterrupt

@@ -1,8 +1,8 @@
-"""Both APIs, served locally: for the demo, the tests and anyone without a key.
+"""Both APIs, served on this machine: for the demo, the tests and anyone without a key.
 
-Faithful to the vendors' references in shared/api; where those are silent, the module
-that decides says so. Shares no parser, constant or model with `sources`, so that a
-misreading there cannot hide behind the same misreading here.
+It follows the vendors' references; if those say nothing, the module that decides says so.
+It shares no parser, constant or model with `sources`, so that a misreading there cannot be
+hidden by the same misreading here.
 """
 
 from sandbox.faults import Fault

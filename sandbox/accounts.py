@@ -1,4 +1,4 @@
-"""Who asks, and what they may: keys, plans, credit accounts, and refusals."""
+"""Keys and their rights: plans, scopes, credit accounts, and refusals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 KLIPIT_KEY = "klipit_sk_sandbox"
 CLIPUS_KEY = "sk_live_sandbox"
 
-# Klipit reference, "API key scopes"; NOTES: campaigns:create is Clipus's only one.
+# Klipit reference, "API key scopes"; campaigns:create is Clipus's only documented scope.
 KLIPIT_SCOPES = (
     "jobs:create",
     "jobs:read",
@@ -32,7 +32,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An accepted key. The log knows it by `name`; the key itself is kept nowhere else."""
+    """An accepted key. The log has its `name`, never the key itself."""
 
     name: str
     service: str
@@ -43,7 +43,7 @@ class Key:
 
 @dataclass
 class Plan:
-    """A Clipus plan. The numbers are made up; only Growth and above reach the API."""
+    """A Clipus plan. The numbers are invented; only Growth and above have API access."""
 
     requests_per_minute: int
     languages: int
@@ -52,7 +52,7 @@ class Plan:
 
 
 def default_plans() -> dict[str, Plan]:
-    """NOTES: 8 languages are the most that any plan gives."""
+    """Plans by name; 8 languages are the documented maximum."""
     return {
         "starter": Plan(10, languages=1, videos_per_month=10, has_api=False),
         "growth": Plan(60, languages=4, videos_per_month=60),
@@ -62,6 +62,8 @@ def default_plans() -> dict[str, Plan]:
 
 @dataclass(frozen=True, slots=True)
 class CreditChange:
+    """One change of an account's credits."""
+
     at: datetime
     amount: float
     balance: float  # after it
@@ -70,17 +72,18 @@ class CreditChange:
 
 @dataclass
 class Account:
-    """A Klipit account in credits. `changes` holds every change, the truth for tests."""
+    """A Klipit account's credits; `changes` has every change, for tests to compare with."""
 
     name: str
     balance: float
     changes: list[CreditChange] = field(default_factory=list)
 
     def change(self, at: datetime, amount: float, reason: str) -> None:
+        """Add credits, or subtract them if `amount` is negative."""
         self.balance += amount
         self.changes.append(CreditChange(at, amount, self.balance, reason))
 
 
 def fingerprint(secret: str) -> str:
-    """How an unknown key is named in the log."""
+    """The name of an unknown key in the log."""
     return f"unknown:{hashlib.sha256(secret.encode()).hexdigest()[:8]}"

@@ -1,6 +1,6 @@
-"""The ASGI application: logs each arrival, injects faults, finds the API, adds the Date.
+"""The ASGI application: logs each request, injects faults, finds the API, adds the Date.
 
-Dispatched by hand: three prefixes need no router, and the tests ask thousands of times.
+It compares prefixes itself: three need no router, and tests send thousands of requests.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class App:
         self.sandbox = sandbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or do what a fault says."""
         request = Request(scope, receive)
         if scope["path"].startswith("/_sandbox/"):
             answer = await control.answer(self.sandbox, request)

@@ -1,8 +1,8 @@
 """Believable content: what becomes of a submission, and a month of use to submit.
 
 Everything follows from the seed and the submission, so the same URL has the same
-outcome whether it came over HTTP or from the month. Hosts that end in .example and are
-named in `FATES` decide their outcome, for whoever wants to see one on purpose.
+outcome over HTTP and in the month. The hosts in `FATES` decide the outcome, so that each
+can be had on purpose.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from sandbox.records import Fields
 
-# Hosts whose outcome is fixed; blocked.example is refused at once (422).
+# Hosts with a fixed outcome; blocked.example is refused at once (422).
 FATES = {
     "good.example": "complete",
     "failing.example": "failed",
@@ -28,8 +28,8 @@ FATES = {
 }
 BLOCKED_HOST = "blocked.example"
 
-# The eight documented moment types (Klipit reference, "Moment types"): mean score, why
-# such a moment scores, and a hook. Means differ so that comparing types tells something.
+# The eight documented moment types (Klipit reference, "Moment types"): mean score, a
+# reason and a hook. Means differ, so that a comparison of types shows something.
 MOMENTS: dict[str, tuple[int, str, str]] = {
     "founder_reveal": (
         85,
@@ -77,6 +77,8 @@ TOPICS = ("pricing", "hiring", "churn", "cold outreach", "AI agents", "burnout",
 
 @dataclass(frozen=True)
 class Show:
+    """A podcast and when its episodes are submitted."""
+
     name: str
     weekdays: tuple[int, ...]  # Monday is 0
     hour: int  # UTC
@@ -111,14 +113,14 @@ PRODUCTS = (
 
 
 def dice(*parts: object) -> random.Random:
-    """The same chances for the same parts, in every process."""
+    """Random numbers that are the same for the same parts, in every process."""
     return random.Random("|".join(map(str, parts)))  # noqa: S311 - believable, not secret
 
 
 def _fate(
     chance: random.Random, source: str, fates: tuple[str, ...], weights: tuple[int, ...]
 ) -> str:
-    drawn = chance.choices(fates, weights)[0]  # drawn in any case: what follows stays the same
+    drawn = chance.choices(fates, weights)[0]  # always drawn, so that later numbers stay the same
     return FATES.get(urlsplit(source).hostname or "", drawn)
 
 
@@ -127,7 +129,7 @@ def _fate(
 
 @dataclass(frozen=True)
 class Episode:
-    """What Klipit will find in a source."""
+    """What Klipit finds in a source, and the job's outcome (`fate`)."""
 
     fate: str  # complete, empty, failed or stuck
     duration_seconds: float
@@ -136,12 +138,12 @@ class Episode:
 
     @property
     def credits(self) -> float:
-        """The price: one credit for every ten minutes begun. Made up; no price is public."""
+        """The price: a credit for each ten minutes or part of it. Invented; none is public."""
         return float(-(-self.duration_seconds // 600))
 
 
 def episode(seed: int, source: str, show_name: str | None = None) -> Episode:
-    """What becomes of a source (a URL, or an uploaded file's name)."""
+    """The episode behind a source (a URL, or an uploaded file's name)."""
     chance = dice(seed, "episode", source)
     show = next((show for show in SHOWS if show.name == show_name), None)
     fate = _fate(chance, source, ("complete", "empty", "failed", "stuck"), (86, 5, 6, 3))
@@ -157,22 +159,22 @@ def episode(seed: int, source: str, show_name: str | None = None) -> Episode:
 
 
 def clips(
-    seed: int, job_id: str, found: Episode, source: str, amount: int | None = None
+    seed: int, job_id: str, episode: Episode, source: str, amount: int | None = None
 ) -> list[Fields]:
     """The clips of a complete episode; about one in sixteen is not scored."""
-    if found.fate != "complete" and amount is None:
+    if episode.fate != "complete" and amount is None:
         return []
     chance = dice(seed, "clips", source)
     amount = chance.randint(2, 8) if amount is None else amount
-    made = []
+    clips = []
     for position in range(amount):
         moment_type = chance.choice(tuple(MOMENTS))
         mean, reason, hook = MOMENTS[moment_type]
-        score = round(min(99.5, max(5, chance.gauss(mean + found.strength, 8))) * 2) / 2
+        score = round(min(99.5, max(5, chance.gauss(mean + episode.strength, 8))) * 2) / 2
         duration = chance.randint(60, 380) / 4
-        start = chance.randint(0, max(0, int(found.duration_seconds - duration) * 4)) / 4
+        start = chance.randint(0, max(0, int(episode.duration_seconds - duration) * 4)) / 4
         clip_id = f"clip_{_base32(dice(seed, job_id, position).getrandbits(80), 16)}"
-        made.append(
+        clips.append(
             {
                 "id": clip_id,
                 "moment_type": moment_type,
@@ -187,11 +189,11 @@ def clips(
                 "media_url": f"https://cdn.klipit.example/clips/{clip_id}.mp4",
             }
         )
-    return made
+    return clips
 
 
 def _plain(number: float) -> float:
-    """Whole numbers as the reference shows them, without a fraction."""
+    """A number as the reference shows it: without a fraction if it is whole."""
     return int(number) if number == int(number) else number
 
 
@@ -200,14 +202,14 @@ def _plain(number: float) -> float:
 
 @dataclass(frozen=True)
 class Launch:
-    """What Clipus will make of a page."""
+    """A campaign's outcome (`fate`) and its platforms."""
 
     fate: str  # completed, failed, stuck or straggler (completed with a video never ready)
     platforms: tuple[str, ...]
 
 
 def launch(seed: int, url: str) -> Launch:
-    """What becomes of a page. A video is made for each language and platform."""
+    """The launch of a page. Clipus makes a video for each language and platform."""
     chance = dice(seed, "launch", url)
     fate = _fate(chance, url, ("completed", "failed", "stuck", "straggler"), (86, 6, 4, 4))
     others = chance.sample(("tiktok", "linkedin", "instagram"), chance.randint(0, 2))
@@ -232,8 +234,9 @@ def _base32(number: int, length: int) -> str:
 
 @dataclass(frozen=True)
 class Use:
-    """One thing that a customer does: `body` is what is posted to POST /jobs or
-    POST /campaigns, or `{"credits": …}` for a top-up.
+    """One action of a customer.
+
+    `body` is that of POST /jobs or POST /campaigns, or `{"credits": …}` for a top-up.
     """
 
     at: datetime
@@ -246,9 +249,10 @@ def month_of_use(
 ) -> list[Use]:
     """Thirty days that end at `end` (UTC), by instant.
 
-    Every outcome occurs: jobs that fail, find nothing or hang, campaigns that fail, hang
-    or keep a video pending. Credits run down from `balance` and are topped up; one launch
-    day uses up the month's `videos_per_month` exactly, and its last submission is refused.
+    Every outcome occurs: jobs that fail, hang or have no clips, campaigns that fail, hang
+    or have a video that stays pending. Credits fall from `balance` and are topped up; one
+    launch day uses exactly the month's `videos_per_month`, and its last submission is
+    refused.
     """
     end = end.astimezone(UTC).replace(microsecond=0)
     uses = [*_episodes(seed, end), *_campaigns(seed, end, videos_per_month)]
@@ -280,7 +284,7 @@ def _episodes(seed: int, end: datetime) -> Iterator[Use]:
         for show in SHOWS
         if day.weekday() in show.weekdays
     ]
-    # One arrives just before the end, so that something is always still running.
+    # One is submitted just before the end, so that something is always still running.
     latest = end - timedelta(minutes=2)
     slots = [slot for slot in slots if end - timedelta(days=30) <= slot[0] < latest]
     for number, (at, show) in enumerate([*slots, (latest, SHOWS[1])]):
@@ -346,9 +350,9 @@ def _campaigns(seed: int, end: datetime, quota: int) -> Iterator[Use]:
 
 
 def _outcome(seed: int, url: str, *, most: int | None) -> str:
-    """A page's fate; "" where its platforms are more than `most`."""
-    found = launch(seed, url)
-    return found.fate if most is None or len(found.platforms) <= most else ""
+    """A page's fate; "" if it has more than `most` platforms."""
+    page = launch(seed, url)
+    return page.fate if most is None or len(page.platforms) <= most else ""
 
 
 def _with_top_ups(seed: int, uses: list[Use], balance: float) -> Iterator[Use]:

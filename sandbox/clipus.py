@@ -1,8 +1,8 @@
 """Clipus's API: campaigns.
 
-Source: Clipus reference. Undocumented, and chosen here: the wording of errors, that every
-request counts towards the limit once its key is known, and the headers of a 401, which
-name no plan and a limit of 0.
+Source: Clipus reference. Undocumented, so chosen here: the text of errors, that every
+request with a known key counts towards the limit, and the headers of a 401, which say
+that there is no plan and that the limit is 0.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ async def _create(sandbox: Sandbox, request: Request, key: Key) -> Fields:
         raise Refused(403, "scope", "This key lacks the scope campaigns:create.")
     submission = await json_object(request)
     _check(submission, sandbox.plans[key.plan].languages)
-    # The campaign exists from here on, even if its client gives up while the page is read.
+    # From here on the campaign exists, even if the client gives up while the page is read.
     campaign_id = sandbox.submit_campaign(submission, account=key.account, plan=key.plan)
     await asyncio.sleep(sandbox.campaign_open_seconds)
     now = sandbox.clock.now()

@@ -1,10 +1,10 @@
 """The sandbox's own endpoints, for a test or a person outside its process.
 
 POST /_sandbox/call takes a list of [name, positional, named] and calls these methods of
-`Sandbox` in turn, or reads these attributes. GET /_sandbox/klipit.csv and clipus.csv give
-every id with its submission, as `clipmart track --from` reads it. Only this machine is
-answered, and no web page that a browser here shows: its Origin, or the name by which it reached
-this address, gives it away.
+`Sandbox` in turn, or reads these attributes. GET /_sandbox/klipit.csv and clipus.csv return
+every id with its submission, as `clipmart track --from` reads it. Requests from other
+machines are refused, and so are those of a web page in a browser on this machine,
+recognised by its Origin or by the host name that it used.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ async def answer(sandbox: Sandbox, request: Request) -> Response:
 def _call(sandbox: Sandbox, name: str, positional: list[Any], named: dict[str, Any]) -> Any:
     if any(part.startswith("_") for part in name.split(".")):
         raise ValueError(f"{name} is private")
-    found = attrgetter(name)(sandbox)
-    return found(*positional, **named) if callable(found) else found
+    attribute = attrgetter(name)(sandbox)
+    return attribute(*positional, **named) if callable(attribute) else attribute
 
 
 def _plain(value: Any) -> Any:
-    """A record among the results, as JSON can say it."""
+    """A result that is not JSON yet: a record as an object, anything else as text."""
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 

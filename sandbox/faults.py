@@ -1,13 +1,12 @@
 """Faults to inject: planned answers by path, or random ones at a rate.
 
-Some kinds answer in the API's place, and nothing happens behind them; the others spoil
-the real answer on its way out, after its work is done.
+Some kinds replace the API's answer, and the request has no effect; the others spoil the
+real answer when it is sent, after the request has had its effect.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,8 @@ from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from sandbox.answers import json_answer
 
 INSTEAD = frozenset(
     {
@@ -40,7 +41,7 @@ SPOILED = frozenset(
     }
 )
 HANG_UPS = frozenset({"drop", "lost"})
-# What passes when a client asks again, without hours of waiting.
+# Faults that a client survives by a retry, without hours of waiting.
 TRANSIENT = (
     "error",
     "bad_gateway",
@@ -62,7 +63,7 @@ class Fault:
         kind: a name in INSTEAD or SPOILED.
         path: below the service's base URL, with * and ? as wildcards.
         times: None for every request until `clear()`.
-        retry_after: the header's text as it is: seconds, an HTTP date, or rubbish.
+        retry_after: the header's text: seconds, an HTTP date, or anything else.
         seconds: between the pieces of a trickle.
         status, headers, body: for `answer`; a body that is neither text nor bytes is
             sent as JSON.
@@ -85,6 +86,7 @@ class Fault:
             raise ValueError(f"no fault {self.kind!r}; there are {sorted(INSTEAD | SPOILED)}")
 
     def matches(self, method: str, path: str) -> bool:
+        """Whether it applies to this request and is not used up."""
         return (
             (self.times is None or self.used < self.times)
             and fnmatchcase(method, self.method)
@@ -92,28 +94,30 @@ class Fault:
         )
 
     def answer(self) -> Response:
-        """The answer of a kind that stands in the API's place (`drop` has none)."""
+        """The answer of a kind that replaces the API's (`drop` has none)."""
         again = {} if self.retry_after is None else {"retry-after": self.retry_after}
         match self.kind:
             case "error":
-                return _json({"error": "Internal error"}, 500)
+                return json_answer({"error": "Internal error"}, 500)
             case "bad_gateway":
                 page = "<html><head><title>502 Bad Gateway</title></head><body></body></html>"
                 return Response(page, 502, media_type="text/html")
             case "unavailable":
-                return _json({"error": "Down for maintenance"}, 503, {"retry-after": "1"} | again)
+                return json_answer(
+                    {"error": "Down for maintenance"}, 503, {"retry-after": "1"} | again
+                )
             case "too_many_requests":
-                return _json({"error": "Too many requests"}, 429, again)
+                return json_answer({"error": "Too many requests"}, 429, again)
             case "redirect":
                 return Response(status_code=307, headers={"location": self.location})
         if isinstance(self.body, str | bytes):
             headers = {"content-type": "application/json", **self.headers}
             return Response(self.body, self.status, headers)
-        return _json(self.body, self.status, dict(self.headers))
+        return json_answer(self.body, self.status, self.headers)
 
 
 class Faults:
-    """What will go wrong. Planned faults come first, in the order of planning."""
+    """The faults to inject. Planned faults come first, in the order of planning."""
 
     def __init__(self) -> None:
         self._planned: list[Fault] = []
@@ -132,21 +136,23 @@ class Faults:
         methods: Sequence[str] = ("GET",),
         in_a_row: int = 2,
     ) -> None:
-        """Spoil a share of the requests (0 to 1), never one path more than `in_a_row`
-        times in succession, so that a client which tries once more gets through.
+        """Spoil a share of the requests (0 to 1).
+
+        Never one path more than `in_a_row` times in succession, so that a client which then
+        tries again succeeds.
         """
         self._rate, self._kinds, self._methods, self._in_a_row = rate, kinds, methods, in_a_row
         self._chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
-        self._row: Counter[str] = Counter()
+        self._in_succession: Counter[str] = Counter()
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all faults."""
         self._planned.clear()
         self.random(0)
 
     @property
     def unused(self) -> list[Fault]:
-        """Planned faults that were asked for less often than planned."""
+        """Planned faults that were used less often than planned."""
         return [fault for fault in self._planned if fault.used < (fault.times or 1)]
 
     def take(self, method: str, path: str) -> Fault | None:
@@ -156,17 +162,17 @@ class Faults:
                 fault.used += 1
                 return fault
         if self._rate and method in self._methods:
-            if self._row[path] < self._in_a_row and self._chance.random() < self._rate:
-                self._row[path] += 1
+            if self._in_succession[path] < self._in_a_row and self._chance.random() < self._rate:
+                self._in_succession[path] += 1
                 return Fault(self._chance.choice(self._kinds))
-            self._row[path] = 0
+            self._in_succession[path] = 0
         return None
 
 
 async def send_spoiled(
     fault: Fault, answer: Response, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Send an answer as the fault has it."""
+    """Send an answer, spoiled as the fault says."""
     body = bytes(answer.body)
     match fault.kind:
         case "malformed":
@@ -199,13 +205,8 @@ async def send_spoiled(
 
 
 async def hang_up(scope: Scope, receive: Receive) -> None:
-    """End the connection through its transport, which the server puts into the scope."""
-    scope["extensions"]["sandbox.transport"].close()  # what was sent still goes out
+    """Close the connection through its transport, which the server adds to the scope."""
+    scope["extensions"]["sandbox.transport"].close()  # bytes written before are still sent
     # The server must have seen the end before we return, or it would answer 500.
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _json(content: Any, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    body = json.dumps(content, ensure_ascii=False)
-    return Response(body, status, headers, media_type="application/json")

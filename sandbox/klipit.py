@@ -1,6 +1,6 @@
 """Klipit's API: jobs, clips, exports and the account.
 
-Source: Klipit reference. Undocumented, and chosen here: the error body, 402 without
+Source: Klipit reference. Undocumented, so chosen here: the error body, 402 without
 credits, 409 for clips or exports of a job that is not complete, 202 for an export that
 is not ready, and GET /account with its shape.
 """
@@ -21,7 +21,7 @@ from sandbox.records import Fields, Record, best_first
 from sandbox.uploads import read_upload
 from sandbox.world import Arrival, Sandbox
 
-# A minute's requests by what they do. Exports and the account have no documented limit.
+# Requests a minute. Exports and the account have no documented limit.
 LIMITS = {"submissions": 10, "status polls": 60, "clip reads": 120}
 FORMATS = ("mp4", "zip")
 PLATFORMS = ("tiktok", "reels", "shorts", "linkedin", "twitter")
@@ -105,8 +105,8 @@ async def _submit(sandbox: Sandbox, request: Request, key: Key) -> Response:
     if not is_text_list(submission.get("platforms") or []):
         raise Refused(422, "invalid_request", "platforms must be a list of names.")
     job_id = sandbox.submit_job(submission, account=key.account)
-    born = sandbox.jobs[job_id].fields
-    return json_answer({name: born[name] for name in ("id", "status", "created_at")}, 201)
+    job = sandbox.jobs[job_id].fields
+    return json_answer({name: job[name] for name in ("id", "status", "created_at")}, 201)
 
 
 async def _export(sandbox: Sandbox, request: Request, key: Key, job_id: str) -> Response:
@@ -116,26 +116,26 @@ async def _export(sandbox: Sandbox, request: Request, key: Key, job_id: str) -> 
     if kind not in FORMATS or platform not in (*PLATFORMS, "all"):
         raise Refused(422, "invalid_request", f"format: {FORMATS}; platform: {PLATFORMS}.")
     now = sandbox.clock.now()
-    asked = sandbox.exports.get((job_id, platform, kind))
-    if asked is None or now >= asked + LINK_LIFETIME:
-        sandbox.exports[job_id, platform, kind] = asked = now  # a new one, or an expired one anew
-    if now < asked + timedelta(seconds=sandbox.export_seconds):
+    requested_at = sandbox.exports.get((job_id, platform, kind))
+    if requested_at is None or now >= requested_at + LINK_LIFETIME:  # a new one, or expired
+        sandbox.exports[job_id, platform, kind] = requested_at = now
+    if now < requested_at + timedelta(seconds=sandbox.export_seconds):
         return json_answer({"status": "processing"}, 202)
     link = f"{sandbox.url}/files/{job_id}/{platform}.{kind}"
-    token = hashlib.sha256(f"{sandbox.seed} {link} {asked}".encode()).hexdigest()[:16]
-    expires_at = text(asked + LINK_LIFETIME)
+    token = hashlib.sha256(f"{sandbox.seed} {link} {requested_at}".encode()).hexdigest()[:16]
+    expires_at = text(requested_at + LINK_LIFETIME)
     return json_answer({"export_url": f"{link}?signature={token}", "expires_at": expires_at})
 
 
 def download(sandbox: Sandbox, arrival: Arrival) -> Response:
-    """An export's link: the file while the link lives, then 410. It needs no key."""
+    """Answer an export's link, which needs no key: the file, or 410 once it has expired."""
     match arrival.path.split("/")[1:]:
         case [job_id, name] if "." in name:
             platform, _, kind = name.rpartition(".")
-            asked = sandbox.exports.get((job_id, platform, kind))
-            if asked and sandbox.clock.now() >= asked + LINK_LIFETIME:
+            requested_at = sandbox.exports.get((job_id, platform, kind))
+            if requested_at and sandbox.clock.now() >= requested_at + LINK_LIFETIME:
                 return Response("This link has expired.\n", 410, media_type="text/plain")
-            if asked and arrival.method == "GET":
+            if requested_at and arrival.method == "GET":
                 content: Fields = {"job_id": job_id, "platform": platform, "format": kind}
                 return Response(
                     repr(content).encode(),

@@ -2,7 +2,7 @@
 
 Sources: Klipit reference, "Rate limits" (per minute); Clipus reference, "Rate limits"
 (X-RateLimit-Limit, requests a minute by plan). That the window slides, and that a
-refused arrival takes no place in it, is this server's choice: neither is documented.
+refused arrival does not count, is this server's choice: neither is documented.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import defaultdict, deque
 
 
 class Limits:
-    """Windows by bucket; `minute_seconds` is their length, 0 turns all limits off."""
+    """Windows by bucket, `minute_seconds` long; 0 turns all limits off."""
 
     def __init__(self, minute_seconds: float) -> None:
         self.minute_seconds = minute_seconds
@@ -21,7 +21,7 @@ class Limits:
         """Count an arrival (monotonic seconds).
 
         Returns:
-            0 when admitted, else the seconds until the window has room.
+            0 if it is admitted, otherwise the seconds until the window has space.
         """
         if not self.minute_seconds:
             return 0
@@ -31,5 +31,5 @@ class Limits:
         if len(window) < limit:
             window.append(arrived)
             return 0
-        # With a limit of 0, or one lowered at run time, room comes later than this says.
+        # With a limit of 0, or one lowered at run time, it takes longer than this.
         return window[0] + self.minute_seconds - arrived if window else self.minute_seconds

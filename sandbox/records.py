@@ -1,4 +1,4 @@
-"""A job or a campaign: what it says at birth, what time changes, what a test overrides."""
+"""A job or a campaign: its first fields, its changes over time, and a test's overrides."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ Fields = dict[str, Any]
 
 @dataclass
 class Record:
-    """`at(now)` is a pure function of the clock, so a clock set back undoes progress."""
+    """A job or a campaign; a clock that is set back undoes its progress."""
 
     fields: Fields
     account: str = "sandbox"
     steps: list[tuple[datetime, Fields]] = field(default_factory=list)  # ordered by instant
     override: Fields = field(default_factory=dict)
     without: set[str] = field(default_factory=set)
-    clips: Any = field(default_factory=list)  # a job's; any shape, drift is a test's business
+    clips: Any = field(default_factory=list)  # a job's; of any shape, for tests of drift
     submission: Fields = field(default_factory=dict)
 
     def at(self, now: datetime) -> Fields:
-        """The record as the API tells it at that instant."""
-        seen = dict(self.fields)
+        """The record as the API returns it at that instant."""
+        fields = dict(self.fields)
         for instant, changes in self.steps:
             if instant > now:
                 break
-            seen.update(changes)
-        seen.update(self.override)
+            fields.update(changes)
+        fields.update(self.override)
         for name in self.without:
-            seen.pop(name, None)
-        return seen
+            fields.pop(name, None)
+        return fields
 
     def update(self, fields: Fields, without: Iterable[str] = ()) -> None:
-        """Override fields from now on, whatever time would make of them."""
+        """Override fields from now on, also those that change over time."""
         self.override.update(fields)
         self.without = (self.without | set(without)) - set(fields)
 
@@ -43,7 +43,7 @@ class Record:
 def best_first(clips: Any) -> Any:
     """Clips by shareability_score, descending (Klipit reference, "Clips"); unscored last.
 
-    Anything but a list of objects stays as it is.
+    Anything other than a list of objects is returned unchanged.
     """
     if not isinstance(clips, list) or not all(isinstance(clip, dict) for clip in clips):
         return clips

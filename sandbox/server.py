@@ -1,8 +1,8 @@
 """Runs a sandbox: in a thread for tests and the demo, or as a program of its own.
 
-The socket is made here, so that its port is known before it serves and a port in use
-is one clear line. IPPROTO_TCP must be named: without it asyncio leaves Nagle's algorithm
-on, and a kept-alive connection serves a tenth of the requests.
+The socket is created here, so that its port is known before it serves, and a port in use
+is one clear message. IPPROTO_TCP must be given: without it asyncio leaves Nagle's algorithm
+on, and a persistent connection serves a tenth of the requests.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sandbox.world import Sandbox
 
 
 class _Protocol(HttpToolsProtocol):
-    """Lends each request its transport, so that faults can hang up."""
+    """Adds its transport to each request, so that faults can close the connection."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -36,7 +36,7 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Tells when it serves, and delivers webhooks meanwhile if asked to."""
+    """Reports when it serves, and delivers webhooks in the background if so configured."""
 
     def __init__(
         self, sandbox: Sandbox, *, deliver_webhooks: bool, on_start: Callable[[], None]
@@ -50,7 +50,7 @@ class _Server(uvicorn.Server):
                 lifespan="off",
                 log_config=None,
                 access_log=False,
-                date_header=False,  # the domain clock's Date goes out instead
+                date_header=False,  # the domain clock's Date is sent instead
                 server_header=False,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=1,
@@ -68,11 +68,11 @@ class _Server(uvicorn.Server):
         self._on_start()
 
     async def main_loop(self) -> None:
-        """Wait for `stop`; uvicorn's own loop would look only ten times a second."""
+        """Wait for `stop`; uvicorn's own loop checks only ten times a second."""
         await self._stopped.wait()
 
     def stop(self, *_: object) -> None:
-        """End well and soon; from any thread, or as a signal's handler."""
+        """End the server soon; from any thread, or as a signal handler."""
         self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -95,7 +95,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to `serve`: uvicorn would raise them again after a clean end."""
+        """Leave signals to `serve`: uvicorn would raise them again at the end."""
         yield
 
 
@@ -143,16 +143,16 @@ def serve(
     sandbox: Sandbox | None = None,
     clipmart: str = "clipmart",
 ) -> int:
-    """Serve until SIGTERM or SIGINT, with webhooks; addresses and keys go to stdout.
+    """Serve until SIGTERM or SIGINT, with webhooks; prints addresses and keys to stdout.
 
-    A sandbox starts empty, so that its credits and its month's videos are all there;
-    give one on which `preload` was called for a month that is ready to be tracked.
+    A sandbox starts empty, with all its credits and this month's videos. For a month that is
+    ready to be tracked, pass one on which `preload` was called.
 
     Args:
-        clipmart: how to start the command line from here, for the lines to paste.
+        clipmart: how to start the command line from here, for the printed lines.
 
     Returns:
-        The exit code: 0, or 3 where the port cannot be had.
+        The exit code: 0, or 3 if the port cannot be used.
     """
     sandbox = sandbox or Sandbox()
     try:
@@ -183,7 +183,7 @@ def serve(
 
 def _addresses(sandbox: Sandbox, clipmart: str) -> str:
     lines = [
-        f"# Both APIs, served at {sandbox.url} until you stop them. Paste into another shell:",
+        f"# Both APIs, served at {sandbox.url} until you stop this. Paste into another shell:",
         f"export KLIPIT_BASE_URL={sandbox.klipit_url}",
         f"export KLIPIT_API_KEY={KLIPIT_KEY}",
         f"export CLIPUS_BASE_URL={sandbox.clipus_url}",
@@ -199,9 +199,9 @@ def _addresses(sandbox: Sandbox, clipmart: str) -> str:
 
 
 def preload(sandbox: Sandbox, end: datetime | None = None) -> None:
-    """Let a month of use have happened, until `end` (default: the sandbox's now).
+    """Add a month of use that ends at `end` (default: the sandbox's now).
 
-    The month's used-up videos are forgiven, so that campaigns can still be submitted.
+    The used-up videos of the month are given back, so that campaigns can still be submitted.
     """
     end = end or sandbox.clock.now()
     quota = sandbox.plans["growth"].videos_per_month

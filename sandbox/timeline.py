@@ -1,4 +1,4 @@
-"""How a job and a campaign go on after their submission, in the domain clock's time."""
+"""How a job and a campaign change after their submission, by the domain clock."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sandbox.records import Fields, Record
 def job(seed: int, job_id: str, submission: Fields, source: str, at: datetime) -> Record:
     """A submitted job: queued → transcribing → clipping → complete or failed.
 
-    It takes a minute and a twentieth of the episode: the reference's example, 3,842 s of
-    sound, took 252 s.
+    It takes a minute and a twentieth of the episode's length: in the reference's example,
+    an episode of 3,842 s took 252 s.
     """
-    found = believable.episode(seed, source, submission.get("show_name"))
-    work = 60 + found.duration_seconds / 20
+    episode = believable.episode(seed, source, submission.get("show_name"))
+    work = 60 + episode.duration_seconds / 20
 
     def after(share: float) -> datetime:
         return at + timedelta(seconds=round(work * share))
 
-    clips = believable.clips(seed, job_id, found, source)
-    known = {"duration_seconds": found.duration_seconds}
+    clips = believable.clips(seed, job_id, episode, source)
+    known = {"duration_seconds": episode.duration_seconds}
     steps: list[tuple[datetime, Fields]] = [(after(0.08), {"status": "transcribing"} | known)]
-    if found.fate == "failed":
-        steps.append((after(0.4), {"status": "failed", "error": found.error}))
-    elif found.fate != "stuck":
+    if episode.fate == "failed":
+        steps.append((after(0.4), {"status": "failed", "error": episode.error}))
+    elif episode.fate != "stuck":
         done = {"status": "complete", "clip_count": len(clips), "completed_at": text(after(1))}
         steps += [(after(0.65), {"status": "clipping"}), (after(1), done)]
     return Record(

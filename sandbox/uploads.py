@@ -12,13 +12,13 @@ from sandbox.accounts import Refused
 
 
 async def read_upload(request: Request, limit_bytes: int) -> dict[str, Any]:
-    """A submission from a form. The file streams to a temporary one, is counted and let go.
+    """Read a submission from a form. The file is streamed to a temporary file and deleted.
 
     Returns:
         The text fields, with `file` (its name) and `file_bytes`.
 
     Raises:
-        Refused: 400 not a form, 413 over the limit, 422 no file in it.
+        Refused: 400 not a form, 413 over the limit, 422 without a file.
     """
     if int(request.headers.get("content-length", 0)) > limit_bytes:
         raise Refused(413, "too_large", f"An upload may have {limit_bytes} bytes.")

@@ -1,9 +1,9 @@
-"""Webhooks: Klipit's signed events and Clipus's bare calls, sent when the clock passes them.
+"""Webhooks: Klipit's signed events and Clipus's unsigned calls, sent when they are due.
 
 Klipit reference, "Webhooks": events job.created, job.complete (clip_count), job.failed
 (error), HMAC-SHA256 over the raw body in X-Klipit-Signature. Hex is this server's choice,
 and each is sent once: neither the encoding nor retries are documented. Clipus's payload
-is unknown, so a made-up one goes out unsigned.
+is unknown, so an invented one is sent, unsigned.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Call:
     """A webhook and the instant from which it is due."""
 
     at: datetime
-    number: int  # keeps calls of one instant in order
+    number: int  # orders calls of the same instant
     url: str
     body: bytes
     signed: bool
@@ -37,13 +37,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
+    """A call that was made."""
+
     url: str
     body: bytes
-    outcome: int | str  # the status answered, or the name of what went wrong
+    outcome: int | str  # the answer's status, or the name of the error
 
 
 class Webhooks:
-    """Calls still to make, and `deliveries`: what became of the others."""
+    """Calls that are still due, and those that were made (`deliveries`)."""
 
     def __init__(self, url: str | None, secret: str) -> None:
         self.url = url
@@ -54,10 +56,11 @@ class Webhooks:
         self._lock = threading.Lock()
 
     def signature(self, body: bytes) -> str:
+        """The HMAC-SHA256 of a body, in hex."""
         return hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
 
     def expect_job(self, job_id: str, job: Record) -> None:
-        """Plan the events of a submitted job, where a URL is configured."""
+        """Schedule the events of a submitted job, if a URL is configured."""
         self.expect_event(instant(job.fields["created_at"]), "job.created", job_id)
         for at, changes in job.steps:
             if changes.get("status") == "complete":
@@ -66,11 +69,12 @@ class Webhooks:
                 self.expect_event(at, "job.failed", job_id, error=changes["error"])
 
     def expect_event(self, at: datetime, event: str, job_id: str, **fields: Any) -> None:
+        """Schedule one of Klipit's events, if a URL is configured."""
         body = {"event": event, "job_id": job_id, **fields, "timestamp": text(at)}
         self._expect(at, self.url, body, signed=True)
 
     def expect_campaign(self, campaign_id: str, campaign: Record) -> None:
-        """Plan the call that says that a campaign ended, where its submission wants one."""
+        """Schedule the call at a campaign's end, if its submission has a webhook_url."""
         for at, changes in campaign.steps:
             if (status := changes.get("status")) in ("completed", "failed"):
                 body = {"campaign_id": campaign_id, "status": status}
@@ -89,7 +93,7 @@ class Webhooks:
         return asyncio.run(self.deliver_due(now))
 
     async def deliver_due(self, now: datetime) -> int:
-        """Send what is due, one after another; a failure is noted and not repeated."""
+        """Send what is due, one after another; a failure is recorded and not repeated."""
         due: list[Call] = []
         with self._lock:
             while self._due and self._due[0].at <= now:

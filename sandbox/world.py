@@ -27,8 +27,10 @@ WEBHOOK_SIGNING = "whsec_sandbox_only"
 
 @dataclass(slots=True)
 class Arrival:
-    """One request, in the order of arrival. `status` is None while it is open, and stays
-    None where the connection was dropped before an answer.
+    """One request, in the order of arrival.
+
+    `status` is None while it is open, and for good if the connection was dropped before an
+    answer.
     """
 
     monotonic: float
@@ -36,29 +38,29 @@ class Arrival:
     service: str  # klipit, clipus, or files for download links
     method: str
     path: str  # below the service's base URL: /jobs/job_1, /api/v1/campaigns/…
-    key: str | None  # its name, never itself; None without one
+    key: str | None  # the key's name, never the key; None without one
     status: int | None = None
     fault: str | None = None  # the fault injected into this one
 
 
 class Sandbox:
-    """Everything both APIs know. Safe to change while it serves from another thread.
+    """The state of both APIs. It can be changed while another thread serves it.
 
     Args:
         seed: decides ids and outcomes.
-        now: where the domain clock stands; default CLIPMART_NOW, else the machine's.
+        now: stops the domain clock there; default CLIPMART_NOW, else the machine's clock.
         minute_seconds: length of the rate window; default CLIPMART_MINUTE_SECONDS, else
             60. 0 turns limits off.
-        balance: Klipit credits to begin with.
-        webhook_url: where Klipit's events go, signed with `webhook_secret`.
+        balance: Klipit credits at the start.
+        webhook_url: address for Klipit's events, signed with `webhook_secret`.
         campaign_open_seconds: how long POST /campaigns stays open, on the machine's clock.
-        retry_after: whether a 429 says when to come back (undocumented at both).
+        retry_after: whether a 429 has Retry-After (undocumented for both APIs).
         export_seconds: how long an export takes, on the domain clock.
         upload_limit_bytes: a larger upload is answered 413.
         latency_seconds: how long every answer takes, on the machine's clock.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, all by name
         self,
         *,
         seed: int = 0,
@@ -89,7 +91,9 @@ class Sandbox:
         self.requests: list[Arrival] = []
         self.jobs: dict[str, Record] = {}
         self.campaigns: dict[str, Record] = {}
-        self.exports: dict[tuple[str, str, str], datetime] = {}  # (job, platform, format) → asked
+        self.exports: dict[
+            tuple[str, str, str], datetime
+        ] = {}  # (job, platform, format) → requested
         self.plans: dict[str, Plan] = accounts.default_plans()
         self.videos_used: Counter[tuple[str, str]] = Counter()  # by (account, month)
         self.accounts = {"sandbox": Account("sandbox", balance)}
@@ -141,10 +145,6 @@ class Sandbox:
         """Change fields of a `Plan`; answers follow at once."""
         self.plans[name] = replace(self.plans[name], **changes)
 
-    def remove_key(self, key: str) -> None:
-        """Answer this key 401 from now on."""
-        del self.keys[key]
-
     @property
     def balance(self) -> float:
         """Klipit credits of the default account; setting it is a change like any other."""
@@ -155,9 +155,11 @@ class Sandbox:
         self._change_credits("sandbox", credits - self.balance, "set")
 
     def set_balance(self, credits: float) -> None:
+        """Set `balance`, for a caller in another process."""
         self.balance = credits
 
     def top_up(self, credits: float, *, account: str = "sandbox") -> None:
+        """Add credits to an account."""
         self._change_credits(account, credits, "top-up")
 
     @property
@@ -174,7 +176,7 @@ class Sandbox:
             self.accounts[account].change(at or self.clock.now(), amount, reason)
 
     def set_latency(self, seconds: float, *services: str) -> None:
-        """Let the answers of these services (default: both) take so long from now on."""
+        """Delay the answers of these services (default: both) from now on."""
         self.latency_seconds |= dict.fromkeys(services or ("klipit", "clipus"), seconds)
 
     # --- records as a test wants them -------------------------------------------------
@@ -194,17 +196,17 @@ class Sandbox:
 
         Args:
             status: any word. A complete job gets completed_at 252 s after created_at.
-            clips: a number of believable ones, or the clips themselves, taken as they are.
-            created_at: default now, ten minutes ago for a complete job. What is no
-                instant goes through `update_job`.
+            clips: how many believable ones, or the clips themselves, taken as they are.
+            created_at: default now, or ten minutes ago for a complete job. For a value
+                that is not an instant use `update_job`.
             without: fields to leave out.
             fields: any other field, known or not, of any type.
         """
         complete = status == "complete"
         born = instant(created_at or self.clock.now() - timedelta(minutes=10 * complete))
         if isinstance(clips, int):
-            found = believable.Episode("complete", 3842.0, "", 0)
-            clips = believable.clips(self.seed, job_id, found, job_id, clips)
+            episode = believable.Episode("complete", 3842.0, "", 0)
+            clips = believable.clips(self.seed, job_id, episode, job_id, clips)
         self.jobs[job_id] = Record(
             {
                 "id": job_id,
@@ -250,7 +252,7 @@ class Sandbox:
         )
 
     def update_job(self, job_id: str, *, without: Iterable[str] = (), **fields: Any) -> None:
-        """Override fields of a job, submitted or added, whatever time makes of them."""
+        """Override fields of a job, submitted or added, also those that change over time."""
         self.jobs[job_id].update(fields, without)
 
     def update_campaign(
@@ -274,11 +276,7 @@ class Sandbox:
         """Answer 404 for it from now on."""
         del self.jobs[job_id]
 
-    def remove_campaign(self, campaign_id: str) -> None:
-        """Answer 404 for it from now on."""
-        del self.campaigns[campaign_id]
-
-    # --- submissions, as over HTTP but from Python ------------------------------------
+    # --- submissions, as over HTTP, from Python ---------------------------------------
 
     def submit_job(
         self,
@@ -287,10 +285,10 @@ class Sandbox:
         account: str = "sandbox",
         at: datetime | None = None,
     ) -> str:
-        """Take an episode; its credits are charged now.
+        """Submit an episode; its credits are charged now.
 
         Args:
-            submission: the body of POST /jobs, with `source_url`, or `file` for a name.
+            submission: the body of POST /jobs, with `source_url`, or `file` (its name).
 
         Returns:
             The job's id.
@@ -300,8 +298,8 @@ class Sandbox:
         """
         at = at or self.clock.now()
         source = submission.get("source_url") or submission["file"]
-        found = believable.episode(self.seed, source, submission.get("show_name"))
-        self._change_credits(account, -found.credits, "job", at)
+        episode = believable.episode(self.seed, source, submission.get("show_name"))
+        self._change_credits(account, -episode.credits, "job", at)
         job_id = f"job_{believable.ulid(at, self.seed, 'job', self._next())}"
         record = timeline.job(self.seed, job_id, submission, source, at)
         record.account = account
@@ -317,7 +315,7 @@ class Sandbox:
         plan: str = "growth",
         at: datetime | None = None,
     ) -> str:
-        """Take a page; its videos count towards the month (UTC) in which it was submitted.
+        """Submit a page; its videos count towards the month (UTC) of the submission.
 
         Args:
             submission: the body of POST /campaigns.
@@ -326,15 +324,15 @@ class Sandbox:
             The campaign's id.
 
         Raises:
-            Refused: fewer of the month's videos are left than it would have.
+            Refused: it would have more videos than are left in the month.
         """
         at = at or self.clock.now()
         languages = submission.get("languages") or ["en", "ja", "ko"]
         month, quota = (account, f"{at:%Y-%m}"), self.plans[plan].videos_per_month
         with self._lock:
             used = self.videos_used[month]
-            made = believable.launch(self.seed, submission["url"])
-            videos = len(languages) * len(made.platforms)
+            launch = believable.launch(self.seed, submission["url"])
+            videos = len(languages) * len(launch.platforms)
             if used + videos > quota:
                 raise Refused(429, "quota", f"Monthly limit reached ({used}/{quota}).")
             self.videos_used[month] += videos
@@ -349,7 +347,7 @@ class Sandbox:
         return campaign_id
 
     def relive(self, uses: Iterable[believable.Use]) -> None:
-        """Submit what `month_of_use` planned, each at its own instant in the past."""
+        """Submit what `month_of_use` planned, each at its own instant."""
         for use in uses:
             try:
                 if use.service == "klipit":
@@ -359,14 +357,14 @@ class Sandbox:
                 else:
                     self._change_credits("sandbox", use.body["credits"], "top-up", use.at)
             except Refused:
-                continue  # the month holds one submission that its quota refuses
+                continue  # the month has one submission that its quota refuses
 
     def _next(self) -> int:
         with self._lock:
             self._submitted += 1
             return self._submitted
 
-    # --- what was asked ---------------------------------------------------------------
+    # --- requests and webhooks --------------------------------------------------------
 
     def asked(
         self,
@@ -377,10 +375,10 @@ class Sandbox:
         status: int | None = None,
         since: float = 0,
     ) -> int:
-        """Count arrivals. `path` lies below the service's base URL and may hold * and ?.
+        """Count requests. `path` is below the service's base URL; * and ? are wildcards.
 
         Args:
-            status: only those answered so.
+            status: only those with this status.
             since: only those after this `time.monotonic()`.
         """
         return sum(
@@ -397,20 +395,21 @@ class Sandbox:
         self.requests.clear()
 
     def deliver_due_webhooks(self) -> int:
-        """Send every webhook whose moment the domain clock has passed.
+        """Send every webhook that is due by the domain clock.
 
         Returns:
-            How many were sent, answered well or not (see `webhooks.deliveries`).
+            How many were sent, successfully or not (see `webhooks.deliveries`).
         """
         return self.webhooks.deliver_due_now(self.clock.now())
 
     def notify(self, event: str, job_id: str, **fields: Any) -> None:
-        """Make one of Klipit's events due now, for a job of any kind."""
+        """Make one of Klipit's events due now, for any job."""
         self.webhooks.expect_event(self.clock.now(), event, job_id, **fields)
 
     # --- for the server ---------------------------------------------------------------
 
     def log(self, service: str, method: str, path: str, key: str | None) -> Arrival:
+        """Add a request to `requests`; `key` is as sent, and only its name is stored."""
         known = self.keys.get(key or "")
         name = known.name if known else accounts.fingerprint(key) if key else None
         arrival = Arrival(time.monotonic(), self.clock.now(), service, method, path, name)

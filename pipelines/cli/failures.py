@@ -18,9 +18,10 @@ from .terminal import end, end_with
 
 
 class CommandGroup(TaskGroup):
-    """The commands by task, and the end of those that fail."""
+    """The commands by task, with an exit code for each failure."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a foreseeable error becomes one message and an exit code."""
         try:
             with stop.at_once():
                 return super().invoke(ctx)
@@ -42,9 +43,9 @@ def _foreseen(error: Exception | KeyboardInterrupt) -> ClipmartError | None:
     if not isinstance(error, Exception):  # KeyboardInterrupt
         return stop.Stopped(stop.STOPPED)
     if isinstance(error, sqlite3.Error):
-        from pipelines.ledger.ledger import unusable
+        from pipelines.ledger.ledger import ledger_unusable_error
 
-        return unusable(load_settings().ledger, error)
+        return ledger_unusable_error(load_settings().ledger, error)
     if isinstance(error, OSError):
         from pipelines.disk import disk_full, is_full
 
@@ -58,7 +59,7 @@ def _foreseen(error: Exception | KeyboardInterrupt) -> ClipmartError | None:
         # An interrupted DuckDB query raises DuckDB's own error.
         return stop.Stopped(stop.STOPPED)
     if type(error).__module__.endswith("duckdb"):  # which may not be imported
-        from pipelines.landing.store import cannot_go_on
+        from pipelines.landing.store import duckdb_error
 
-        return cannot_go_on(load_settings(), error)
+        return duckdb_error(load_settings(), error)
     return None

@@ -25,6 +25,7 @@ class TaskGroup(click.Group):
                 self.add_command(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each task."""
         width = max(map(len, self.commands))
         for task, commands in self._tasks.items():
             with formatter.section(task):

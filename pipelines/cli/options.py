@@ -36,10 +36,12 @@ wait_option = click.option("--wait", is_flag=True, help="Poll until the end, wit
 
 
 def notify_option(purpose: str) -> Decorator:
+    """`--notify URL`, with what it is for in this command."""
     return click.option("--notify", metavar="URL", help=purpose)
 
 
 def port_option(default: int) -> Decorator:
+    """`--port N`, 0 for a free one."""
     return click.option(
         "--port",
         type=click.IntRange(0, 65535),

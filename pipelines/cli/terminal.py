@@ -1,4 +1,4 @@
-"""How a command's result and its end look: as lines or JSON, in colour, with an exit code."""
+"""How a command prints its result, as lines or JSON, in colour, and how it ends."""
 
 from __future__ import annotations
 
@@ -32,22 +32,24 @@ def print_result(
 
 
 def print_rows(text: str, format_: str) -> None:
+    """Print rows that were rendered in a format."""
     (print_csv if format_ == "csv" else print_rendered)(text)
 
 
 def terminal_width() -> int:
-    """The terminal's width; 80 where there is none."""
+    """The terminal's width in columns; 80 if there is no terminal."""
     return shutil.get_terminal_size((80, 24)).columns
 
 
 def coloured(level: str) -> str:
-    """A level in its colour; click leaves colours out where the output is no terminal."""
+    """A level in its colour; click removes colours if the output is not a terminal."""
     if os.environ.get("NO_COLOR"):
         return level
     return click.style(level, fg={"ok": "green", "warn": "yellow", "fail": "red"}[level])
 
 
 def end(exit_code: int) -> NoReturn:
+    """End the command with an exit code."""
     click.get_current_context().exit(exit_code)
 
 

@@ -1,7 +1,7 @@
-"""What a key may do: one or two GETs that spend nothing, answered within seconds or given up.
+"""What a key may do: one or two GETs that cost nothing, answered within seconds or abandoned.
 
-They take rate slots as a sync does, so they never cost it a refusal; where a sync has taken them
-all, that is said instead of waiting for a minute.
+They take rate slots as a sync does, so they never cost it a refusal; if a sync has taken them all,
+the check says so instead of waiting for a minute.
 
 Source: Klipit API reference, "API key scopes" and "Rate limits"; Clipus API reference, "Rate
 limits": every response has the plan's headers; by clipus.io/developers only successful and
@@ -14,6 +14,7 @@ import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from urllib.parse import urlsplit
 
 import httpx
@@ -45,7 +46,7 @@ def key_checks(settings: Settings, ledger: Ledger | None) -> list[Check]:
     """Keys, plans, scopes and limits of the services that have a key, and the clock.
 
     Args:
-        ledger: holds the rate slots; None where no sync can use it either.
+        ledger: holds the rate slots; None if a sync cannot use it either.
     """
     return asyncio.run(_probe_all(settings, ledger))
 
@@ -57,16 +58,16 @@ async def _probe_all(settings: Settings, ledger: Ledger | None) -> list[Check]:
         probes = [probe for probe in probes if probe.key]
         checks = await asyncio.gather(*(_run(probe) for probe in probes))
     skews = [skew for probe in probes for skew in probe.skews]
-    return [*(check for some in checks for check in some), *_clock(settings, skews)]
+    return [*chain.from_iterable(checks), *_clock(settings, skews)]
 
 
 class _Busy(ClipmartError):
-    """A longer wait than a person at a terminal takes."""
+    """A longer wait than a person at a terminal accepts."""
 
 
 @dataclass
 class _Probe:
-    """A service, what it answered, and how long that was waited for."""
+    """A service, its answers, and how long they took."""
 
     service: Service
     settings: Settings
@@ -100,15 +101,17 @@ class _Probe:
             slots=self.slots,
             client=self.http,
             attempts=ATTEMPTS,
-            on_answer=self.note,
+            on_answer=self.record,
             sleep=self._wait,
         )
 
-    def check(self, what: str, level: Level, told: str, remedy: str = "", code: int = 3) -> Check:
-        """A line of this service; a failure is one of configuration unless `code` says other."""
-        return Check(f"{self.service.name} {what}", level, told, remedy, code)
+    def check(
+        self, what: str, level: Level, message: str, remedy: str = "", code: int = 3
+    ) -> Check:
+        """A line of this service; if it fails, the exit code is `code`."""
+        return Check(f"{self.service.name} {what}", level, message, remedy, code)
 
-    def note(self, answer: Answer) -> None:
+    def record(self, answer: Answer) -> None:
         self.answers.append(answer)
         if answer.observed_at is not None:
             self.skews.append((self.settings.now() - answer.observed_at).total_seconds())
@@ -128,17 +131,17 @@ async def _run(probe: _Probe) -> list[Check]:
     except FixConfiguration:
         if probe.status in (401, 403):
             return _refused(probe)
-        told = f"{probe.host} redirects elsewhere ({probe.status}); the key was not sent there"
+        message = f"{probe.host} redirects elsewhere ({probe.status}); the key was not sent there"
         remedy = f"Set {address} to that address, if you trust it."
-        return [probe.check("key", "fail", told, remedy)]
+        return [probe.check("key", "fail", message, remedy)]
     except (ClipmartError, TimeoutError) as error:
         if isinstance(error, _Busy | TryAgainLater) or probe.status == 429:
-            told = "was not tried: its requests of this minute are used up"
-            remedy = "Look again in a minute; `clipmart status` shows whether a sync runs."
-            return [probe.check("key", "warn", told, remedy)]
-        why = f"it answers {probe.status}" if probe.status else "it does not answer"
-        remedy = f"Try again later. If it stays so, see that {address} is right."
-        return [probe.check("key", "fail", f"could not be tried: {probe.host}: {why}", remedy, 75)]
+            message = "was not tried: its requests of this minute are used up"
+            remedy = "Check again in a minute; `clipmart status` shows whether a sync runs."
+            return [probe.check("key", "warn", message, remedy)]
+        why = f"answers {probe.status}" if probe.status else "does not answer"
+        remedy = f"Try again later. If it does not help, check that {address} is right."
+        return [probe.check("key", "fail", f"could not be tried: {probe.host} {why}", remedy, 75)]
 
 
 def _refused(probe: _Probe) -> list[Check]:
@@ -146,42 +149,42 @@ def _refused(probe: _Probe) -> list[Check]:
     if probe.status == 401:
         return [probe.check("key", "fail", "is refused (401)", f"Set {variable} to a valid key.")]
     if probe.service is KLIPIT:
-        remedy = f"Give the key in {variable} that scope in Klipit's page, or set another."
+        remedy = f"Give the key in {variable} that scope on Klipit's page, or set another."
         return [
             accepted(probe.service, probe.settings),
             probe.check("scopes", "fail", "jobs:read is missing", remedy),
         ]
-    told = f"{_plan(probe).get('plan') or 'this plan'}: it has no API access (403)"
+    message = f"{_plan(probe).get('plan') or 'this plan'}: it has no API access (403)"
     remedy = f"Change to the plan Growth or above, or set {variable} to another account's key."
-    return [accepted(probe.service, probe.settings), probe.check("plan", "fail", told, remedy)]
+    return [accepted(probe.service, probe.settings), probe.check("plan", "fail", message, remedy)]
 
 
 async def _klipit(probe: _Probe) -> list[Check]:
     client = probe.service.client(probe.api(), probe.settings.now)
     path = probe.settings.account_path(KLIPIT.name) or ""
-    reported, account = None, "fails"
+    reported, account = None, "does not answer"
     with suppress(RequestFailed):
         reported = await client.read_account(path)
         account = f"answers {probe.status}"
     checks = [accepted(probe.service, probe.settings)]
     if reported is not None:
-        scopes = "account:read; jobs:read and clips:read show when a sync asks"
+        scopes = "account:read; a sync shows jobs:read and clips:read"
         checks.append(probe.check("balance", "ok", f"{reported['balance']:g} credits"))
         checks.append(probe.check("scopes", "ok", scopes))
         return [*checks, _limits(probe)]
     await client.poll(NO_JOB)
     if not isinstance(probe.answers[-1].body, dict):
-        told_by = f"{probe.host} answers {probe.status}, but not in JSON: it may be another server"
-        remedy = "See that KLIPIT_BASE_URL is the API's address."
-        return [probe.check("key", "warn", told_by, remedy)]
-    by_hand = "`clipmart credits BALANCE` notes a balance by hand."
+        message = f"{probe.host} answers {probe.status}, but not in JSON: it may be another server"
+        remedy = "Check that KLIPIT_BASE_URL is the API's address."
+        return [probe.check("key", "warn", message, remedy)]
+    by_hand = "`clipmart credits BALANCE` records a balance by hand."
     if account == "answers 403":
-        remedy = f"Give the key that scope in Klipit's page. {by_hand}"
+        remedy = f"Give the key that scope on Klipit's page. {by_hand}"
         checks.append(probe.check("balance", "warn", "account:read is missing", remedy))
     else:
         remedy = f"Set KLIPIT_ACCOUNT_PATH if you know another path. {by_hand}"
-        checks.append(probe.check("balance", "warn", f"is not told: {path} {account}", remedy))
-    scopes = "jobs:read; clips:read shows when a sync asks"
+        checks.append(probe.check("balance", "warn", f"is not reported: {path} {account}", remedy))
+    scopes = "jobs:read; a sync shows clips:read"
     return [*checks, probe.check("scopes", "ok", scopes), _limits(probe)]
 
 
@@ -200,39 +203,39 @@ def _limits(probe: _Probe) -> Check:
 
 async def _clipus(probe: _Probe) -> list[Check]:
     client = probe.service.client(probe.api(), probe.settings.now)
-    learn = client.api.on_answer
+    learn_limit = client.api.on_answer
 
-    def note(answer: Answer) -> None:
-        probe.note(answer)
-        learn(answer)
+    def on_answer(answer: Answer) -> None:
+        probe.record(answer)
+        learn_limit(answer)
 
-    client.api.on_answer = note
+    client.api.on_answer = on_answer
     await client.poll(NO_CAMPAIGN)
     plan = _plan(probe)
     body = probe.answers[-1].body
     if not plan and not (isinstance(body, dict) and body.get("success") is False):
-        told = f"{probe.host} answers {probe.status}, but not as Clipus does: it is not its API"
+        message = f"{probe.host} answers {probe.status}, but not as Clipus does: it is not its API"
         remedy = "Set CLIPUS_BASE_URL to the API's address, or unset it."
-        return [probe.check("key", "fail", told, remedy)]
+        return [probe.check("key", "fail", message, remedy)]
     checks = [accepted(probe.service, probe.settings)]
     if not plan:
-        told = "shows, with its scopes, when a sync reads a campaign"
-        return [*checks, probe.check("plan", "ok", told)]
+        message = "a sync that reads a campaign shows it, and its scopes"
+        return [*checks, probe.check("plan", "ok", message)]
     per_minute = plan["requests_per_minute"]
     if per_minute is None:
-        told = f"{plan['plan']}; requests a minute are not told"
+        message = f"{plan['plan']}; its requests a minute are not reported"
         remedy = "Nothing to do: they are sent one at a time."
-        checks.append(probe.check("plan", "warn", told, remedy))
+        checks.append(probe.check("plan", "warn", message, remedy))
     else:
         used = probe.slots.in_use(requests_bucket(probe.key))
-        told = f"{plan['plan']}; {used} of {per_minute} requests used this minute"
-        checks.append(probe.check("plan", "ok", told))
+        message = f"{plan['plan']}; {used} of {per_minute} requests used this minute"
+        checks.append(probe.check("plan", "ok", message))
     scopes = str(plan["scopes"] or "")
     if "campaigns:create" in re.split(r"[\s,]+", scopes):
         return [*checks, probe.check("scopes", "ok", scopes)]
-    remedy = "Make a key with that scope; until then `clipmart submit clipus` is refused."
-    told = f"campaigns:create is missing ({scopes or 'none are told'})"
-    return [*checks, probe.check("scopes", "warn", told, remedy)]
+    remedy = "Create a key with that scope; until then `clipmart submit clipus` is refused."
+    message = f"campaigns:create is missing ({scopes or 'none are reported'})"
+    return [*checks, probe.check("scopes", "warn", message, remedy)]
 
 
 _PROBES = {KLIPIT: _klipit, CLIPUS: _clipus}
@@ -245,26 +248,27 @@ def _plan(probe: _Probe) -> Row:
 def accepted(service: Service, settings: Settings) -> Check:
     """The line of a key that works, with the host that gets it if it is not the vendor's."""
     key = fingerprint(settings.api_key(service.name) or "")[:6]
-    told, host = f"is accepted (fingerprint {key})", settings.foreign_host(service.name)
+    message, host = f"is accepted (fingerprint {key})", settings.foreign_host(service.name)
     if host is None:
-        return Check(f"{service.name} key", "ok", told)
+        return Check(f"{service.name} key", "ok", message)
     variable = service.address_variable
-    told = f"{told} by {host}, not the vendor's own host ({variable})"
+    message += f" by {host}, not the vendor's own host ({variable})"
     if is_loopback(f"//{host}"):
-        return Check(f"{service.name} key", "ok", told)
-    return Check(f"{service.name} key", "warn", told, f"If you do not trust it, unset {variable}.")
+        return Check(f"{service.name} key", "ok", message)
+    remedy = f"If you do not trust it, unset {variable}."
+    return Check(f"{service.name} key", "warn", message, remedy)
 
 
 def _clock(settings: Settings, skews: list[float]) -> list[Check]:
-    """This machine's clock against the answers' Date, which has whole seconds."""
+    """This machine's clock compared with the answers' Date, which has whole seconds."""
     if not skews:
         return []
     skew = max(skews, key=abs)
     level = level_above(abs(skew), CLOCK_SECONDS)
     if level == "ok":
         return [Check("clock", "ok", "agrees with the APIs'")]
-    told = f"is {abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'} the APIs'"
-    remedy = "Let it be set by NTP: `timedatectl set-ntp true`."
+    message = f"is {abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'} the APIs'"
+    remedy = "Let NTP set it: `timedatectl set-ntp true`."
     if settings.pinned_now:
         remedy = "Unset CLIPMART_NOW."
-    return [Check("clock", level, told, remedy)]
+    return [Check("clock", level, message, remedy)]

@@ -1,6 +1,6 @@
 """What failed or could not be loaded, counted in one place.
 
-The page, `status`, `doctor` and `sync --notify` all say it in these words and numbers.
+The page, `status`, `doctor` and `sync --notify` all use these words and numbers.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ _LETTERS = 80
 
 
 def failures(con: duckdb.DuckDBPyConnection, service: str) -> dict[str, Any]:
-    """The failed jobs or campaigns: `total`, `recent`, and `latest`, up to 3 with id, name, reason.
+    """Count the failed jobs or campaigns of a service.
 
     Recent are those of the 7 days up to the newest job or campaign. Clipus documents no reason.
+
+    Returns:
+        `total` and `recent` (counts), and `latest`: up to 3 dicts of id, name and reason.
     """
     rows = con.execute(
         f"""
@@ -56,7 +59,7 @@ def rejected_counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def rejected_words(counts: Mapping[str, int]) -> str:
-    """'1 record could not be loaded, 2 ids were not found'; 'none' where there is nothing."""
+    """'1 record could not be loaded, 2 ids were not found'; 'none' if all counts are 0."""
     words = {
         "records": ("record could not be loaded", "records could not be loaded"),
         "not_found": ("id was not found", "ids were not found"),

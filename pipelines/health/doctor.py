@@ -1,4 +1,4 @@
-"""Doctor: looks at everything a sync needs, and says what to do about what is not well.
+"""Doctor: checks everything that a sync needs, and says how to fix what is wrong.
 
 It spends nothing, loads nothing, prints no key and never needs the sync's lock.
 """
@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.ledger.ledger import open_ledger
-from pipelines.ledger.lock import holder
+from pipelines.ledger.lock import lock_holder
 from pipelines.service import SERVICES
 from pipelines.settings import SECRET_CHARACTERS, Settings
 from sources.shared.errors import ClipmartError
 
 from .api_keys import key_checks
 from .checks import RUNNING_HOURS, Check, disk, freshness, level_above, receiver, rejected, unknown
-from .status import disk_space, existing, status
+from .status import disk_space, nearest_existing, status
 
 VERSIONS = ("dlt", "duckdb", "httpx", "pandas")
 PINS = Path(__file__).parents[2] / "requirements.txt"
@@ -31,20 +31,20 @@ PINS = Path(__file__).parents[2] / "requirements.txt"
 
 def doctor(settings: Settings) -> list[Check]:
     """Every check, the keys first."""
-    # Before anything opens the ledger, which makes the folder and closes it to others.
+    # Before anything opens the ledger, which creates the folder and closes it to others.
     stored = list(folders(settings))
-    found: dict[str, Any] | None = None
+    facts: dict[str, Any] | None = None
     ledger = None
     try:
         if all(check.level != "fail" for check in stored):
-            found = status(settings)
+            facts = status(settings)
             if any(settings.api_key(name) for name in SERVICES):
                 ledger = open_ledger(settings)
     except ClipmartError as error:
-        again = "Then look again: `clipmart doctor`."
+        again = "Then run `clipmart doctor` again."
         stored.append(Check("stored data", "fail", str(error), again, error.exit_code))
     try:
-        checks = [*missing_keys(settings, found), *key_checks(settings, ledger)]
+        checks = [*missing_keys(settings, facts), *key_checks(settings, ledger)]
     finally:
         if ledger is not None:
             ledger.close()
@@ -55,73 +55,74 @@ def doctor(settings: Settings) -> list[Check]:
         disk(disk_space(settings), settings.data_dir),
     ]
     checks += [lock(settings), versions(PINS)]
-    if found is not None:
+    if facts is not None:
         checks += [
-            webhooks(settings, found),
-            *receiver(found),
-            *freshness(found, with_errors=True),
-            unknown(found),
-            rejected(found),
+            webhooks(settings, facts),
+            *receiver(facts),
+            *freshness(facts, with_errors=True),
+            unknown(facts),
+            rejected(facts),
         ]
     return checks
 
 
-def missing_keys(settings: Settings, found: Mapping[str, Any] | None) -> Iterator[Check]:
-    """A service without a key is left out, unless it has ids or it is the only one."""
+def missing_keys(settings: Settings, facts: Mapping[str, Any] | None) -> Iterator[Check]:
+    """Services without a key: fine if another has one and no id of theirs is known."""
     lacking = [name for name in SERVICES if not settings.api_key(name)]
-    services = found["services"] if found else {}
+    services = facts["services"] if facts else {}
     if len(lacking) == len(SERVICES) and not services:
-        told = f"Neither {' nor '.join(s.key_variable for s in SERVICES.values())} is set."
+        message = f"Neither {' nor '.join(s.key_variable for s in SERVICES.values())} is set."
         remedy = "Set one in the environment or in .env; `clipmart demo` needs none."
-        yield Check("keys", "fail", told, remedy, 3)
+        yield Check("keys", "fail", message, remedy, 3)
         return
     for name in lacking:
         variable = SERVICES[name].key_variable
         if name in services:
-            told = f"{variable} is not set, but {services[name]['known']:,} ids are known"
+            message = f"{variable} is not set, but {services[name]['known']:,} ids are known"
             remedy = f"Set {variable} in the environment or in .env."
-            yield Check(f"{name} key", "fail", told, remedy, 3)
+            yield Check(f"{name} key", "fail", message, remedy, 3)
         else:
             yield Check(f"{name} key", "ok", f"{variable} is not set: left out")
 
 
 def folders(settings: Settings) -> Iterator[Check]:
-    """Whether the data folder can be written, and the state in it is its owner's alone."""
+    """Whether the data folder can be written, and only its owner can enter the state in it."""
     for title, path in (("data folder", settings.data_dir), ("state folder", settings.state_dir)):
         try:
-            with tempfile.TemporaryFile(dir=existing(path)):
+            with tempfile.TemporaryFile(dir=nearest_existing(path)):
                 pass
         except OSError as error:
-            told = f"{path} cannot be written ({error.strerror})"
+            message = f"{path} cannot be written ({error.strerror})"
             remedy = "Make it writable for this user, or set CLIPMART_DATA_DIR to another folder."
-            yield Check(title, "fail", told, remedy, 3)
+            yield Check(title, "fail", message, remedy, 3)
             return
         if not path.exists():
-            yield Check(title, "ok", f"{path} is not there yet; it is made when it is needed")
+            yield Check(title, "ok", f"{path} does not exist yet; it is created when needed")
         elif title == "state folder" and (mode := path.stat().st_mode & 0o777) & 0o077:
             yield Check(
                 title, "warn", f"others can enter it (mode {mode:o})", f"`chmod 700 {path}`"
             )
         else:
-            yield Check(title, "ok", str(path) if title == "data folder" else "its owner's alone")
+            private = "only its owner can enter it"
+            yield Check(title, "ok", str(path) if title == "data folder" else private)
 
 
 def lake_reader(settings: Settings) -> Iterator[Check]:
-    """Whether those who read a lake do so as a role that may not write it."""
+    """Whether readers of a lake use a role that may not write it."""
     lake = settings.lake
     if lake is None:
         return
     remedy = "Set CLIPMART_LAKE_READER to a role that may only SELECT: docs/lake.md, Read it."
     if lake.reader is None:
-        state = "CLIPMART_LAKE_READER is not set: readers connect as the user that writes"
-        yield Check("lake reader", "warn", state, remedy)
+        message = "CLIPMART_LAKE_READER is not set: readers connect as the user that writes"
+        yield Check("lake reader", "warn", message, remedy)
         return
     from pipelines.ledger.postgres import may_write
 
     try:
         if may_write(lake.reader):
-            state = "the role of CLIPMART_LAKE_READER may write"
-            yield Check("lake reader", "warn", state, remedy)
+            message = "the role of CLIPMART_LAKE_READER may write"
+            yield Check("lake reader", "warn", message, remedy)
         else:
             yield Check("lake reader", "ok", "its role may only read")
     except ClipmartError as error:
@@ -130,7 +131,7 @@ def lake_reader(settings: Settings) -> Iterator[Check]:
 
 
 def secret_files(folder: Path) -> Iterator[Check]:
-    """Whether the files with keys can be read by others."""
+    """Whether other users can read the files with keys."""
     for name in (".env", ".dlt/secrets.toml"):
         with suppress(OSError):
             if (mode := (folder / name).stat().st_mode & 0o777) & 0o044:
@@ -139,37 +140,37 @@ def secret_files(folder: Path) -> Iterator[Check]:
 
 
 def lock(settings: Settings) -> Check:
-    """Who holds the sync's lock."""
-    held = holder(settings.lock)
+    """Which process holds the sync's lock, and whether for too long."""
+    held = lock_holder(settings.lock)
     if held is None:
         return Check("lock", "ok", "free: no sync runs")
     pid, since = held
     if not pid:
         return Check("lock", "ok", "a sync runs")  # it took the lock a moment ago
-    told = f"a sync runs: process {pid}, since {since[:19]}Z"
+    message = f"a sync runs: process {pid}, since {since[:19]}Z"
     hours = 0.0
     with suppress(ValueError):
         hours = (settings.now() - datetime.fromisoformat(since)).total_seconds() / 3600
     if level_above(hours, RUNNING_HOURS) == "ok":
-        return Check("lock", "ok", told)
-    remedy = f"`clipmart status` shows whether it gets on; if not, `kill {pid}` loses nothing."
-    return Check("lock", "warn", f"{told}, for {hours:.0f} h", remedy)
+        return Check("lock", "ok", message)
+    remedy = f"`clipmart status` shows whether it makes progress; if not, `kill {pid}` is safe."
+    return Check("lock", "warn", f"{message}, for {hours:.0f} h", remedy)
 
 
 def versions(pins: Path) -> Check:
-    """What is installed against what the checkout pins; without its list nothing is judged."""
+    """What is installed compared with what the checkout pins; without a list all versions pass."""
     pinned: dict[str, set[str]] = {}
     with suppress(OSError):
         for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", pins.read_text(), re.M):
             pinned.setdefault(name.lower(), set()).add(version)
-    told, others, absent = [f"Python {platform.python_version()}"], [], []
+    installed, others, absent = [f"Python {platform.python_version()}"], [], []
     for name in VERSIONS:
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
             absent.append(name)
             continue
-        told.append(f"{name} {version}")
+        installed.append(f"{name} {version}")
         if version not in pinned.get(name, {version}):
             others.append(f"{name} {version} (pinned: {', '.join(sorted(pinned[name]))})")
     remedy = "In the checkout: `make clean install`."
@@ -177,23 +178,23 @@ def versions(pins: Path) -> Check:
         return Check("versions", "fail", f"not installed: {', '.join(absent)}", remedy, 3)
     if others:
         return Check("versions", "warn", f"not as tested: {', '.join(others)}", remedy)
-    return Check("versions", "ok", ", ".join(told))
+    return Check("versions", "ok", ", ".join(installed))
 
 
-def webhooks(settings: Settings, found: Mapping[str, Any]) -> Check:
-    """Whether events would be accepted. They are a help, never a need."""
-    rows = {table["table_name"]: table["row_count"] for table in found["freshness"]}
+def webhooks(settings: Settings, facts: Mapping[str, Any]) -> Check:
+    """Whether events would be accepted. A sync works without them."""
+    rows = {table["table_name"]: table["row_count"] for table in facts["freshness"]}
     events = rows.get("klipit.webhook_events", 0)
     secrets = len(settings.klipit_webhook_secrets)
-    told = f"KLIPIT_WEBHOOK_SECRET is {'set' if secrets else 'not set'}"
+    message = f"KLIPIT_WEBHOOK_SECRET is {'set' if secrets else 'not set'}"
     if secrets > 1:
-        told += f" ({secrets}, for a rotation)"
-    told += f", CLIPUS_WEBHOOK_TOKEN is {'set' if settings.clipus_webhook_token else 'not set'}"
+        message += f" ({secrets}, for a rotation)"
+    message += f", CLIPUS_WEBHOOK_TOKEN is {'set' if settings.clipus_webhook_token else 'not set'}"
     if events and not secrets:
         remedy = "Set KLIPIT_WEBHOOK_SECRET, or `clipmart listen` refuses Klipit's events."
-        return Check("webhooks", "warn", f"{told}, but {events:,} events have come", remedy)
+        return Check("webhooks", "warn", f"{message}, but {events:,} events have arrived", remedy)
     if settings.short_webhook_secret:
-        told = f"KLIPIT_WEBHOOK_SECRET has a secret of fewer than {SECRET_CHARACTERS} characters"
+        message = f"KLIPIT_WEBHOOK_SECRET has a secret of fewer than {SECRET_CHARACTERS} characters"
         remedy = "Set the whole secret, or `clipmart listen` does not start."
-        return Check("webhooks", "warn", told, remedy)
-    return Check("webhooks", "ok", told)
+        return Check("webhooks", "warn", message, remedy)
+    return Check("webhooks", "ok", message)

@@ -1,8 +1,8 @@
-"""`sync --notify`: what changed since it was last told, posted once as a small JSON.
+"""`sync --notify`: what changed since the last notification, posted once as a small JSON.
 
-`text` is what Slack's incoming webhooks, and those like them, demand and show; ntfy shows it where
-the topic's address asks for it (docs/health.md). What was told is kept in the ledger, an event a
-change; where that cannot be read, everything is told each time.
+`text` is what Slack's incoming webhooks and the like require and show; ntfy shows it if the topic's
+address has a template for it (docs/health.md). What was posted is recorded in the ledger, an event
+for each change; if the ledger cannot be read, every sync posts everything.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
 from pipelines.ledger.lock import AnotherSync
 from pipelines.output import printable
-from pipelines.settings import Settings
+from pipelines.settings import Settings, web_address
 from pipelines.stop import Stopped
 from pipelines.submissions.api import Say
 from pipelines.sync.result import SyncResult
@@ -31,19 +31,19 @@ from .checks import LEVELS, Check, Level, assess, worst_level
 from .status import status
 
 POST_SECONDS = 10.0
-MOST_BYTES = 3000  # of the text; ntfy makes a file of a message longer than 4,096
+MOST_BYTES = 3000  # of the text; ntfy turns a message longer than 4,096 into a file
 WATCHED = ("credits", "stuck jobs", "stuck campaigns", "odd values")
 
 
 @dataclass(frozen=True)
-class Told:
-    """What was last told of a check."""
+class Posted:
+    """The state of a check that was last posted to an address."""
 
     level: Level = "ok"
     items: frozenset[str] = frozenset()
 
-    def is_old(self, check: Check) -> bool:
-        """Whether there is nothing to tell: no worse, nothing new, or as well as before."""
+    def covers(self, check: Check) -> bool:
+        """Whether there is nothing to post: still ok, or no worse and without new items."""
         if check.level == "ok":
             return self.level == "ok"
         no_worse = LEVELS.index(check.level) <= LEVELS.index(self.level)
@@ -57,17 +57,11 @@ def check_url(url: str, given_by: str = "--notify") -> None:
         given_by: the option or variable that it was read from.
 
     Raises:
-        Unusable, FixConfiguration: without the address, which may hold a secret.
+        Unusable, FixConfiguration: the message leaves out the address, which may hold a secret.
     """
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        parts.port  # noqa: B018 - raises ValueError where it is no port
-    except ValueError:
-        usable = False
-    if not usable:
-        refused = Unusable if given_by.startswith("--") else FixConfiguration
-        raise refused(f"{given_by} takes an address like https://ntfy.sh/TOPIC. Nothing was done.")
+    if web_address(url) is None:
+        error = Unusable if given_by.startswith("--") else FixConfiguration
+        raise error(f"{given_by} takes an address like https://ntfy.sh/TOPIC. Nothing was done.")
 
 
 def notify(
@@ -77,33 +71,33 @@ def notify(
     outcome: SyncResult | Exception,
     say: Say,
 ) -> None:
-    """Post what is news; a failure to do so is said in a line and raised nowhere.
+    """Post what changed; if that fails, say so in a line and raise nothing.
 
     Args:
-        settings: None where they could not be read.
-        days: credits for fewer days than these are told.
+        settings: None if they could not be read.
+        days: credits for fewer days are posted.
         outcome: how the sync ended.
     """
     host = urlsplit(url).hostname
     try:
         why = _notify(settings, url, days, outcome)
     except Exception as error:
-        # Whatever it was: the sync's own result is what counts.
+        # No error here may change how the sync itself ends.
         why = f"failed ({type(error).__name__})"
     if why:
         say(
-            f"clipmart: The notification to {host} {why}. The sync's result stands; the next sync "
-            "tries again."
+            f"clipmart: The notification to {host} {why}. That does not change the sync's result; "
+            "the next sync tries again."
         )
 
 
 def _notify(
     settings: Settings | None, url: str, days: float, outcome: SyncResult | Exception
 ) -> str | None:
-    """Why it could not be posted; None where it was, or nothing is news."""
+    """Why it could not be posted; None if it was, or if nothing changed."""
     stopped = isinstance(outcome, SyncResult) and outcome.exit_code == 75 and outcome.stopped
     if stopped or isinstance(outcome, AnotherSync | Stopped):
-        return None  # whoever stopped it knows; the other sync tells for itself
+        return None  # the person who stopped it knows; the other sync posts for itself
     ledger = None
     try:
         ledger = open_ledger(settings) if settings else None
@@ -112,14 +106,14 @@ def _notify(
         facts = None
     try:
         target = fingerprint(url)
-        told = _told(ledger, target) if ledger else {}
+        posted = _posted(ledger, target) if ledger else {}
         checks = [*_outcome(outcome), *_watched(facts, days)]
-        news = [check for check in checks if not told.get(check.name, Told()).is_old(check)]
-        if not news:
+        changed = [check for check in checks if not posted.get(check.name, Posted()).covers(check)]
+        if not changed:
             return None
-        why = asyncio.run(_post(url, _payload(settings, news)))
+        why = asyncio.run(_post(url, _payload(settings, changed)))
         if why is None and ledger is not None and settings is not None:
-            ledger.add(_event(check, target, settings) for check in news)
+            ledger.add(_event(check, target, settings) for check in changed)
         return why
     finally:
         if ledger is not None:
@@ -127,36 +121,36 @@ def _notify(
 
 
 def _outcome(outcome: SyncResult | Exception) -> Iterator[Check]:
-    """How the sync ended, in itself and for each service.
+    """How the sync ended, as a whole and for each service.
 
-    'Try again later' is neither news nor a recovery: where it lasts, freshness is lost.
+    'Try again later' is neither a failure nor a recovery: if it lasts, freshness is lost.
     """
     if isinstance(outcome, TryAgainLater):
         return
     if isinstance(outcome, ClipmartError):
         yield _failed("sync", str(outcome), outcome.exit_code)
     elif isinstance(outcome, Exception):
-        told = f"It ended with {type(outcome).__name__}; its own output tells more."
-        yield _failed("sync", told, 1)
+        message = f"It ended with {type(outcome).__name__}; its own output says more."
+        yield _failed("sync", message, 1)
     else:
         if outcome.error is None:
-            yield Check("sync", "ok", "well again")
+            yield Check("sync", "ok", "succeeds again")
         elif outcome.exit_code != 75:
             yield _failed("sync", outcome.error, outcome.exit_code)
         for name, service in outcome.services.items():
             if service.exit_code == 0:
-                yield Check(f"{name} sync", "ok", "well again")
+                yield Check(f"{name} sync", "ok", "succeeds again")
             elif service.exit_code != 75:
-                told = service.error or f"{rejected_in_sync(service.rejected)}."
-                yield _failed(f"{name} sync", told, service.exit_code)
+                message = service.error or f"{rejected_in_sync(service.rejected)}."
+                yield _failed(f"{name} sync", message, service.exit_code)
 
 
-def _failed(name: str, told: str, code: int) -> Check:
-    return Check(name, "fail", f"exit {code}. {told}", fails_with=code, items=(str(code),))
+def _failed(name: str, message: str, code: int) -> Check:
+    return Check(name, "fail", f"exit {code}. {message}", fails_with=code, items=(str(code),))
 
 
 def _watched(facts: Mapping[str, Any] | None, days: float) -> Iterator[Check]:
-    """What else is worth a message. A service that never was synced has failed in other words."""
+    """What else is worth a message; not a service never synced, which another check reports."""
     if facts is None:
         return
     synced = {
@@ -167,10 +161,10 @@ def _watched(facts: Mapping[str, Any] | None, days: float) -> Iterator[Check]:
     yield from (c for c in assess(facts, days) if c.name in WATCHED or c.name in synced)
 
 
-def _told(ledger: Ledger, target: str) -> dict[str, Told]:
-    """Check's name → what this address was last told of it."""
+def _posted(ledger: Ledger, target: str) -> dict[str, Posted]:
+    """Check's name → what was last posted of it to this address."""
     return {
-        event.subject or "": Told(event.body["level"], frozenset(event.body["items"]))
+        event.subject or "": Posted(event.body["level"], frozenset(event.body["items"]))
         for event in ledger.events("clipmart", kinds=("notified",))
         if event.body["target"] == target
     }
@@ -181,18 +175,18 @@ def _event(check: Check, target: str, settings: Settings) -> Event:
     return Event("clipmart", "notified", uuid.uuid4().hex, check.name, settings.now(), body)
 
 
-def _payload(settings: Settings | None, news: Iterable[Check]) -> dict[str, Any]:
-    problems = [check for check in news if check.level != "ok"]
-    resolved = [check for check in news if check.level == "ok"]
+def _payload(settings: Settings | None, changed: list[Check]) -> dict[str, Any]:
+    problems = [check for check in changed if check.level != "ok"]
+    resolved = [check for check in changed if check.level == "ok"]
     counts = [f"{len(problems)} problem{'s' * (len(problems) > 1)}"] if problems else []
     counts += [f"{len(resolved)} resolved"] if resolved else []
     title = f"clipmart on {socket.gethostname()}: {', '.join(counts)}"
-    lines = [f"{c.level.upper()} {c.name}: {c.told} {c.remedy}".rstrip() for c in problems]
-    lines += [f"resolved: {check.name} ({check.told})" for check in resolved]
+    lines = [f"{c.level.upper()} {c.name}: {c.message} {c.remedy}".rstrip() for c in problems]
+    lines += [f"resolved: {check.name} ({check.message})" for check in resolved]
     text = "\n".join([title, *(_harmless(line, settings) for line in lines)])
     if len(text.encode()) > MOST_BYTES:
         text = text.encode()[:MOST_BYTES].decode(errors="ignore")
-        text += "… `clipmart status` tells all."
+        text += "… `clipmart status` shows the rest."
     return {
         "text": text,
         "title": title,
@@ -203,7 +197,7 @@ def _payload(settings: Settings | None, news: Iterable[Check]) -> dict[str, Any]
 
 
 def _harmless(line: str, settings: Settings | None) -> str:
-    """Without secrets, and without what Slack reads as a mention or a link."""
+    """A line without secrets, and without what Slack reads as a mention or a link."""
     if settings is not None:
         line = settings.without_secrets(line)
     return printable(line).replace("<", "‹").replace(">", "›")  # noqa: RUF001 - quotation marks

@@ -20,6 +20,7 @@ Balance = tuple[datetime, float]
 
 
 def balance_event(balance: float, at: datetime, now: datetime, origin: str = "hand") -> Event:
+    """The event of a balance at an instant; `origin` is hand or api, `now` when it is recorded."""
     body = {"balance": balance, "at": at.isoformat(), "origin": origin}
     return Event(KLIPIT.name, "balance", uuid.uuid4().hex, None, now, body)
 

@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines.ids.parse import parse_ids
@@ -51,8 +51,7 @@ def track_ids(
         events += parsed.events
         outcome.refused += parsed.refused
         outcome.remarks += parsed.remarks
-    ledger = open_ledger(settings)
-    try:
+    with closing(open_ledger(settings)) as ledger:
         if intent is not None and events:
             if intent not in unknown_intents(ledger, service):
                 raise Unusable(
@@ -61,12 +60,9 @@ def track_ids(
                 )
             events = [_tied_to_intent(event, intent) for event in events]
         known = _latest_import(ledger, service)
-        new_events = [event for event in events if not _says_nothing_new(event, known)]
+        ledger.add(event for event in events if not _says_nothing_new(event, known))
         outcome.recorded = len(events)
         outcome.new = len({event.subject for event in events} - known.keys())
-        ledger.add(new_events)
-    finally:
-        ledger.close()
     return outcome
 
 
@@ -131,6 +127,7 @@ def known_submissions(ledger: Ledger | None, service: str, published: list[Row])
 
 
 def published_submissions(settings: Settings, service: str) -> list[Row]:
+    """The published rows of a service's `submissions`; [] before anything is published."""
     from pipelines.warehouse.read import NotPublished, open_published
 
     try:
@@ -157,14 +154,7 @@ def _cell(value: Any) -> Any:
 
 def _tied_to_intent(event: Event, intent: str) -> Event:
     body = {**event.body, "intent_id": intent, "outcome": "known"}
-    return Event(
-        event.service,
-        "tie",
-        digest("tie", intent, event.subject),
-        event.subject,
-        event.recorded_at,
-        body,
-    )
+    return replace(event, kind="tie", event_id=digest("tie", intent, event.subject), body=body)
 
 
 def _latest_import(ledger: Ledger, service: str) -> dict[str, dict[str, Any]]:

@@ -1,9 +1,9 @@
 """dlt's duckdb destination for the landing file, without what makes it slow for many small loads.
 
-A load asks some thirty times what DuckDB can do, and each time every setting is looked for anew in
-environment and files: a quarter of what it costs. And where a table has a key and a parent's key,
-dlt deletes by both at once, joined by OR, for which DuckDB compares every landed row with every
-new one: 100 ms a load beside 5,000 clips, and ever more.
+A load reads the destination's capabilities some thirty times, and each time dlt searches for every
+setting in environment and files: a quarter of a load's time. And if a table has a key and a
+parent's key, dlt deletes by both at once, joined by OR, for which DuckDB compares every landed row
+with every new one: 100 ms a load with 5,000 landed clips, and more with more.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
 
 
-class AskedOnce:
-    """Goes before a dlt destination whose settings do not change while the process lives."""
+class CachedCapabilities:
+    """Mixin for a dlt destination whose settings do not change while the process lives."""
 
     _capabilities: dict[type | None, DestinationCapabilitiesContext] | None = None
 
     def capabilities(self, config: Any = None, naming: Any = None) -> Any:
-        known = self._capabilities = self._capabilities or {}
-        how = type(naming) if naming else None
-        if how not in known:
-            known[how] = super().capabilities(config, naming)  # type: ignore[misc]
-        return known[how].copy()
+        """A copy of what dlt answered to the first call with this kind of naming."""
+        cache = self._capabilities = self._capabilities or {}
+        kind = type(naming) if naming else None
+        if kind not in cache:
+            cache[kind] = super().capabilities(config, naming)  # type: ignore[misc]
+        return cache[kind].copy()
 
 
-class MergesByOneKeyAtATime:
-    """Goes before the client of a destination on DuckDB."""
+class SeparateKeyMerge:
+    """Mixin for the client of a destination on DuckDB: merges by `Merge`."""
 
     sql_client: Any
 
@@ -46,7 +47,7 @@ class MergesByOneKeyAtATime:
 
 
 class Merge(SqlMergeFollowupJob):
-    """Deletes the rows of a new one's key, then those of its parent."""
+    """Deletes the landed rows with a new row's key, then those of its parent."""
 
     @classmethod
     def gen_key_table_clauses(
@@ -58,6 +59,7 @@ class Merge(SqlMergeFollowupJob):
         for_delete: bool,
         source_filter: str | None = None,
     ) -> list[str]:
+        """dlt's clauses for the primary key, then those for the merge key."""
         clauses = []
         for primary, parents in ((primary_keys, ()), ((), merge_keys)):
             if primary or parents:
@@ -74,7 +76,7 @@ class Merge(SqlMergeFollowupJob):
 
 @configspec(init=False)
 class FileCredentials(DuckDbCredentials):
-    """A file's path as it is: as an address dlt would have SQLAlchemy read and write it."""
+    """A file's path as it is; dlt would pass it through SQLAlchemy as an address."""
 
     def __str__(self) -> str:
         return self.database
@@ -82,21 +84,25 @@ class FileCredentials(DuckDbCredentials):
 
 @configspec(init=False)
 class FileConfiguration(DuckDbClientConfiguration):
+    """dlt's configuration, with a plain path."""
+
     credentials: FileCredentials = None  # type: ignore[assignment]
 
 
-class FileClient(MergesByOneKeyAtATime, DuckDbClient):
-    pass
+class FileClient(SeparateKeyMerge, DuckDbClient):
+    """dlt's client, with our merge."""
 
 
-class FileDestination(AskedOnce, duckdb):
+class FileDestination(CachedCapabilities, duckdb):
+    """dlt's duckdb destination with the two changes above."""
+
     spec = FileConfiguration
     client_class = FileClient
     destination_type = "dlt.destinations.duckdb"  # the name under which dlt's state knows it
 
 
 def destination(file: Path) -> FileDestination:
-    """The landing file as a destination."""
+    """The landing file as a dlt destination."""
     credentials = FileCredentials()
     credentials.database = str(file)
     return FileDestination(credentials)

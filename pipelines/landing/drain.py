@@ -1,6 +1,6 @@
 """Drain: bring the landing store up to what dlt and the ledger already hold.
 
-A sync begins with it, since a load that finds pending packages loads those and skips its own data.
+A sync begins with it, because a dlt run that finds pending packages loads those and skips its data.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def drain(loader: Loader, ledger: Ledger, landing: Landing) -> None:
     loader.drain()
     for name in SERVICES:
         landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
-        made = landing.has_tables(name, tables_of(name))
-        drained = landing.drained_up_to(name, landed) if made else 0
+        has_tables = landing.has_tables(name, tables_of(name))
+        drained = landing.drained_up_to(name, landed) if has_tables else 0
         ledger.number_above(drained)
         if ledger.last_seq(name, LANDED_KINDS) > drained:
-            loader.drain_inbox(ledger, name, landing.submissions, make_tables=not made)
+            loader.drain_inbox(ledger, name, landing.submissions, create_tables=not has_tables)

@@ -1,4 +1,4 @@
-"""`sql/external_models.yaml`: the landing tables as SQLMesh is to know them.
+"""`sql/external_models.yaml`: the landing tables, declared for SQLMesh.
 
 `python -m pipelines.landing.external_models`, a part of `make models`, writes it from the tables
 that the sources and the service records declare.

@@ -1,7 +1,7 @@
 """The inbox: how the ledger's events become rows of the landing tables.
 
-Neither API can list, so an id that is lost is lost for good: it is written to the ledger first and
-landed from there.
+Neither API can list, so a lost id is lost for good: it is written to the ledger first and landed
+from there.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterat
         landed: the rows that the events may concern, as landed.
 
     Yields:
-        The rows that changed, and a removal for one whose id turned out to be an intent's.
+        The rows that changed, and a removal of each row whose id turned out to be an intent's.
     """
     id_name, columns = SERVICES[service].id_name, SERVICES[service].submissions.columns
     rows = {row["submission_id"]: dict(row) for row in landed}
@@ -106,10 +106,10 @@ def rows_of_events(
     events: list[Event],
     submissions: Callable[[str, list[str]], list[Row]],
 ) -> Iterator[Row]:
-    """What a service's events mean for one of the tables that they fill.
+    """The rows that a service's events add to or change in one of the tables that they fill.
 
     Args:
-        submissions: gives the landed submissions of some ids.
+        submissions: returns the landed submissions of some ids of a service.
     """
     if table is not SERVICES[service].submissions:
         return _ROWS[table.name](table, events)
@@ -119,7 +119,7 @@ def rows_of_events(
 
 
 def webhook_rows(_: Table, events: Iterable[Event]) -> Iterator[Row]:
-    """A row for each call."""
+    """A row of `klipit.webhook_events` for each call."""
     for event in events:
         if event.kind == "webhook":
             yield {
@@ -133,7 +133,7 @@ def webhook_rows(_: Table, events: Iterable[Event]) -> Iterator[Row]:
 
 
 def export_rows(table: Table, events: Iterable[Event]) -> Iterator[Row]:
-    """Exports by their latest event, which is complete; a removal for a refused export."""
+    """A row for each export, from its latest event; a removal for a refused one."""
     rows: dict[str, Row] = {}
     for event in events:
         if event.kind == "export":
@@ -149,7 +149,7 @@ def export_rows(table: Table, events: Iterable[Event]) -> Iterator[Row]:
 
 
 def balance_rows(_: Table, events: Iterable[Event]) -> Iterator[Row]:
-    """Balances by hand as `klipit.account_snapshots` rows; a removal for one taken back."""
+    """Balances by hand as rows of `klipit.account_snapshots`; a removal for one taken back."""
     rows: dict[datetime, Row] = {}
     for event in events:
         if event.kind not in ("balance", "undo"):

@@ -1,7 +1,7 @@
-"""dlt's ducklake destination, over connections that find the extensions in their packages.
+"""dlt's ducklake destination, over connections that load the extensions from their packages.
 
-dlt opens some twenty connections a load; DuckDB would check the extensions' signatures at each, two
-seconds in all, so they are checked once a process. Nothing that dlt attaches holds a password.
+dlt opens some twenty connections a load; DuckDB would check the extensions' signatures for each,
+two seconds in total, so they are checked once a process. What dlt attaches holds no password.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dlt.destinations.impl.ducklake.ducklake import DuckLakeClient
 from pipelines.settings import Lake
 from pipelines.warehouse.lake import CATALOGS, attach_statement, new_connection
 
-from .destination import AskedOnce, MergesByOneKeyAtATime
+from .destination import CachedCapabilities, SeparateKeyMerge
 
 
 class _Connections(DuckDbConnectionPool):
@@ -42,32 +42,42 @@ class _Connections(DuckDbConnectionPool):
 
 @configspec(init=False)
 class LakeCredentials(DuckLakeCredentials):
+    """dlt's credentials, with the lake's own connections."""
+
     lake: Annotated[Any, NotResolved()] = None
 
     def on_resolved(self) -> None:
+        """Replace dlt's pool of connections."""
         self.conn_pool = _Connections(self, always_open_connection=True)
         self.conn_pool.lake = self.lake
 
 
 @configspec
 class LakeConfiguration(DuckLakeClientConfiguration):
+    """dlt's configuration, with these credentials."""
+
     credentials: LakeCredentials = None  # type: ignore[assignment]
 
 
-class LakeClient(MergesByOneKeyAtATime, DuckLakeClient):
+class LakeClient(SeparateKeyMerge, DuckLakeClient):
+    """dlt's client, which attaches the lake by our statement and merges by our keys."""
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         credentials: Any = self.config.credentials
-        self.sql_client._attach_statement = attach_statement(credentials.lake, "landing")
+        attach = attach_statement(credentials.lake, "landing")
+        self.sql_client._attach_statement = attach  # noqa: SLF001 - dlt has no setting for it
 
 
-class LakeDestination(AskedOnce, ducklake):
+class LakeDestination(CachedCapabilities, ducklake):
+    """dlt's ducklake destination with these changes."""
+
     spec = LakeConfiguration
     client_class = LakeClient
 
 
 def destination(lake: Lake) -> LakeDestination:
-    """The landing lake as a destination."""
+    """The landing lake as a dlt destination."""
     files = f"{lake.files}/landing"
     storage: Any = Path(files).as_uri() if not lake.on_s3 else FilesystemConfiguration(files)
     if lake.on_s3:

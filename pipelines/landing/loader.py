@@ -1,7 +1,7 @@
-"""Loading: chunks of what was fetched go into the landing store through dlt, by one thread alone.
+"""Loading: chunks of fetched rows go into the landing store through dlt, by one thread.
 
-A chunk is the checkpoint. Its rejected records are loaded before its rows, so that a kill between
-the two repeats a rejection (same key, one row) and never loses one.
+A chunk is the checkpoint. Its rejected records are loaded before its rows, so a kill between the
+two repeats a rejection (same key, one row) and never loses one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DLT_SETTINGS = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "CRITICAL",
     "SCHEMA__NAMING": "direct",  # the API's own field names
-    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",  # tells completed loads apart
+    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",  # to distinguish completed loads
     "NORMALIZE__WORKERS": "1",
     "LOAD__WORKERS": "1",  # one writer; DuckDB parallelises by itself
     "LOAD__DELETE_COMPLETED_JOBS": "true",
@@ -47,14 +47,14 @@ _DLT_SETTINGS = {
 
 
 KEEP_PACKAGES = 10
-"""Completed packages of dlt's that are saved of each schema, to look into a fault."""
+"""How many of dlt's completed packages are saved for each schema, to investigate a fault."""
 
 
 class LoadFailed(ClipmartError):
     """dlt could not load; the ids whose rows it would have landed are due again.
 
     Args:
-        cause: in a line.
+        cause: the error in one line.
         by_data: whether the rows are the cause, so that loading them again would fail again.
     """
 
@@ -73,11 +73,11 @@ class Loader:
         dlt_dir: Path,
         alone: Callable[[str], AbstractContextManager[None]] = lambda part: nullcontext(),
     ) -> None:
-        if isinstance(landing, Path) and (found := _UNFIT.search(str(landing))):
+        if isinstance(landing, Path) and (unfit := _UNFIT.search(str(landing))):
             raise FixConfiguration(
-                f"The path {str(landing.parent)!r} holds {found[0]!r}, with which dlt and DuckDB "
-                "cannot write. Nothing was asked for, nothing was changed. Rename that folder, or "
-                "set CLIPMART_DATA_DIR to another."
+                f"The path {str(landing.parent)!r} contains {unfit[0]!r}, with which dlt and "
+                "DuckDB cannot write. Nothing was requested, nothing was changed. Rename that "
+                "folder, or set CLIPMART_DATA_DIR to another."
             )
         os.environ.update(_DLT_SETTINGS, DLT_DATA_DIR=str(dlt_dir))
         self._landing = landing
@@ -86,7 +86,7 @@ class Loader:
         self._pipelines: dict[str, Any] = {}
 
     def drain(self) -> dict[str, bool]:
-        """Load what an interrupted run left behind; what cannot be loaded is dropped.
+        """Load what an interrupted run left; what cannot be loaded is dropped.
 
         A run that finds pending packages would load those and skip its own data.
 
@@ -97,7 +97,7 @@ class Loader:
         return {schema: self._run(schema, None) for schema in left}
 
     def left_behind(self, schema: str) -> bool:
-        """Whether an interrupted run's packages may lie in the working folder; needs no dlt."""
+        """Whether the working folder may hold an interrupted run's packages; imports no dlt."""
         folder = self._dlt_dir / schema
         return any(
             next((folder / place).glob("*"), None) is not None
@@ -116,7 +116,7 @@ class Loader:
     def load(
         self, schema: str, rows: Mapping[Table, list[Row]], drift: Drift | None = None
     ) -> None:
-        """Load rows in one package; a table without rows is made, empty."""
+        """Load rows in one package; a table without rows is created empty."""
         self._load_chunk(schema, Chunk(drift or Drift(), dict(rows)))
 
     def load_arrow(self, schema: str, items: Mapping[Table, Any]) -> None:
@@ -130,7 +130,7 @@ class Loader:
         self._run(schema, at_hand)
 
     def load_chunk(self, schema: str, chunk: Chunk) -> dict[str, int]:
-        """Load a chunk, its rejected records first; returns rows by table of the schema."""
+        """Load a chunk, its rejected records first; returns the number of rows by table."""
         rejected = chunk.of(REJECTED_RECORDS)
         if rejected:
             self.load(RUNS, {REJECTED_RECORDS: rejected})
@@ -142,7 +142,7 @@ class Loader:
         }
 
     def _load_chunk(self, schema: str, chunk: Chunk) -> None:
-        """Through the resources that the public sources have."""
+        """Load rows through the resources of the public sources."""
 
         def from_chunk() -> Any:
             from sources.shared.resources import chunk_resources
@@ -157,14 +157,14 @@ class Loader:
         schema: str,
         submissions: Callable[[str, list[str]], list[Row]],
         *,
-        make_tables: bool = True,
+        create_tables: bool = True,
     ) -> None:
         """Land a service's new events, from a dlt incremental cursor on, merging by key.
 
         Args:
-            submissions: gives the landed submissions of some ids.
-            make_tables: also make the service's tables that get no row. To load an empty one takes
-                as long as a full one, so where they are all there it is left out.
+            submissions: returns the landed submissions of some ids of a service.
+            create_tables: also create the service's tables that get no row. An empty table takes
+                as long to load as a full one, so this is left out if all of them exist.
         """
         import dlt
 
@@ -182,7 +182,7 @@ class Loader:
         def rows_of(table: Table) -> Any:
             def landed(items: list[dict[str, Any]]) -> Iterator[Any]:
                 rows = list(rows_of_events(schema, table, [i["event"] for i in items], submissions))
-                if rows or make_tables:
+                if rows or create_tables:
                     yield arrow_item(table, rows, Drift())
 
             return dlt.transformer(landed, data_from=events, **resource_hints(table))
@@ -191,7 +191,7 @@ class Loader:
         def inbox_source() -> Any:
             of_events = inbox_tables(schema)
             others = [table for table in tables_of(schema) if table not in of_events]
-            if not make_tables:
+            if not create_tables:
                 others = []
             return [
                 events,
@@ -223,11 +223,11 @@ class Loader:
         return destination.destination(self._landing)
 
     def _run(self, schema: str, data: Callable[[], Any] | None) -> bool:
-        """Run a pipeline, with what is pending if there is no data.
+        """Run a pipeline with data, or with what is pending if there is none.
 
-        Its working folder holds nothing that is not also landed, in the ledger or due again. If it
-        is what fails, damaged or with a package that can never load, it is dropped and the data is
-        loaded without it.
+        Its working folder holds nothing that is not also landed, in the ledger or due again. If
+        the folder is the cause of a failure, because it is damaged or holds a package that can
+        never load, it is dropped and the data is loaded without it.
 
         Returns:
             Whether nothing had to be dropped.
@@ -237,7 +237,7 @@ class Loader:
         """
         try:
             self._load(schema, data)
-        except Exception as error:  # a damaged file of dlt's raises whatever reading it raises
+        except Exception as error:  # a damaged file of dlt can raise anything
             for cause in chain(error):
                 if isinstance(cause, ClipmartError | sqlite3.Error):  # the ledger's, not dlt's
                     raise cause from None
@@ -250,11 +250,11 @@ class Loader:
                 except Exception as again:
                     raise self._failed(schema, again) from again
             return False
-        self._forget(schema)
+        self._remove_old_packages(schema)
         return True
 
     def _load(self, schema: str, data: Callable[[], Any] | None) -> None:
-        """Of the machines that share a lake, one at a time loads."""
+        """Load; of the machines that share a lake, one at a time does."""
         pipeline = self._pipeline(schema)
 
         def run() -> None:
@@ -277,9 +277,10 @@ class Loader:
 
     def _failed(self, schema: str, error: BaseException) -> LoadFailed:
         *_, root = chain(error)
-        # dlt puts the database's own words into a traceback, behind the names of its jobs.
-        words = _DATABASE_ERROR.search(str(root))
-        first = (words[0] if words else str(root)).partition("\n")[0][:200] or type(root).__name__
+        # dlt puts the database's message into a traceback, after the names of its jobs.
+        message = _DATABASE_ERROR.search(str(root))
+        text = message[0] if message else str(root)
+        first = text.partition("\n")[0][:200] or type(root).__name__
         if is_full(error, self._dlt_dir.parent):
             remedy = f"The disk of {self._dlt_dir.parent} is full: make room, then run"
         elif isinstance(self._landing, Lake):
@@ -296,15 +297,15 @@ class Loader:
             by_data=_by_data(error) and not is_full(error, self._dlt_dir.parent),
         )
 
-    def _forget(self, schema: str) -> None:
-        """Remove what dlt keeps of old loads: 80 KB each, gigabytes a year."""
+    def _remove_old_packages(self, schema: str) -> None:
+        """Remove what dlt saves of old loads: 80 KB each, gigabytes a year."""
         loaded = self._dlt_dir / schema / "load" / "loaded"
         for package in sorted(loaded.glob("*"))[:-KEEP_PACKAGES]:
             shutil.rmtree(package, ignore_errors=True)
 
 
 def _source(schema: str, data: Any) -> Any:
-    """Resources at hand as one source whose schema has the pipeline's name."""
+    """These resources as one source whose schema has the pipeline's name."""
     import dlt
     from dlt.extract import DltSource
 
@@ -319,7 +320,7 @@ def _source(schema: str, data: Any) -> Any:
 
 
 def _by_data(error: BaseException) -> bool:
-    """Whether the rows, and not disk, memory, lock or network, made a load fail."""
+    """Whether a load failed because of its rows, not of disk, memory, a lock or the network."""
     import duckdb
     from dlt.common.destination.exceptions import DestinationTransientException
 

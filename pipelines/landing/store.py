@@ -1,7 +1,7 @@
-"""The landing store as the sync sees it: what is landed, and what it still lacks.
+"""The landing store as a sync uses it: what has landed, and what it still lacks.
 
-One process at a time opens `landing.duckdb`; dlt opens it beside this connection, with the same
-configuration, as DuckDB demands.
+One process at a time opens `landing.duckdb`; dlt opens it too while this connection is open, with
+the same configuration, as DuckDB requires.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from pipelines.disk import disk_full, is_full
-from pipelines.ledger.ledger import holders
+from pipelines.ledger.ledger import processes_with_lock
 from pipelines.service import RUNS, SEQ, SERVICES
 from pipelines.settings import Lake, Settings
 from pipelines.warehouse.catalog import create_database
@@ -31,8 +31,8 @@ WAIT_SECONDS = 10.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def cannot_go_on(settings: Settings, error: Exception) -> ClipmartError:
-    """What to say of an error of DuckDB's that nothing else has reported."""
+def duckdb_error(settings: Settings, error: Exception) -> ClipmartError:
+    """The message for an error of DuckDB that nothing else has handled."""
     if settings.lake is not None:
         from pipelines.warehouse.lake import unusable
 
@@ -42,12 +42,12 @@ def cannot_go_on(settings: Settings, error: Exception) -> ClipmartError:
     if "disabled by configuration" in str(error):
         return FixConfiguration(
             f"{settings.warehouse} holds a view or macro that reads other files, which clipmart "
-            f"did not write ({str(error).partition(chr(10))[0]}). It was not run. Ask for the file "
-            "again where you got it; `clipmart publish` builds your own file again."
+            f"did not write ({str(error).partition(chr(10))[0]}). It was not run. Get the file "
+            "again from its sender; `clipmart publish` builds your own file again."
         )
     return FixConfiguration(
-        f"DuckDB cannot go on: {str(error).partition(chr(10))[0]}. What was loaded before stays. "
-        f"Run `clipmart recover`: it checks {settings.landing} and repairs it. Then "
+        f"DuckDB cannot continue: {str(error).partition(chr(10))[0]}. What was loaded before "
+        f"stays. Run `clipmart recover`: it checks {settings.landing} and repairs it. Then "
         "`clipmart publish` builds the published file again."
     )
 
@@ -64,7 +64,7 @@ class Landing:
         self.max_columns = MAX_UNDOCUMENTED if max_columns is None else max_columns
         """Most undocumented columns of a table."""
         self.shared = isinstance(place, Lake)
-        """Whether other machines write it too."""
+        """Whether other machines write to it too."""
         self._place = place
         self.open()
 
@@ -85,31 +85,32 @@ class Landing:
                 break
             except duckdb.IOException as error:
                 if "set lock" not in str(error):
-                    raise _damaged(path, error) from error
+                    raise _landing_unusable_error(path, error) from error
                 if time.monotonic() > give_up:
                     raise TryAgainLater(
-                        f"{holders(path) or 'Another program'} holds {path} open. Nothing was "
-                        "changed. Close it "
-                        "(read warehouse.duckdb instead), then run `clipmart sync` again."
+                        f"{processes_with_lock(path) or 'Another program'} holds {path} open. "
+                        "Nothing was changed. Close it (read warehouse.duckdb instead), then run "
+                        "`clipmart sync` again."
                     ) from error
                 time.sleep(0.2)
             except duckdb.Error as error:
-                raise _damaged(path, error) from error
+                raise _landing_unusable_error(path, error) from error
         path.chmod(0o600)
         self.connection.execute("SET TimeZone = 'UTC'")
 
     def close(self) -> None:
+        """Close the connection; `open` opens it again."""
         self.connection.close()
 
     def has_tables(self, schema: str, tables: Iterable[Table]) -> bool:
-        """Whether every one of these tables has been made, and a load of theirs completed."""
-        made = {
+        """Whether all of these tables exist, and a load into their schema was recorded."""
+        existing = {
             row[0]
             for row in self.connection.execute(
                 bound("SELECT table_name FROM duckdb_tables() WHERE schema_name = $s", s=schema)
             ).fetchall()
         }
-        return made >= {table.name for table in tables} | {"_dlt_loads"}
+        return existing >= {table.name for table in tables} | {"_dlt_loads"}
 
     def drift(self, schema: str, tables: Iterable[Table]) -> Drift:
         """The undocumented columns landed so far, with their types."""
@@ -144,7 +145,7 @@ class Landing:
         return [{name: row.get(name) for name in table.columns} for row in rows]
 
     def drained_up_to(self, service: str, tables: Iterable[str]) -> int:
-        """The latest event that landed in a completed load; 0 where none did."""
+        """The number of the latest event that landed in a completed load; 0 if none did."""
         newest = 0
         for table in tables:
             (seq,) = self.connection.execute(
@@ -166,7 +167,7 @@ class Landing:
         """id, or tuple of ids → status last observed.
 
         Args:
-            until: later rows are of a clock that was wrong, and do not count.
+            until: later rows were stamped by a wrong clock and are ignored.
         """
         if not ids:
             return {}
@@ -180,7 +181,7 @@ class Landing:
         return {tuple(row[:-1]): row[-1] for row in rows}
 
     def seen(self, api: ApiTables, reads: list[Read]) -> Seen:
-        """What has landed of the ids of a chunk: their status, and whose their children are."""
+        """What has landed of a chunk's ids: their statuses, and the parents of their children."""
         ids = [read.id for read in reads]
         until = max((read.observed_at for read in reads), default=_NEVER)
         status = self._last_status(api, api.observations, ids, (api.parent,), until)
@@ -197,7 +198,7 @@ class Landing:
         return Seen(status, child_status, parents)
 
     def last_run(self, until: datetime) -> datetime | None:
-        """When the latest run that is landed finished (UTC), up to an instant; None without one."""
+        """When the latest landed run finished (UTC), up to an instant; None without one."""
         if not self.has_tables(RUNS, [SYNC_RUNS]):
             return None
         sql = "SELECT max(finished_at) FROM clipmart.sync_runs WHERE finished_at <= $until"
@@ -207,17 +208,17 @@ class Landing:
     def latest(
         self, table: str, columns: tuple[str, ...], until: datetime, where: str = "true"
     ) -> Row | None:
-        """The row of the latest observed_at up to an instant."""
+        """The row with the latest observed_at up to an instant; None without one."""
         sql = f"""SELECT {", ".join(columns)} FROM {table}
                   WHERE {where} AND observed_at <= $until ORDER BY observed_at DESC LIMIT 1"""
         row = self.connection.execute(bound(sql, until=until)).fetchone()
         return None if row is None else dict(zip(columns, row, strict=True))
 
 
-def _damaged(path: Path, error: Exception) -> FixConfiguration:
+def _landing_unusable_error(path: Path, error: Exception) -> FixConfiguration:
     first = str(error).splitlines()[0][:200]
     return FixConfiguration(
-        f"{path} cannot be opened ({first}). The published file is as it was. Run "
+        f"{path} cannot be opened ({first}). The published file is unchanged. Run "
         "`clipmart recover`: it rebuilds the landing store from all that can still be read."
     )
 
@@ -225,8 +226,8 @@ def _damaged(path: Path, error: Exception) -> FixConfiguration:
 def bound(sql: str, **values: str | datetime | Iterable[str | datetime]) -> str:
     """The statement with its $names as literals.
 
-    The first parameter that is bound makes DuckDB import pandas and pyarrow: half a second, which
-    a sync that has nothing to do need not pay.
+    The first bound parameter makes DuckDB import pandas and pyarrow: half a second, which a sync
+    with nothing to do can save.
     """
     return re.sub(r"\$(\w+)", lambda name: _literal(values[name[1]]), sql)
 

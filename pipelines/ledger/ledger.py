@@ -1,14 +1,14 @@
 """The ledger: one SQLite file, or one PostgreSQL schema, that never waits for DuckDB.
 
 It holds the inbox (append-only events: an import, an intent, its answer, a webhook, a balance), the
-rate slots, the run log and the progress of the run at work. An event that was answered for is on
-disk: the file is in WAL mode with full synchronisation. In PostgreSQL several machines share it:
-rate slots, inbox and locks are then held there, by the server's clock.
+rate slots, the run log and the progress of the current run. An event is on disk before it is
+acknowledged: the file is in WAL mode with full synchronisation. In PostgreSQL several machines
+share it: rate slots, inbox and locks are then held there, by the server's clock.
 
 Events are numbered inside the transaction that writes them, so their order is the order of their
 commits and a cursor can't pass one that is still being written. The number is the store's clock in
-microseconds, or one more than the last: a ledger that was lost and begun again goes on above
-everything a landing store has already drained.
+microseconds, or one more than the last: a ledger that was lost and started again numbers its events
+above everything that a landing store has drained.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ CREATE TABLE IF NOT EXISTS claims (
   PRIMARY KEY (service, id)
 );
 """
-KEEP_CLAIMS_SECONDS = 7 * 86_400
+CLAIM_SECONDS = 7 * 86_400
 AHEAD = timedelta(minutes=5)
-"""A run that is dated further ahead is of a clock that was wrong, and judges nothing."""
+"""A run dated further ahead was stamped by a wrong clock and is ignored."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ class Event:
 
 
 class Ledger:
-    """Opens the ledger, making it where there is none.
+    """An open ledger; it is created if there is none.
 
     Args:
-        read_only: change nothing, and make nothing; it also works in a folder that is read-only.
+        read_only: change and create nothing; a read-only folder will do.
 
     Raises:
         FixConfiguration: the folder cannot be written, the file is damaged, or the database cannot
@@ -101,19 +101,19 @@ class Ledger:
         self._run_id = ""
         self._run_began = 0.0
         self.shared: PostgresStore | None = None
-        """The database, where several machines share it."""
+        """The database, if several machines share it."""
         if isinstance(place, Address):
             from .postgres import PostgresStore
 
             self.store: SqliteStore | PostgresStore
             self.store = self.shared = PostgresStore(place, "clipmart_ledger")
-            # What SQLite counts by itself: the order in which the runs came.
+            # SQLite has it by itself: the order in which the runs were added.
             rowid = " rowid BIGINT GENERATED ALWAYS AS IDENTITY,"
             self.store.make(SCHEMA.format(rowid=rowid) + CLAIMS)
             return
         try:
             if read_only:
-                self.store = SqliteStore(_to_read(place))
+                self.store = SqliteStore(_read_only_connection(place))
                 return
             make_private(place.parent)
             self.store = SqliteStore(
@@ -124,25 +124,27 @@ class Ledger:
             self.store.make(SCHEMA.format(rowid=""))
             place.chmod(0o600)
         except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
-            raise unusable(place, error) from error
+            raise ledger_unusable_error(place, error) from error
 
     def close(self) -> None:
+        """Close the connection to the store."""
         self.store.close()
 
     def slots(self, minute_seconds: float) -> RateSlots:
+        """The rate slots in this ledger; in memory if it is read-only and has none yet."""
         try:
             return RateSlots(self.store, minute_seconds)
         except sqlite3.OperationalError:
             if not self._read_only:
                 raise
-            return RateSlots.in_memory(minute_seconds)  # no sync has made its tables yet
+            return RateSlots.in_memory(minute_seconds)
 
     def add(self, events: Iterable[Event], check: Callable[[], None] = lambda: None) -> int:
         """Append events in one transaction; returns how many were new (by event_id).
 
         Args:
-            check: called inside it; what it finds still holds when the events are written, and
-                what it raises leaves them unwritten.
+            check: called inside the transaction, so what it reads is still true when the events
+                are written; if it raises, nothing is written.
         """
         added = 0
         with self.store.transaction("inbox"):
@@ -172,10 +174,10 @@ class Ledger:
 
     def events(self, service: str, after: int = 0, kinds: Iterable[str] = ()) -> Iterator[Event]:
         """Events of a service above a cursor, in commit order."""
-        which, values = _of(service, kinds)
+        condition, values = _event_condition(service, kinds)
         for row in self.store.execute(
             f"""SELECT seq, event_id, service, kind, subject, body, recorded_at FROM events
-                WHERE seq > :after AND {which} ORDER BY seq""",
+                WHERE seq > :after AND {condition} ORDER BY seq""",
             {"after": after, **values},
         ):
             yield Event(
@@ -190,37 +192,35 @@ class Ledger:
 
     def last_seq(self, service: str, kinds: Iterable[str]) -> int:
         """The number of a service's latest event of these kinds; 0 without one."""
-        # One by one, the index answers each by its last entry, however many there are.
-        return max((self._last_seq(service, kind) for kind in kinds), default=0)
-
-    def _last_seq(self, service: str, kind: str) -> int:
-        (last,) = self.store.execute(
-            "SELECT COALESCE(max(seq), 0) FROM events WHERE service = :service AND kind = :kind",
-            {"service": service, "kind": kind},
-        ).fetchone()
-        return int(last)
+        # A query for each kind: the index answers it by its last entry, however many there are.
+        sql = "SELECT COALESCE(max(seq), 0) FROM events WHERE service = :service AND kind = :kind"
+        rows = (
+            self.store.execute(sql, {"service": service, "kind": kind}).fetchone() for kind in kinds
+        )
+        return max((int(last) for (last,) in rows), default=0)
 
     def number_above(self, landed: int) -> None:
-        """Number the events above those that have landed, where all of them are below.
+        """Number the events above those that have landed, if all of them are below.
 
-        A ledger that was lost and begun again is below what it landed under a clock that was ahead;
-        the cursor would never come to its events. Those that had landed land again, by their key.
+        A ledger that was lost and started again is below what it landed under a clock that was
+        ahead; the cursor would never reach its events. Those that had landed land again, by key.
         """
         with self.store.transaction("inbox"):
             first, last = self.store.execute(
                 "SELECT COALESCE(min(seq), 0), COALESCE(max(seq), 0) FROM events"
             ).fetchone()
             if 0 < last < landed:
-                # By more than their span, so that no two meet on the way.
+                # By more than their span, so that no two collide on the way.
                 up = max(landed + 1 - first, last + 1 - first)
                 self.store.execute("UPDATE events SET seq = seq + :up", {"up": up})
 
     def number_now(self) -> int:
-        """The number that an event of this instant would have."""
+        """The number that an event would have now: microseconds by the ledger's clock."""
         (now,) = self.store.execute("SELECT :now").fetchone()
         return int(now * 1_000_000)
 
     def start_run(self, run_id: str, started_at: datetime) -> None:
+        """Record that a run began, and drop claims that no run needs any more."""
         self.store.execute(
             """INSERT INTO runs (run_id, started_at) VALUES (:run, :at)
                ON CONFLICT (run_id) DO NOTHING""",
@@ -231,39 +231,40 @@ class Ledger:
             self.shared.hold(run_id)
             (self._run_began,) = self.shared.execute("SELECT :now").fetchone()
             self.shared.execute(
-                f"""DELETE FROM claims WHERE made_at < :now - {KEEP_CLAIMS_SECONDS}
+                f"""DELETE FROM claims WHERE made_at < :now - {CLAIM_SECONDS}
                     OR made_at > :now + {AHEAD.total_seconds()}"""
             )
 
     def claim(self, service: str, id_: str) -> bool:
-        """Whether this run may ask for an id: no other run asks for it or has just asked.
+        """Whether this run may request an id: no other run requests it or has just done so.
 
-        Runs at the same time have the same ids due, and share them. What a run leaves that was
-        killed is due in the next one.
+        Simultaneous runs have the same ids due, and share them. What a killed run leaves is due in
+        the next one.
         """
         if self.shared is None:
             return True
-        gone = self.shared.holding("claims.run_id")
+        ended = self.shared.lock_is_free("claims.run_id")
         return bool(
             self.shared.execute(
                 f"""INSERT INTO claims (service, id, run_id, made_at)
                     VALUES (:service, :id, :run, :now)
                     ON CONFLICT (service, id) DO UPDATE
                     SET run_id = excluded.run_id, made_at = excluded.made_at
-                    WHERE claims.run_id = :run OR (claims.made_at < :began AND {gone})
+                    WHERE claims.run_id = :run OR (claims.made_at < :began AND {ended})
                     RETURNING 1""",
                 {"service": service, "id": id_, "run": self._run_id, "began": self._run_began},
             ).fetchone()
         )
 
     def alone(self, part: str) -> AbstractContextManager[None]:
-        """Be in a part of the work that one process at a time may be in, on any machine.
+        """Enter a part of the work that one process at a time may be in, on any machine.
 
-        Where the ledger is a file, its folder's own lock sees to that.
+        If the ledger is a file, its folder's own lock ensures that.
         """
         return nullcontext() if self.shared is None else self.shared.alone(part)
 
     def finish_run(self, run_id: str, finished_at: datetime, result: dict[str, Any]) -> None:
+        """Record a run's end and its result, which holds `exit_code`."""
         self.store.execute(
             """UPDATE runs SET finished_at = :at, exit_code = :code, result = :result
                WHERE run_id = :run""",
@@ -278,15 +279,16 @@ class Ledger:
     def runs(
         self, now: datetime, limit: int | None = None, finished_since: datetime | None = None
     ) -> list[dict[str, Any]]:
-        """Runs, the latest first: run_id, started_at, finished_at, exit_code, result.
+        """Runs, the latest first, without those dated ahead of `now`.
 
-        Without those dated ahead of `now`.
+        Returns:
+            run_id, started_at, finished_at (ISO 8601 text), exit_code and result of each.
         """
-        most = "" if limit is None else f"LIMIT {limit:d}"
+        limited = "" if limit is None else f"LIMIT {limit:d}"
         rows = self.store.execute(
             f"""SELECT run_id, started_at, finished_at, exit_code, result FROM runs
                 WHERE COALESCE(finished_at, '9') >= :since AND NOT {_RUN_AHEAD}
-                ORDER BY started_at DESC, rowid DESC {most}""",
+                ORDER BY started_at DESC, rowid DESC {limited}""",
             {
                 "since": finished_since.isoformat() if finished_since else "",
                 "until": (now + AHEAD).isoformat(),
@@ -311,11 +313,11 @@ class Ledger:
         return int(count)
 
     def last_synced(self, service: str, now: datetime) -> datetime | None:
-        """When a run ended that requested what was due of a service and published it.
+        """When the last run ended that requested what was due of a service and published it.
 
-        One in which some ids failed counts, and one that --max-minutes ended, if it got on. One
-        that was stopped, met an API that was down, or got no further with what was due does not;
-        nor one that is dated ahead of `now`.
+        A run in which some ids failed counts, and one that --max-minutes ended, if it made
+        progress. A run does not count if it was stopped, if the API was down, if it made no
+        progress with what was due, or if it is dated ahead of `now`.
         """
         rows = self.store.execute(
             f"""SELECT finished_at, exit_code, result FROM runs
@@ -324,15 +326,16 @@ class Ledger:
         )
         for finished_at, exit_code, text in rows:
             result = _parsed(text)
-            one = result["services"].get(service)
-            if one is None or result["error"] is not None:
+            outcome = result["services"].get(service)
+            if outcome is None or result["error"] is not None:
                 continue
-            if one["due"] and (not one["asked"] or one["remaining"] == one["due"]):
+            due, requested, remaining = (outcome[n] for n in ("due", "asked", "remaining"))
+            if due and (not requested or remaining == due):
                 continue
-            if one["error"] is None:
-                done = exit_code != 75 or one["remaining"] == 0
+            if outcome["error"] is None:
+                done = exit_code != 75 or remaining == 0
             else:
-                done = one["asked"] == one["due"] > one["remaining"]
+                done = requested == due > remaining
             if done:
                 return _instant(finished_at)
         return None
@@ -342,16 +345,19 @@ class Ledger:
     ) -> dict[str, set[str]]:
         """Ids named since the run that published began → the kinds of events that named them.
 
-        Of one that was untracked those since then, and `untrack` until it is tracked again.
+        Of an untracked id only the kinds since then, and `untrack` until it is tracked again.
         """
         (began,) = self.store.execute(
             "SELECT max(started_at) FROM runs WHERE started_at <= :at",
             {"at": min(published_at, now).isoformat() if published_at else ""},
         ).fetchone()
-        which, values = _of(service, ("import", "untrack", "answer", "tie", "webhook"))
+        condition, values = _event_condition(
+            service, ("import", "untrack", "answer", "tie", "webhook")
+        )
         kinds: dict[str, set[str]] = {}
         for kind, body in self.store.execute(
-            f"SELECT kind, body FROM events WHERE recorded_at >= :began AND {which} ORDER BY seq",
+            f"""SELECT kind, body FROM events
+                WHERE recorded_at >= :began AND {condition} ORDER BY seq""",
             {"began": began or "", **values},
         ):
             if id_ := _parsed(body).get(id_name):
@@ -364,14 +370,15 @@ class Ledger:
         return kinds
 
     def note(self, name: str, value: Any) -> None:
-        """Keep the latest value under a name, for `status` to read."""
+        """Save the latest value under a name, such as the progress that `status` reads."""
         self.store.execute(
             """INSERT INTO progress (name, value) VALUES (:name, :value)
                ON CONFLICT (name) DO UPDATE SET value = excluded.value""",
             {"name": name, "value": json.dumps(value)},
         )
 
-    def noted(self, name: str) -> Any:
+    def read_note(self, name: str) -> Any:
+        """The latest value saved under a name; None without one."""
         row = self.store.execute(
             "SELECT value FROM progress WHERE name = :name", {"name": name}
         ).fetchone()
@@ -386,6 +393,7 @@ class Ledger:
         )
 
     def prove(self, key: str, at: datetime) -> None:
+        """Record that an id was answered 2xx under this key's fingerprint."""
         self.store.execute(
             """INSERT INTO proven_keys (name, proven_at) VALUES (:name, :at)
                ON CONFLICT (name) DO NOTHING""",
@@ -398,10 +406,10 @@ def open_ledger(settings: Settings, *, read_only: bool = False) -> Ledger:
     return Ledger(settings.ledger_database or settings.ledger, read_only=read_only)
 
 
-def _to_read(path: Path) -> sqlite3.Connection:
-    """A connection that only reads. In a read-only folder without the log's index, the file alone.
+def _read_only_connection(path: Path) -> sqlite3.Connection:
+    """A connection that only reads; in a read-only folder without the log's index, only the file.
 
-    Without its log (-wal) what a sync wrote last may be missing; none can be running there.
+    Without its log (-wal) the last writes of a sync may be missing; none can be running there.
     """
     uri = path.absolute().as_uri()
     connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=30.0)
@@ -418,8 +426,8 @@ def _to_read(path: Path) -> sqlite3.Connection:
 _RUN_AHEAD = "(started_at > :until OR COALESCE(finished_at, '') > :until)"
 
 
-def _of(service: str, kinds: Iterable[str]) -> tuple[str, dict[str, str]]:
-    """The condition under which an event is a service's and of these kinds, and its values."""
+def _event_condition(service: str, kinds: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """The SQL condition for a service's events of these kinds (none: all), and its values."""
     named = {f"kind{number}": kind for number, kind in enumerate(kinds)}
     marks = ", ".join(f":{name}" for name in named)
     return (
@@ -443,25 +451,26 @@ def _instant(text: str) -> datetime:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only its owner can read."""
+    """Create a folder that only its owner can read, or make it one."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error says that the file itself is damaged, and not that it cannot be used now."""
+    """Whether an error means that the file is damaged, not that it cannot be used now."""
     if isinstance(error, sqlite3.OperationalError):
         return str(error).startswith(("Could not decode", "no such"))
     return isinstance(error, sqlite3.DatabaseError | UnicodeDecodeError)
 
 
 def is_busy(error: Exception) -> bool:
+    """Whether SQLite waited too long for another process's lock."""
     return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
-def holders(*paths: Path) -> str:
-    """The processes that have locked one of these files to write, in words; "" if none is known."""
+def processes_with_lock(*paths: Path) -> str:
+    """The processes that hold a write lock on one of these files; "" if none is known."""
     inodes = {str(path.stat().st_ino) for path in paths if path.exists()}
     named = []
     with suppress(OSError, ValueError):
@@ -472,10 +481,10 @@ def holders(*paths: Path) -> str:
     return ", ".join(dict.fromkeys(named))
 
 
-def unusable(path: Path, error: Exception) -> ClipmartError:
-    """What to say of an error of the ledger's file, or of its folder."""
+def ledger_unusable_error(path: Path, error: Exception) -> ClipmartError:
+    """The message for an error of the ledger's file, or of its folder."""
     if is_busy(error):
-        by = holders(path, path.with_name(path.name + "-shm"))
+        by = processes_with_lock(path, path.with_name(path.name + "-shm"))
         return TryAgainLater(
             f"{path} is locked{f' by {by}' if by else ''}. What was saved before stays. Wait for "
             "that to end, then run the command again."

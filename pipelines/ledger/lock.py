@@ -1,4 +1,4 @@
-"""One sync at a time: a lock that the kernel gives back when its process dies."""
+"""One sync at a time: a lock that the kernel releases when its process dies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from sources.shared.errors import TryAgainLater
 
-from .ledger import make_private, unusable
+from .ledger import ledger_unusable_error, make_private
 
 
 class AnotherSync(TryAgainLater):
@@ -32,17 +32,19 @@ def sync_lock(path: Path, now: datetime) -> Iterator[None]:
         make_private(path.parent)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise unusable(path, error) from error
+        raise ledger_unusable_error(path, error) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            facts = _read_facts(path)
+            named = f": process {facts['pid']}, since {facts['since']}" if facts else ""
             raise AnotherSync(
-                f"Another sync runs{_holder(path)}, and holds {path}. This one changed nothing and "
-                "ends; what is "
-                "due stays due. Wait for the other, or run `clipmart status` to see how far it is."
+                f"Another sync runs{named}, and holds {path}. This one changed nothing and ends; "
+                "what is due stays due. Wait for the other, or run `clipmart status` to see how "
+                "far it is."
             ) from error
-        _write(handle, {"pid": os.getpid(), "since": now.isoformat()})
+        _write_facts(handle, now)
         yield
     finally:
         os.close(handle)
@@ -50,42 +52,46 @@ def sync_lock(path: Path, now: datetime) -> Iterator[None]:
 
 @contextmanager
 def receiving(path: Path, address: tuple[str, int], now: datetime) -> Iterator[None]:
-    """Hold the receiver's lock while it listens; its file stays only if it ends by itself.
+    """Hold the receiver's lock while it listens; its file remains only if it ends by itself.
 
-    One that cannot take it, since another receiver has it or the disk is full, listens without.
+    A receiver that cannot take it, because another one has it or the disk is full, listens
+    without.
     """
-    handle, mine = -1, False
+    handle, locked = -1, False
     with suppress(OSError):
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        facts = {"pid": os.getpid(), "since": now.isoformat()}
-        _write(handle, {**facts, "host": address[0], "port": address[1]})
-        mine = True
-    ended_well = False
+        _write_facts(handle, now, host=address[0], port=address[1])
+        locked = True
+    stopped = False
     try:
         yield
-        ended_well = True
+        stopped = True
     except KeyboardInterrupt:
-        ended_well = True
+        stopped = True
         raise
     finally:
         if handle >= 0:
-            if ended_well and mine:
+            if stopped and locked:
                 path.unlink(missing_ok=True)
             os.close(handle)
 
 
-def receiver(path: Path) -> dict[str, Any] | None:
-    """pid, since, host and port of the receiver, and whether it is alive; None where none is due.
+def receiver_facts(path: Path) -> dict[str, Any] | None:
+    """pid, since, host and port of the receiver, and whether it is alive.
 
-    One that was stopped is not due; one that ended by itself, or with the machine, is.
+    None if no receiver was started, or if the last one was stopped; not if it ended by itself or
+    with the machine.
     """
-    facts = _told(path)
-    return {**facts, "alive": holder(path) is not None} if "port" in facts else None
+    facts = _read_facts(path)
+    return {**facts, "alive": lock_holder(path) is not None} if "port" in facts else None
 
 
-def holder(path: Path) -> tuple[int, str] | None:
-    """Process id and start of the sync that holds the lock; None where it is free."""
+def lock_holder(path: Path) -> tuple[int, str] | None:
+    """Process id and start of the process that holds the lock; None if it is free.
+
+    (0, "") if it has taken the lock and not written its facts yet.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -94,25 +100,21 @@ def holder(path: Path) -> tuple[int, str] | None:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return None
     except BlockingIOError:
-        told = _told(path)
-        return (int(str(told["pid"])), str(told["since"])) if told else (0, "")
+        facts = _read_facts(path)
+        return (int(facts["pid"]), str(facts["since"])) if facts else (0, "")
     finally:
         os.close(handle)
 
 
-def _write(handle: int, facts: dict[str, Any]) -> None:
+def _write_facts(handle: int, now: datetime, **facts: Any) -> None:
+    text = json.dumps({"pid": os.getpid(), "since": now.isoformat(), **facts})
     os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(facts).encode(), 0)
+    os.pwrite(handle, text.encode(), 0)
 
 
-def _holder(path: Path) -> str:
-    told = _told(path)
-    return f": process {told['pid']}, since {told['since']}" if told else ""
-
-
-def _told(path: Path) -> dict[str, object]:
+def _read_facts(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_bytes() or b"{}")
+        facts = json.loads(path.read_bytes() or b"{}")
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) and {"pid", "since"} <= told.keys() else {}
+    return facts if isinstance(facts, dict) and {"pid", "since"} <= facts.keys() else {}

@@ -1,7 +1,7 @@
-"""PostgreSQL: where the ledger of several machines is kept, and the locks that they share.
+"""PostgreSQL: the ledger of several machines, and the locks that they share.
 
-Needs the extra `lake` (SQLAlchemy, psycopg), which is imported on first use. A pooler that hands
-out connections by the transaction would lose the locks, which belong to a session.
+Needs the extra `lake` (SQLAlchemy, psycopg), which is imported on first use. A pooler that assigns
+connections by the transaction would lose the locks, which belong to a session.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 PATIENCE_SECONDS = 30.0
-"""How long a lost connection is tried again: a server's restart should not end a sync."""
+"""How long to retry after a lost connection: a server's restart should not end a sync."""
 _CLOCK = "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
-# A machine that vanishes must not keep its locks, nor a server that vanishes its clients.
+# A machine that vanishes must lose its locks, and a server that vanishes its clients.
 _CONNECT = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
@@ -62,40 +62,44 @@ class PostgresStore:
         self.patience_seconds = PATIENCE_SECONDS
         self._schema = schema
         self._engine = _engine(address, schema)
-        self._held: list[str] = []
+        self._session_locks: list[str] = []
         self._in_transaction = False
         self._connection: Connection | None = None
-        self._made: set[str] = set()
+        self._created: set[str] = set()
         self._connect()
         with self.transaction("schema"):
-            # Not merely IF NOT EXISTS, which asks for the right to create even where it is there.
+            # Not merely IF NOT EXISTS, which needs the right to create even if the schema exists.
             if not self.execute(
                 "SELECT 1 FROM pg_namespace WHERE nspname = :name", {"name": schema}
             ).fetchone():
                 self.execute(f'CREATE SCHEMA "{schema}"')
 
     def close(self) -> None:
+        """Close the connection; the server then drops its locks."""
         if self._connection is not None:
             self._connection.close()
         self._engine.dispose()
 
     def make(self, schema: str) -> None:
-        """Create the tables that are not there yet; two who do so at once take turns."""
-        if schema not in self._made:
+        """Create the tables that do not exist yet; two processes at once take turns."""
+        if schema not in self._created:
             with self.transaction("schema"):
-                self._driver(schema)
-            self._made.add(schema)
+                self._execute_raw(schema)
+            self._created.add(schema)
 
     def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> Any:
+        """Execute a statement with `:name` parameters; `:now` is the server's clock (epoch s)."""
         from sqlalchemy import text
 
         statement = text(sql.replace(":now", _CLOCK))
-        return self._trying(lambda connection: connection.execute(statement, dict(values or {})))
+        return self._with_retry(
+            lambda connection: connection.execute(statement, dict(values or {}))
+        )
 
     @contextmanager
     def transaction(self, lock: str) -> Iterator[None]:
-        """Whoever names the same lock waits until this one is committed."""
-        self._trying(lambda connection: connection.exec_driver_sql("BEGIN"))
+        """A transaction; another one that names the same lock waits until this one has ended."""
+        self._execute_raw("BEGIN")
         self._in_transaction = True
         try:
             self.execute(
@@ -103,7 +107,7 @@ class PostgresStore:
                 {"name": self._named(lock)},
             )
             yield
-            self._driver("COMMIT")
+            self._execute_raw("COMMIT")
         except BaseException:
             self.rollback()
             raise
@@ -111,34 +115,35 @@ class PostgresStore:
             self._in_transaction = False
 
     def rollback(self) -> None:
+        """Undo what the open transaction did, if there is one."""
         self._in_transaction = False
         if self._connection is not None:
             with suppress(Exception):
                 self._connection.exec_driver_sql("ROLLBACK")
 
     def hold(self, name: str) -> None:
-        """Show that this process lives: the server drops the lock with the connection."""
-        self._held.append(name)
-        self._lock("pg_advisory_lock", name)
+        """Hold a lock for as long as this process lives: the server drops it with the session."""
+        self._session_locks.append(name)
+        self._lock(name)
 
-    def holding(self, name: str) -> str:
-        """SQL that is true where nobody holds the lock named by this SQL."""
+    def lock_is_free(self, name: str) -> str:
+        """SQL that is true if nobody holds the lock whose name this SQL gives."""
         prefix = self._named("").replace("'", "''")
         return f"pg_try_advisory_xact_lock_shared(hashtextextended('{prefix}' || {name}, 0))"
 
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:
-        """Wait until nobody else is in a part of this name, on any machine; then be in it.
+        """Wait until no process on any machine is in the part of this name, then enter it.
 
-        Over a connection of its own, since another thread may be using the store meanwhile.
+        Over a connection of its own, because another thread may use the store meanwhile.
         """
-        with self._told():
+        with self._errors_explained():
             connection = self._engine.connect()
         try:
-            with self._told():
+            with self._errors_explained():
                 connection.exec_driver_sql(
                     "SELECT pg_advisory_lock(hashtextextended(%s, 0))",
-                    (self._named(f"alone {name}"),),  # no transaction's lock of this name
+                    (self._named(f"alone {name}"),),  # not a transaction's lock of this name
                 )
             yield
         finally:
@@ -147,29 +152,26 @@ class PostgresStore:
     def _named(self, lock: str) -> str:
         return f"{self._schema} {lock}"
 
-    def _lock(self, function: str, name: str) -> None:
-        self.execute(f"SELECT {function}(hashtextextended(:name, 0))", {"name": self._named(name)})
+    def _lock(self, name: str) -> None:
+        self.execute(
+            "SELECT pg_advisory_lock(hashtextextended(:name, 0))", {"name": self._named(name)}
+        )
 
-    def _driver(self, sql: str) -> None:
-        self._trying(lambda connection: connection.exec_driver_sql(sql))
+    def _execute_raw(self, sql: str) -> None:
+        self._with_retry(lambda connection: connection.exec_driver_sql(sql))
 
     def _connect(self) -> Connection:
-        if self._connection is not None:
-            with suppress(Exception):
-                self._connection.invalidate()
-                self._connection.close()
-            self._connection = None
-        with self._told():
+        with self._errors_explained():
             self._connection = connection = self._engine.connect()
-        for name in self._held:
-            self._lock("pg_advisory_lock", name)
+        for name in self._session_locks:
+            self._lock(name)
         return connection
 
-    def _trying(self, work: Any) -> Any:
-        """Do it; where the connection is lost, once more over a new one.
+    def _with_retry(self, work: Any) -> Any:
+        """Do work over the connection; if that is lost, again over a new one.
 
-        Not inside a transaction, whose first half is lost with the connection. A statement that is
-        done twice, since its answer was lost, must say the same twice: all of the ledger's do.
+        Not inside a transaction, whose first half is lost with the connection. A statement is
+        repeated if its answer was lost, so it must be idempotent: all of the ledger's are.
         """
         from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
@@ -180,35 +182,32 @@ class PostgresStore:
             except (DBAPIError, PendingRollbackError) as error:
                 lost = getattr(error, "connection_invalidated", True)
                 if not lost or self._in_transaction:
-                    raise self._failure(error) from error
-                self._drop()
+                    raise _database_error(self.address, error) from error
+                self._drop_connection()
                 if time.monotonic() > give_up:
-                    raise self._failure(error) from error
+                    raise _database_error(self.address, error) from error
             except StoreDown:
                 if time.monotonic() > give_up:
                     raise
             time.sleep(0.1)
 
-    def _drop(self) -> None:
+    def _drop_connection(self) -> None:
         if self._connection is not None:
             with suppress(Exception):
                 self._connection.close()
         self._connection = None
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors_explained(self) -> Iterator[None]:
         from sqlalchemy.exc import DBAPIError
 
         try:
             yield
         except DBAPIError as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: BaseException) -> FixConfiguration | StoreDown:
-        return _failure(self.address, error)
+            raise _database_error(self.address, error) from error
 
 
-def _failure(address: Address, error: BaseException) -> FixConfiguration | StoreDown:
+def _database_error(address: Address, error: BaseException) -> FixConfiguration | StoreDown:
     cause = str(getattr(error, "orig", None) or error).strip().splitlines() or [""]
     message = f"{address} cannot be used: {cause[0][:200]}. What was loaded before stays."
     if any(sign in " ".join(cause) for sign in _MISCONFIGURED):
@@ -227,7 +226,7 @@ def may_write(address: Address) -> bool:
         with store.connect() as connection:
             return bool(connection.exec_driver_sql(_MAY_WRITE).scalar())
     except Exception as error:
-        raise _failure(address, error) from error
+        raise _database_error(address, error) from error
     finally:
         store.dispose()
 

@@ -1,13 +1,12 @@
 """`migrate`: from one machine's files into the lake and the ledger that machines share.
 
-Nothing is taken from the files, which stay as they are. What the lake already knows better, from
-syncs of its own or of another machine, is left alone; so it can be repeated, and several machines'
-files can be brought together. The copy is one transaction, checked before it is committed.
+The files are not changed. Newer rows in the lake, from its own syncs or another machine's files,
+are left alone; so it can be repeated, and several machines' files can be merged. The copy is one
+transaction, checked before it is committed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +17,7 @@ from pipelines.landing.store import Landing
 from pipelines.landing.tables import tables_of
 from pipelines.ledger.ledger import Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
-from pipelines.service import LANDING_SCHEMAS, SEQ
+from pipelines.service import LANDING_SCHEMAS, SEQ, SERVICES
 from pipelines.settings import Lake, Settings
 from pipelines.warehouse import publish
 from pipelines.warehouse.build import landing_fingerprint
@@ -28,8 +27,6 @@ from sources.shared.tables import Table
 
 from .recover import recover_locked
 
-# child → the table that says when its parent was read last, and the parent's id there
-READS = {"clips": ("clip_reads", "job_id"), "videos": ("campaigns", "campaign_id")}
 _LEDGER = {
     "events": ("event_id", "seq, event_id, service, kind, subject, body, recorded_at"),
     "runs": ("run_id", "run_id, started_at, finished_at, exit_code, result"),
@@ -40,7 +37,7 @@ _LEDGER = {
 
 
 class MigrationFailed(ClipmartError):
-    """What arrived is not what was sent."""
+    """The copied rows differ from those in the files."""
 
 
 @dataclass
@@ -55,6 +52,8 @@ class Copied:
 
 @dataclass
 class Migrated:
+    """Rows by table, and the ledger's events: those in the file, and those copied now."""
+
     tables: list[Copied] = field(default_factory=list)
     events: int = 0
     new_events: int = 0
@@ -91,7 +90,7 @@ def migrate(settings: Settings) -> Migrated:
         with ledger.alone("landing"):
             landing = Landing(lake)
         with closing(landing):
-            _make_tables(settings, lake, ledger, landing)
+            _create_tables(settings, lake, ledger, landing)
             with ledger.alone("landing"):
                 done.tables = _copy_landing(settings, landing)
             changed = landing_fingerprint(landing.connection) != (
@@ -103,8 +102,9 @@ def migrate(settings: Settings) -> Migrated:
 
 
 def _drain_files(settings: Settings, file: Ledger) -> None:
-    """Land what the files' own ledger still holds: events keep their numbers, and a cursor that is
-    already above them would pass them.
+    """Land what the files' own ledger still holds.
+
+    Events keep their numbers; the lake's cursor, if it is above them already, would skip them.
     """
     local = replace(settings, lake=None, ledger_database=None)
     if not local.landing.exists():
@@ -127,17 +127,17 @@ def _copy_ledger(file: Ledger, ledger: Ledger, done: Migrated) -> None:
                 copied += _insert(ledger, table, columns, marks, values)
             if table == "events":
                 done.events, done.new_events = len(rows), copied
-            there = {k for (k,) in ledger.store.execute(f"SELECT {key} FROM {table}").fetchall()}
-            lost = [row for row in rows if row[names.index(key)] not in there]
+            arrived = {k for (k,) in ledger.store.execute(f"SELECT {key} FROM {table}").fetchall()}
+            lost = [row for row in rows if row[names.index(key)] not in arrived]
             if lost:
                 raise MigrationFailed(
                     f"{len(lost)} rows of the ledger's {table} did not arrive. Nothing was copied; "
-                    "the files are as they were. Please report this as a bug."
+                    "the files are unchanged. Please report this as a bug."
                 )
 
 
 def _insert(ledger: Ledger, table: str, columns: str, marks: str, values: dict[str, Any]) -> int:
-    """Insert what is not there; an event whose number another one has takes the next free."""
+    """Insert a row unless it exists; an event whose number is taken gets the next free one."""
     while True:
         inserted = ledger.store.execute(
             f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING", values
@@ -152,7 +152,7 @@ def _insert(ledger: Ledger, table: str, columns: str, marks: str, values: dict[s
         values["seq"] += 1
 
 
-def _make_tables(settings: Settings, lake: Lake, ledger: Ledger, landing: Landing) -> None:
+def _create_tables(settings: Settings, lake: Lake, ledger: Ledger, landing: Landing) -> None:
     loader = Loader(lake, settings.dlt_dir, ledger.alone)
     for schema in LANDING_SCHEMAS:
         if not landing.has_tables(schema, tables_of(schema)):
@@ -167,8 +167,8 @@ def _copy_landing(settings: Settings, landing: Landing) -> list[Copied]:
     con.execute("BEGIN")
     try:
         for schema in LANDING_SCHEMAS:
-            # A child before the table that tells how old it is.
-            for table in sorted(tables_of(schema), key=lambda table: table.name not in READS):
+            # Children before the table that says when they were read.
+            for table in sorted(tables_of(schema), key=lambda each: each != _children(schema)):
                 columns = landed.get(f"{schema}.{table.name}", {})
                 if columns:
                     copied.append(_copy_table(con, schema, table, columns))
@@ -186,6 +186,10 @@ def _copy_landing(settings: Settings, landing: Landing) -> list[Copied]:
     return copied
 
 
+def _children(schema: str) -> Table | None:
+    return SERVICES[schema].api.children if schema in SERVICES else None
+
+
 def _copy_table(con: Any, schema: str, table: Table, columns: dict[str, str]) -> Copied:
     """Copy the rows that the lake lacks or has older, and check that they arrived."""
     place = qualified(f"{schema}.{table.name}")
@@ -193,14 +197,14 @@ def _copy_table(con: Any, schema: str, table: Table, columns: dict[str, str]) ->
     for column, kind in columns.items():
         if column not in known:
             con.execute(f"ALTER TABLE landing.{place} ADD COLUMN {quoted(column)} {kind}")
-    if table.name in READS:
-        # Its rows go with their parent: all of a newer read replace all of an older one.
-        reads, id_ = READS[table.name]
-        match = f"{table.parent} IN (SELECT {id_} FROM wanted)"
+    if table == _children(schema):
+        # Rows go with their parent: all of a newer read replace all of an older one.
+        reads, parent = SERVICES[schema].children_read.name, table.parent
+        match = f"{parent} IN (SELECT {parent} FROM wanted)"
         con.execute(
             f"""CREATE OR REPLACE TEMP TABLE wanted AS
-                SELECT f.{id_} FROM file.{schema}.{reads} AS f
-                LEFT JOIN landing.{schema}.{reads} AS l USING ({id_})
+                SELECT f.{parent} FROM file.{schema}.{reads} AS f
+                LEFT JOIN landing.{schema}.{reads} AS l USING ({parent})
                 WHERE l.observed_at IS NULL OR f.observed_at > l.observed_at"""
         )
     else:
@@ -211,7 +215,7 @@ def _copy_table(con: Any, schema: str, table: Table, columns: dict[str, str]) ->
         con.execute(
             f"""CREATE OR REPLACE TEMP TABLE wanted AS
                 SELECT {", ".join(f"f.{key}" for key in table.key)} FROM file.{place} AS f
-                LEFT JOIN landing.{place} AS l ON {_equal(table.key)}
+                LEFT JOIN landing.{place} AS l USING ({keys})
                 WHERE l.{table.key[0]} IS NULL {newer}"""
         )
     con.execute(f"DELETE FROM landing.{place} WHERE {match}")
@@ -228,9 +232,9 @@ def _copy_table(con: Any, schema: str, table: Table, columns: dict[str, str]) ->
     ).fetchone()
     if sent != arrived or lost:
         raise MigrationFailed(
-            f"{schema}.{table.name} did not arrive as it was sent ({sent[0]} rows sent, "
-            f"{arrived[0]} arrived, {lost} differ). Nothing was copied; the files are as they "
-            "were. Please report this as a bug."
+            f"{schema}.{table.name} did not arrive unchanged ({sent[0]} rows sent, "
+            f"{arrived[0]} arrived, {lost} differ). Nothing was copied; the files are unchanged. "
+            "Please report this as a bug."
         )
     (rows,) = con.execute(f"SELECT count(*) FROM file.{place}").fetchone()
     return Copied(f"{schema}.{table.name}", rows, sent[0], rows - sent[0])
@@ -240,20 +244,16 @@ def _sums(con: Any, rows: str, columns: dict[str, str]) -> tuple[Any, ...]:
     """Count, and the sum of each column of numbers, in an order that makes it repeatable."""
     numbers = [quoted(c) for c, kind in columns.items() if kind in ("BIGINT", "DOUBLE")]
     sums = "".join(f", sum({column} ORDER BY {column})" for column in numbers)
-    found: tuple[Any, ...] = con.execute(f"SELECT count(*){sums} FROM {rows}").fetchone()
-    return found
+    totals: tuple[Any, ...] = con.execute(f"SELECT count(*){sums} FROM {rows}").fetchone()
+    return totals
 
 
 def _columns(con: Any, database: str) -> dict[str, dict[str, str]]:
     """`schema.table` → column → type."""
-    found: dict[str, dict[str, str]] = {}
+    columns: dict[str, dict[str, str]] = {}
     for table, column, kind in con.execute(
         f"""SELECT schema_name || '.' || table_name, column_name, data_type FROM duckdb_columns()
             WHERE database_name = {literal(database)}"""
     ).fetchall():
-        found.setdefault(table, {})[column] = kind
-    return found
-
-
-def _equal(keys: Iterable[str]) -> str:
-    return " AND ".join(f"f.{key} = l.{key}" for key in keys)
+        columns.setdefault(table, {})[column] = kind
+    return columns

@@ -1,6 +1,6 @@
-"""`recover`: rebuild what is damaged from everything that can still be read.
+"""`recover`: rebuild damaged files from everything that can still be read.
 
-Nothing is deleted: what is damaged is moved aside, and its new name is reported.
+Nothing is deleted: a damaged file is renamed, and its new name is reported.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import os
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,10 @@ def recover(settings: Settings, *, force: bool = False) -> list[str]:
     """Check ledger, landing store and dlt's folder, and rebuild what is damaged.
 
     Args:
-        force: rebuild the landing store also if nothing is wrong with it.
+        force: rebuild the landing store even if nothing is wrong with it.
 
     Returns:
-        What was done, a line each; none if nothing was damaged.
+        What was done, a line for each; no line if nothing was damaged.
 
     Raises:
         TryAgainLater: a sync runs, or another program has one of the files open.
@@ -65,10 +66,10 @@ def recover(settings: Settings, *, force: bool = False) -> list[str]:
 def recover_locked(settings: Settings, *, force: bool = False) -> list[str]:
     """The landing store's part of `recover`, for a caller that holds the sync's lock.
 
-    The caller has no connection to the landing store open. Returns and raises as `recover`.
+    The caller must have no connection to the landing store. Returns and raises as `recover`.
     """
     if settings.lake:
-        return []  # a lake is no file of this folder: docs/lake.md says how it is restored
+        return []  # a lake is not a file of this folder: docs/lake.md says how it is restored
     settings.build_dir.mkdir(mode=0o700, exist_ok=True)
     with closing(Stores(settings)) as stores:
         absent = not settings.landing.exists()
@@ -84,22 +85,23 @@ def recover_locked(settings: Settings, *, force: bool = False) -> list[str]:
                 f"({stores.unopened[PUBLISHED]}). Nothing was changed. Put an earlier copy of "
                 "either file in its place, then run `clipmart recover` again."
             )
-        lines = _build_again(settings, stores, why)
+        recovered = settings.build_dir / "recovered.duckdb"
+        lines = _rebuild(settings, stores, recovered, why)
     remove_database(settings.build_dir / "damaged.duckdb")
-    # First dlt's cursors and schemas, which speak of the old store, then its log: killed between
-    # two of these steps, the new store meets neither.
+    # First dlt's cursors and schemas, which belong to the old store, then its log: if it is killed
+    # between two of these steps, neither is used with the new store.
     shutil.rmtree(settings.dlt_dir, ignore_errors=True)
     if not absent:
         aside = _move_aside(settings.landing, settings.now(), (".wal", ""))
         lines.insert(1, f"The old one is now {aside}.")
-    _recovered(settings).replace(settings.landing)
+    recovered.replace(settings.landing)
     return lines
 
 
 def _drain(settings: Settings) -> list[str]:
     """Load or drop what an interrupted sync left in dlt's folder."""
     return [
-        f"What an interrupted sync had left for {schema} "
+        f"What an interrupted sync left for {schema} "
         + (
             "was loaded."
             if loaded
@@ -110,13 +112,9 @@ def _drain(settings: Settings) -> list[str]:
     ]
 
 
-def _recovered(settings: Settings) -> Path:
-    return settings.build_dir / "recovered.duckdb"
-
-
-def _build_again(settings: Settings, stores: Stores, why: str | None) -> list[str]:
-    """Land the rows of both stores in a new file; returns what to say."""
-    target, dlt_dir = _recovered(settings), settings.build_dir / "dlt"
+def _rebuild(settings: Settings, stores: Stores, target: Path, why: str | None) -> list[str]:
+    """Land the rows of both stores in a new file; returns the lines to report."""
+    dlt_dir = settings.build_dir / "dlt"
     remove_database(target)
     shutil.rmtree(dlt_dir, ignore_errors=True)
     create_database(target)
@@ -129,7 +127,7 @@ def _build_again(settings: Settings, stores: Stores, why: str | None) -> list[st
             unpublished += new
     shutil.rmtree(dlt_dir, ignore_errors=True)
     _finish(target)
-    lines = [f"The landing store {why or 'is rebuilt, as --force demands'}."]
+    lines = [f"The landing store {why or 'is rebuilt because of --force'}."]
     if PUBLISHED in stores.unopened:
         lines.append(
             f"The published file {settings.warehouse} cannot be opened "
@@ -158,7 +156,7 @@ def _build_again(settings: Settings, stores: Stores, why: str | None) -> list[st
 
 
 def _loads(stores: Stores, schema: str) -> Iterator[tuple[dict[Table, Any], int, int]]:
-    """What to load of a schema: a batch of every table at a time, the first creating them all.
+    """The loads of a schema: a batch of every table in each; the first creates all tables.
 
     A load takes as long for one table as for all.
 
@@ -184,7 +182,7 @@ def _loads(stores: Stores, schema: str) -> Iterator[tuple[dict[Table, Any], int,
 
 
 def _finish(target: Path) -> None:
-    """Bring the new file to the disk as a whole: it must need no log beside it."""
+    """Sync the whole new file to disk, so that it needs no log."""
     with duckdb.connect(str(target)) as con:
         con.execute("CHECKPOINT")
     target.chmod(0o600)
@@ -194,15 +192,12 @@ def _finish(target: Path) -> None:
 
 def _recover_ledger(settings: Settings) -> list[str]:
     path = settings.ledger
-    if settings.ledger_database or not path.exists() or _ledger_is_sound(path):
+    if settings.ledger_database or not path.exists() or _ledger_is_intact(path):
         return []
     _refuse_open_ledger(path)
     aside = _move_aside(path, settings.now(), ("-wal", "-shm", ""))
-    ledger = Ledger(path)
-    try:
+    with closing(Ledger(path)) as ledger:
         saved, lost, ids = _salvage(aside, ledger, settings.now())
-    finally:
-        ledger.close()
     counts = f"{saved} events were saved from it"
     if lost:
         counts += f", {lost} could not be read"
@@ -226,8 +221,8 @@ def _refuse_open_ledger(path: Path) -> None:
             ) from error
 
 
-def _ledger_is_sound(path: Path) -> bool:
-    """Whether SQLite finds nothing wrong, and every event, run and note can be read."""
+def _ledger_is_intact(path: Path) -> bool:
+    """Whether SQLite finds nothing wrong, and every event, run and saved value can be read."""
     try:
         with closing(sqlite3.connect(path, timeout=30)) as connection:
             if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
@@ -238,7 +233,7 @@ def _ledger_is_sound(path: Path) -> bool:
                     pass
             ledger.runs(datetime.now(UTC))
             for (name,) in ledger.store.execute("SELECT name FROM progress").fetchall():
-                ledger.noted(name)
+                ledger.read_note(name)
     except (sqlite3.Error, UnicodeDecodeError, FixConfiguration) as error:
         if not any(map(is_damage, chain(error))):
             raise
@@ -260,7 +255,7 @@ def _salvage(aside: Path, ledger: Ledger, now: datetime) -> tuple[int, int, int]
     with ledger.store.transaction("inbox"):
         for entry in entries(aside):
             if entry.rowid is None:
-                _note_index(entry.values, kinds, subjects)
+                _read_index_entry(entry.values, kinds, subjects)
             elif statement := _statement(entry):
                 ledger.store.execute(
                     statement, {f"v{number}": value for number, value in enumerate(entry.values)}
@@ -278,10 +273,10 @@ def _salvage(aside: Path, ledger: Ledger, now: datetime) -> tuple[int, int, int]
     return len(saved), len(lost), len(events)
 
 
-def _note_index(
+def _read_index_entry(
     values: tuple[Any, ...], kinds: dict[int, tuple[str, str]], subjects: dict[int, str]
 ) -> None:
-    """Note an entry of an index on events, by the row that it is about."""
+    """Add an entry of an index on events to `kinds` or `subjects`, by its row."""
     match values:
         case (str(service), str(kind), int(), int(row)):
             kinds[row] = (service, kind)
@@ -290,7 +285,7 @@ def _note_index(
 
 
 def _statement(entry: Entry) -> str | None:
-    """The statement that saves a row; None if it is not a whole row of one of our tables."""
+    """The statement that saves a row; None unless it is a whole row of one of our tables."""
     marks = f"VALUES ({', '.join(f':v{number}' for number in range(len(entry.values)))})"
     match entry.values:
         case (int(), str(), str(service), str(), None | str(), str(body), str(at)):
@@ -314,24 +309,20 @@ def _statement(entry: Entry) -> str | None:
     return None
 
 
-def _is_json(text: str) -> bool:
+def _parses(parse: Callable[[str], object], text: str) -> bool:
     try:
-        json.loads(text)
+        parse(text)
     except ValueError:
         return False
     return True
 
 
-def _is_instant(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+_is_instant = partial(_parses, datetime.fromisoformat)
+_is_json = partial(_parses, json.loads)
 
 
 def _move_aside(path: Path, now: datetime, parts: tuple[str, ...]) -> Path:
-    """Rename a file and what belongs to it; the name of an earlier one is never taken."""
+    """Rename a file and those that belong to it; an earlier one is never overwritten."""
     stamp = f"{now:%Y%m%dT%H%M%SZ}"
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     number = 1

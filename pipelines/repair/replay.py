@@ -1,4 +1,4 @@
-"""`rejected`: what did not land and why; replayed by today's rules, without asking anybody."""
+"""`rejected`: records that did not land, and why; replayed by today's rules without a request."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pipelines.ledger.lock import sync_lock
 from pipelines.service import RUNS, SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse import publish
+from pipelines.warehouse.catalog import quoted
 from pipelines.warehouse.read import open_published
 from sources.shared.chunks import ApiTables, Chunk
 from sources.shared.tables import Row, Table
@@ -43,7 +44,7 @@ def rejected(settings: Settings) -> list[tuple[Any, ...]]:
 
 @dataclass
 class Replayed:
-    """Records that landed now, that a newer answer has made void, and that still cannot."""
+    """Records that landed now, that a newer answer replaced, and that still cannot land."""
 
     landed: int = 0
     outdated: int = 0
@@ -53,7 +54,7 @@ class Replayed:
 def replay(settings: Settings) -> Replayed:
     """Read every rejected payload again; what can be read now lands and is published.
 
-    A payload older than what has landed since is dropped: the newer answer counts.
+    A payload older than what has landed since is dropped, because the newer answer counts.
 
     Raises:
         TryAgainLater: a sync runs.
@@ -64,8 +65,7 @@ def replay(settings: Settings) -> Replayed:
     with sync_lock(settings.lock, settings.now()), closing(open_ledger(settings)) as ledger:
         if not settings.landing.exists():
             recover_locked(settings)
-        landing = Landing(place, settings.max_columns)
-        try:
+        with closing(Landing(place, settings.max_columns)) as landing:
             loader = Loader(place, settings.dlt_dir, ledger.alone)
             loader.drain()
             if not landing.has_tables(RUNS, tables_of(RUNS)):
@@ -73,8 +73,6 @@ def replay(settings: Settings) -> Replayed:
             for service in SERVICES:
                 if landing.has_tables(service, tables_of(service)):
                     _replay_service(service, landing, loader, outcome)
-        finally:
-            landing.close()
         if outcome.landed or outcome.outdated:
             publish.publish(settings)
     return outcome
@@ -106,7 +104,7 @@ def _replay_service(service: str, landing: Landing, loader: Loader, outcome: Rep
                 children[parent].append(row)
         done.append(record_id)
     for parent, rows in children.items():
-        # A load replaces a parent's rows, so those that had landed go along.
+        # A load replaces a parent's rows, so it includes those that had landed.
         landed = _landed(landing, service, api.children, parent)
         chunk.rows.setdefault(api.children, []).extend(landed + rows)
     if chunk.rows:
@@ -139,7 +137,9 @@ def _is_latest(
     landing: Landing, api: ApiTables, endpoint: str, id_: str, seen_at: datetime
 ) -> bool:
     """Whether nothing newer has landed of the same job or campaign."""
-    table = api.records if endpoint == api.records.name else api.reads or api.records
+    table = api.records
+    if endpoint != api.records.name:
+        table = SERVICES[api.source].children_read
     row = landing.connection.execute(
         f"SELECT max(observed_at) > ? FROM {api.source}.{table.name} WHERE {table.key[0]} = ?",
         [seen_at, id_],
@@ -149,8 +149,8 @@ def _is_latest(
 
 def _landed(landing: Landing, service: str, table: Table, parent: str) -> list[Row]:
     names = [*table.columns, *landing.drift(service, [table]).columns(table)]
-    quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    columns = ", ".join(map(quoted, names))
     rows = landing.connection.execute(
-        f"SELECT {quoted} FROM {service}.{table.name} WHERE {table.parent} = ?", [parent]
+        f"SELECT {columns} FROM {service}.{table.name} WHERE {table.parent} = ?", [parent]
     ).fetchall()
     return [dict(zip(names, row, strict=True)) for row in rows]

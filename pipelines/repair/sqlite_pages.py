@@ -1,7 +1,7 @@
 """The rows of a damaged SQLite file, read from its pages one by one.
 
-SQLite finds a row through the file's header, its schema and the pages above the row; if one of
-those is damaged it reports none. Here each page is read by itself, so a row is lost only with the
+SQLite reaches a row through the file's header, its schema and the pages above the row; if one of
+those is damaged it returns none. Here each page is read by itself, so a row is lost only with the
 page that holds it. Source: https://sqlite.org/fileformat2.html
 """
 
@@ -22,7 +22,7 @@ _INTEGER_BYTES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of some table, or an entry of some index, whose last value is its row's number."""
+    """A row of a table, or an entry of an index, whose last value is the number of its row."""
 
     rowid: int | None
     """None for an entry of an index."""
@@ -30,9 +30,9 @@ class Entry:
 
 
 def entries(path: Path) -> Iterator[Entry]:
-    """What can be read, older pages before those that the -wal file holds; some come twice.
+    """Everything that can be read; the pages of the -wal file, which are newer, come last.
 
-    A page that SQLite no longer uses may repeat rows, so the reader goes by the rows' keys.
+    A page that SQLite no longer uses may repeat rows, so the caller must merge rows by their keys.
     """
     file = path.read_bytes()
     size = _page_size(file)

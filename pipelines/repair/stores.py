@@ -1,7 +1,7 @@
-"""What can be read of the two files that hold landing tables: the landing store, the published one.
+"""The two files that hold landing tables, the landing store and the published one, for `recover`.
 
-`recover` asks this module what is wrong with the landing store, and builds a new one from the rows
-that can be read of both. Each is attached read-only; nothing here changes a file.
+This module says what is wrong with the landing store, and reads the rows of both files from which a
+new store is built. Each file is attached read-only; nothing here changes one.
 """
 
 from __future__ import annotations
@@ -37,17 +37,22 @@ TYPES: dict[DataType, str] = {
     "json": "JSON",
 }
 
-# A row of one says that the rows of the others are complete, so they are used together or not.
-_TOGETHER = {
-    "klipit.clips": ("klipit.jobs", "klipit.clip_reads", "klipit._dlt_loads"),
-    "klipit.clip_reads": ("klipit.jobs", "klipit.clips", "klipit._dlt_loads"),
-    "clipus.campaigns": ("clipus.videos", "clipus._dlt_loads"),
-    "clipus.videos": ("clipus.campaigns", "clipus._dlt_loads"),
-}
-# What the APIs answer is due again if it is not taken over; nothing else is.
-_REQUESTED = {"klipit.jobs", *_TOGETHER}
 # child: the table whose rows say which store read its parent last
-_READS = {"klipit.clips": "klipit.clip_reads", "clipus.videos": "clipus.campaigns"}
+_READS = {
+    f"{name}.{service.api.children.name}": f"{name}.{service.children_read.name}"
+    for name, service in SERVICES.items()
+}
+# A row of one implies that the rows of the others are complete, so all are used or none is.
+_TOGETHER = {
+    table: (f"{name}._dlt_loads", *({*tables, f"{name}.{service.api.records.name}"} - {table}))
+    for (name, service), tables in zip(SERVICES.items(), _READS.items(), strict=True)
+    for table in tables
+}
+# The APIs' answers are due again if they are not taken over; nothing else is.
+_REQUESTED = {
+    *_TOGETHER,
+    *(f"{name}.{service.api.records.name}" for name, service in SERVICES.items()),
+}
 
 
 class Stores:
@@ -68,13 +73,14 @@ class Stores:
         self.con.execute("SET TimeZone = 'UTC'")
         self.con.execute(f"SET temp_directory = {literal(str(settings.build_dir / 'spill'))}")
         if settings.landing.exists():
-            with settings.landing.open("rb"):  # what may not be read is not damaged
+            with settings.landing.open("rb"):  # a file without the right to read is not damaged
                 pass
             self._attach_landing(settings)
         self.columns = self._columns()
         """Store → `schema.table` → column → type."""
 
     def close(self) -> None:
+        """Close the connection, and with it both files."""
         self.con.close()
 
     def _published(self, settings: Settings) -> duckdb.DuckDBPyConnection:
@@ -103,7 +109,7 @@ class Stores:
             self._attach_without_log(settings)
 
     def _attach_without_log(self, settings: Settings) -> None:
-        """Attach the landing file alone; its log, if that is what is damaged, goes by its name."""
+        """Attach the landing file under another name, so without its log, which may be damaged."""
         if not settings.landing.with_name(settings.landing.name + ".wal").exists():
             return
         alone = settings.build_dir / "damaged.duckdb"
@@ -136,7 +142,7 @@ class Stores:
         """What is wrong with the landing store, as the end of a sentence; None if nothing is.
 
         Every block of every table is read, dlt's and its staging tables included; DuckDB compares
-        each with its checksum. Then everything that dlt's own record says is there must be there.
+        each with its checksum. Then every table and column that dlt recorded must exist.
         """
         if LANDING in self.unopened:
             return f"cannot be opened ({self.unopened[LANDING]})"
@@ -152,7 +158,7 @@ class Stores:
         return None
 
     def _lacks(self, schema: str) -> str | None:
-        """What dlt recorded of a schema and is not there, or has another type."""
+        """What dlt recorded of a schema and does not exist, or has another type."""
         landed = {t for t in self.columns[LANDING] if t.startswith(f"{schema}.")}
         if not landed:
             return None
@@ -167,14 +173,15 @@ class Stores:
                 if not table.startswith(f"{schema}._dlt_")
             }
         for table, columns in expected.items():
-            there = self.columns[LANDING].get(table)
-            if there is None:
+            landed_types = self.columns[LANDING].get(table)
+            if landed_types is None:
                 return f"lacks the table {table}"
             for column, kind in columns.items():
-                if column not in there:
+                landed_type = landed_types.get(column)
+                if landed_type is None:
                     return f"lacks the column {table}.{column}"
-                if there[column] != kind:
-                    return f"holds {table}.{column} as {there[column]}, which should be {kind}"
+                if landed_type != kind:
+                    return f"holds {table}.{column} as {landed_type}, which should be {kind}"
         return None
 
     def recorded(self, schema: str) -> dict[str, dict[str, str]]:
@@ -222,52 +229,52 @@ class Stores:
         return all(self._whole(store, other) for other in others)
 
     def _whole(self, store: str, table: str) -> bool:
-        """Whether a table can be read; if it can be requested again, it must also be as landed."""
+        """Whether a table can be read; if it can be requested again, it must also be unaltered."""
         if table not in self.columns[store] or self._unreadable(store, table) is not None:
             return False
         return store == PUBLISHED or table not in _REQUESTED or not self._altered(table)
 
     def _altered(self, table: str) -> bool:
         """Whether a column of the landing store's table was dropped or has another type."""
-        there = self.columns[LANDING][table]
+        landed = self.columns[LANDING][table]
         recorded = self.recorded(table.partition(".")[0]).get(table, {})
         published = self.columns[PUBLISHED].get(table, {})
-        return not published.keys() | recorded.keys() <= there.keys() or any(
-            there.get(column, kind) != kind for column, kind in self.types(table).items()
+        return not published.keys() | recorded.keys() <= landed.keys() or any(
+            landed.get(column, kind) != kind for column, kind in self.types(table).items()
         )
 
     def types(self, table: str) -> dict[str, str]:
         """The columns of a landing table's rows and the types that they should have."""
         schema, _, short = table.partition(".")
-        there = {**self.columns[LANDING].get(table, {}), **self.columns[PUBLISHED].get(table, {})}
+        types = {**self.columns[LANDING].get(table, {}), **self.columns[PUBLISHED].get(table, {})}
         declared = {t.name: t.columns for t in tables_of(schema)}.get(short, {})
         return {
             column: TYPES[declared[column] if column in declared else data_type(kind)]
-            for column, kind in there.items()
+            for column, kind in types.items()
             if not column.startswith(PRIVATE)
         }
 
     def batches(
         self, schema: str, table: Table, most: int
     ) -> Iterator[tuple[Any, dict[str, DataType], int]]:
-        """A table's rows out of both stores as Arrow, about `most` at a time.
+        """A table's rows from both stores as Arrow, about `most` at a time.
 
-        Of rows with the same key the one observed last is taken, the published one if somebody
-        altered the landing table. A parent's rows all come from the store that read it last, in one
-        batch: loading it replaces them.
+        Of rows with the same key the last observed one is taken, or the published one if the
+        landing table was altered. A parent's rows all come from the store that read it last, in
+        one batch: loading it replaces them.
 
         Yields:
             (rows, the types of undocumented columns, how many of the rows were not published).
         """
         full = f"{schema}.{table.name}"
         types = self.types(full)
-        sides = [store for store in (LANDING, PUBLISHED) if self.usable(store, full)]
-        if not sides:
+        sources = [store for store in (LANDING, PUBLISHED) if self.usable(store, full)]
+        if not sources:
             return
-        union = " UNION ALL ".join(self._side(store, full, types, table) for store in sides)
+        union = " UNION ALL ".join(self._rows(store, full, types, table) for store in sources)
         key = ", ".join(map(quoted, table.key))
         order = ["observed_at DESC"] if "observed_at" in types else []
-        if LANDING in sides and self._altered(full):
+        if LANDING in sources and self._altered(full):
             order = ["_store DESC"]
         ranked = ", ".join([*order, "_store"])
         together = quoted(table.parent or table.key[0])
@@ -290,15 +297,15 @@ class Stores:
                 new = sum(batch.column("_new").to_pylist())
                 yield batch.drop_columns(["_new"]), unknown, new
 
-    def _side(self, store: str, table: str, types: dict[str, str], declared: Table) -> str:
-        """One store's rows of a table that may be taken over, as a query."""
-        there = self.columns[store][table]
+    def _rows(self, store: str, table: str, types: dict[str, str], declared: Table) -> str:
+        """The query of one store's rows of a table that may be taken over."""
+        stored = self.columns[store][table]
         columns = ", ".join(
-            f"TRY_CAST({quoted(c) if c in there else 'NULL'} AS {kind}) AS {quoted(c)}"
+            f"TRY_CAST({quoted(c) if c in stored else 'NULL'} AS {kind}) AS {quoted(c)}"
             for c, kind in types.items()
         )
         where = [f"{quoted(column)} IS NOT NULL" for column in declared.key]
-        where += [f"{REMOVED} IS NOT TRUE"] if REMOVED in there else []
+        where += [f"{REMOVED} IS NOT TRUE"] if REMOVED in stored else []
         if store == LANDING and table in _TOGETHER:
             where.append(_completed(table))
         both = all(self.usable(each, table) for each in (LANDING, PUBLISHED))
@@ -351,4 +358,5 @@ def _completed(table: str) -> str:
 
 
 def first_line(error: Exception) -> str:
+    """The first line of an error's message, at most 200 characters."""
     return str(error).partition("\n")[0][:200]

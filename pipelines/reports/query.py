@@ -1,6 +1,6 @@
-"""`clipmart query`: one statement on what is published, bounded in time, memory and rows.
+"""`clipmart query`: one statement on the published file, limited in time, memory and rows.
 
-What it needs beyond its memory goes below state/, and is removed again.
+What does not fit its memory is written below state/ and removed afterwards.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from sources.shared.errors import ClipmartError, Unusable
 from .render import Table, as_csv, batches, render
 
 MOST_ROWS = 1_000_000
-"""Rows that an answer may have; one in csv is printed as it comes, and may have any number."""
+"""Most rows of an answer. In csv, rows are printed as they come, so there is no limit."""
 GRACE_SECONDS = 5.0
-"""How long after the limit the process ends, if it is in a function that DuckDB cannot stop."""
+"""How long after the time limit the process ends if DuckDB cannot stop the function it is in."""
 
 
 class TooMuch(ClipmartError):
@@ -37,7 +37,7 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
 
     Raises:
         Unusable: as `warehouse.query`.
-        TooMuch: a limit was reached; in csv some pieces may have gone out by then.
+        TooMuch: a limit was reached; in csv some rows may already be printed.
         NotPublished, TryAgainLater, FixConfiguration: as `open_published`.
     """
     with _spilling(settings) as folder:
@@ -60,13 +60,13 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
             except (duckdb.OutOfMemoryException, MemoryError) as error:
                 raise TooMuch(
                     f"The statement needs more than {settings.query_memory_bytes / 1e9:g} GB of "
-                    "memory and was stopped. Nothing was changed. Ask for fewer rows or columns "
+                    "memory and was stopped. Nothing was changed. Select fewer rows or columns "
                     "(WHERE, LIMIT), use --format csv, or set CLIPMART_QUERY_MEMORY higher."
                 ) from error
             except Unusable as error:
                 raise Unusable(_without_secrets(settings, str(error), message=True)) from error
             except BaseException:
-                # A signal left the statement running in other threads: closing waits for them.
+                # After a signal the statement still runs in other threads: closing waits for them.
                 con.interrupt()
                 raise
 
@@ -113,7 +113,7 @@ def _spilling(settings: Settings) -> Iterator[Path | None]:
             try:
                 os.kill(int(left.name.rpartition("-")[2]), 0)
             except ProcessLookupError:
-                shutil.rmtree(left, ignore_errors=True)  # it was killed
+                shutil.rmtree(left, ignore_errors=True)  # its process was killed
     folder = settings.state_dir / f"tmp-query-{os.getpid()}"
     try:
         yield folder
@@ -123,7 +123,7 @@ def _spilling(settings: Settings) -> Iterator[Path | None]:
 
 @contextmanager
 def _memory_limit(more: int) -> Iterator[None]:
-    """Let this process take so many bytes more: DuckDB's own limit leaves out lists and texts."""
+    """Let this process use so many bytes more: DuckDB's own limit ignores lists and texts."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[5])
     except OSError:  # not Linux, where the limit would not hold
@@ -141,7 +141,7 @@ def _memory_limit(more: int) -> Iterator[None]:
 
 @contextmanager
 def _time_limit(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[Event]:
-    """Interrupt the connection after so many seconds, and note that; 0: never."""
+    """Interrupt the connection after so many seconds and set the event; 0: never."""
     expired = Event()
 
     def stop() -> None:
@@ -149,7 +149,7 @@ def _time_limit(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[Even
         con.interrupt()
 
     def end() -> None:
-        # A single function of a row, such as levenshtein of two long texts, sees no interrupt.
+        # A single function call, such as levenshtein of two long texts, ignores the interrupt.
         with suppress(OSError):
             os.write(2, f"clipmart: {_too_long(seconds)}\n".encode())
         os._exit(TooMuch.exit_code)

@@ -1,7 +1,7 @@
 """Reports as text: a table for a terminal, JSON, CSV or Markdown.
 
-Text that came from an API stays text: it cannot steer a terminal, start a formula in a spreadsheet
-or break a table.
+Text from an API stays text: it cannot control a terminal, start a formula in a spreadsheet or break
+a table.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ MAIN = ("shareability", "moment_types", "video_readiness", "credit_usage")
 LINKS = frozenset({"media_url", "file_url", "export_url"})  # each may hold a signature
 FORMATS = ("table", "json", "csv", "markdown")
 
-# What of a report is shown first where a terminal is too narrow for all; the most telling first.
-_TELLING = {
+# The columns to show first if a terminal is too narrow for all, the most important ones first.
+_MAIN_COLUMNS = {
     "shareability": "show_name clips mean_score best_score clips_80_plus job_id best_hook",
     "moment_types": "moment_type clips share_of_clips mean_score p90_score best_score lift jobs",
     "video_readiness": "title status videos ready failed published stuck hours_to_ready",
@@ -40,7 +40,7 @@ _TELLING = {
     "shareability_weekly": "week show_name jobs clips mean_score best_score clips_80_plus",
     "job_turnaround": "job_id status turnaround_seconds stuck created_at show_name",
 }
-_NARROW, _EASY = 16, 32  # columns that a long text is given, at least and where there is room
+_NARROW, _EASY = 16, 32  # characters for a long text, at least and if there is space
 _TERMINAL_ROWS = 40
 
 
@@ -54,13 +54,13 @@ class Table:
     rows: list[tuple[Any, ...]]
 
     def only(self, wanted: Callable[[str], bool]) -> Table:
-        """The columns whose names are wanted."""
-        keep = [i for i, column in enumerate(self.columns) if wanted(column)]
+        """The columns for whose names `wanted` is true."""
+        places = [i for i, column in enumerate(self.columns) if wanted(column)]
         return replace(
             self,
-            columns=tuple(self.columns[i] for i in keep),
-            types=tuple(self.types[i] for i in keep),
-            rows=[tuple(row[i] for i in keep) for row in self.rows],
+            columns=tuple(self.columns[i] for i in places),
+            types=tuple(self.types[i] for i in places),
+            rows=[tuple(row[i] for i in places) for row in self.rows],
         )
 
 
@@ -68,7 +68,7 @@ def read_report(con: duckdb.DuckDBPyConnection, name: str, *, links: bool = True
     """One report of the published file, whole.
 
     Raises:
-        Unusable: there is no such report; the message lists those there are.
+        Unusable: there is no such report; the message lists the reports.
     """
     name = report_name(con, name)
     table = fetch(con.execute(f'FROM reports."{name}"'), name)
@@ -76,21 +76,13 @@ def read_report(con: duckdb.DuckDBPyConnection, name: str, *, links: bool = True
 
 
 def fetch(con: duckdb.DuckDBPyConnection, name: str = "rows") -> Table:
-    """Everything that the connection's last statement answered."""
-    described = con.description or []
-    return Table(
-        name,
-        tuple(column[0] for column in described),
-        tuple(str(column[1]) for column in described),
-        con.fetchall(),
-    )
+    """All rows of the connection's last statement."""
+    return Table(name, *_columns_and_types(con), con.fetchall())
 
 
 def batches(con: duckdb.DuckDBPyConnection, rows: int = 10_000) -> Iterator[Table]:
-    """The same, a few rows at a time: at least one table, which may have none."""
-    described = con.description or []
-    columns = tuple(column[0] for column in described)
-    types = tuple(str(column[1]) for column in described)
+    """The same, some rows at a time; if there are no rows, one table without any."""
+    columns, types = _columns_and_types(con)
     part = con.fetchmany(rows)
     yield Table("rows", columns, types, part)
     while len(part) == rows:
@@ -98,14 +90,21 @@ def batches(con: duckdb.DuckDBPyConnection, rows: int = 10_000) -> Iterator[Tabl
         yield Table("rows", columns, types, part)
 
 
+def _columns_and_types(
+    con: duckdb.DuckDBPyConnection,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    described = con.description or []
+    return tuple(column[0] for column in described), tuple(str(column[1]) for column in described)
+
+
 def render(tables: Sequence[Table], format: str, *, raw: bool = False, width: int = 80) -> str:
     """The tables as text that ends in a line break.
 
     Args:
         format: one of FORMATS.
-        raw: leave text cells of a csv as they are; else all are quoted, and one that a spreadsheet
-            would read as a formula gets a leading apostrophe.
-        width: columns of the terminal, for `table`.
+        raw: leave text cells of a csv as they are. Otherwise all are quoted, and one that a
+            spreadsheet would read as a formula gets a leading apostrophe.
+        width: of the terminal in characters, for `table`.
     """
     if format == "json":
         return as_json(tables)
@@ -133,10 +132,10 @@ def as_json(tables: Sequence[Table]) -> str:
 
 
 def as_csv(table: Table, *, raw: bool = False, header: bool = True) -> str:
-    """A header and a line a row; NULL is empty, lists and JSON columns are JSON.
+    """A header and a line for each row; NULL is empty, lists and JSON columns are JSON.
 
     Args:
-        raw: quote only what has to be, and leave every cell as it is. Else every text is quoted.
+        raw: as `render`; quotes only what needs quotes.
     """
     lines = [_csv_line(table.columns if raw else map(_defused, table.columns))] if header else []
     for row in table.rows:
@@ -160,7 +159,7 @@ def as_csv(table: Table, *, raw: bool = False, header: bool = True) -> str:
 
 
 def as_markdown(table: Table, *, titled: bool = False) -> str:
-    """A pipe table; numbers stand to the right."""
+    """A pipe table with numbers aligned to the right."""
     lines = [f"## {table.name}\n"] if titled else []
     numeric = _numeric(table)
     lines.append("| " + " | ".join(map(_markdown_cell, table.columns)) + " |")
@@ -172,9 +171,9 @@ def as_markdown(table: Table, *, titled: bool = False) -> str:
 
 
 def as_terminal_table(table: Table, *, width: int = 80) -> str:
-    """A table that fits a terminal: rounded, the first rows, the most telling columns.
+    """A table that fits a terminal: rounded numbers, the first rows, the main columns.
 
-    Numbers, instants and ids are shown whole or not at all; text gives way.
+    Numbers, instants and ids are shown whole or not at all; only text is cut.
     """
     from rich import box
     from rich.console import Console
@@ -185,7 +184,7 @@ def as_terminal_table(table: Table, *, width: int = 80) -> str:
         [_short(value, kind) for value, kind in zip(row, table.types, strict=True)]
         for row in table.rows[:_TERMINAL_ROWS]
     ]
-    shown = _that_fit(table, rows, width)
+    shown = _fitting_columns(table, rows, width)
     grid = RichTable(
         title=table.name.replace("_", " "),
         title_justify="left",
@@ -198,7 +197,7 @@ def as_terminal_table(table: Table, *, width: int = 80) -> str:
         grid.add_column(
             Text(printable(table.columns[at]).replace("_", "\n")),
             justify="right" if numeric[at] else "left",
-            no_wrap=not _gives_way(table, at),
+            no_wrap=not _may_be_cut(table, at),
             min_width=least,
         )
     for row in rows:
@@ -221,17 +220,17 @@ def as_terminal_table(table: Table, *, width: int = 80) -> str:
     return out.getvalue()
 
 
-def _that_fit(table: Table, rows: list[list[str]], width: int) -> dict[int, int]:
-    """Which columns are shown, in order, and how wide each is at least.
+def _fitting_columns(table: Table, rows: list[list[str]], width: int) -> dict[int, int]:
+    """The columns to show, in order, and the least width of each.
 
-    The telling ones come first, even if their text has to be cut; then whatever has room beside
-    them without cutting much.
+    The main columns come first, even if their text has to be cut; then other columns that fit next
+    to them without cutting much.
     """
     from rich.cells import cell_len
 
-    telling = [
+    main = [
         table.columns.index(column)
-        for column in _TELLING.get(table.name, " ".join(table.columns)).split()
+        for column in _MAIN_COLUMNS.get(table.name, " ".join(table.columns)).split()
         if column in table.columns
     ]
     natural = [
@@ -240,19 +239,19 @@ def _that_fit(table: Table, rows: list[list[str]], width: int) -> dict[int, int]
     ]
 
     def least(at: int, enough: int) -> int:
-        return min(natural[at], enough) if _gives_way(table, at) else natural[at]
+        return min(natural[at], enough) if _may_be_cut(table, at) else natural[at]
 
     chosen: dict[int, int] = {}
-    for at in dict.fromkeys([*telling, *range(len(table.columns))]):
-        enough = _NARROW if at in telling else _EASY
+    for at in dict.fromkeys([*main, *range(len(table.columns))]):
+        enough = _NARROW if at in main else _EASY
         wanted = {other: least(other, enough) for other in [*chosen, at]}
         if not chosen or sum(wanted.values()) + 2 * len(wanted) <= width:
             chosen[at] = min(least(at, _NARROW), max(width - 2, 1))
     return dict(sorted(chosen.items()))
 
 
-def _gives_way(table: Table, at: int) -> bool:
-    """Whether a column may be cut: a number, an instant or an id would then be a wrong one."""
+def _may_be_cut(table: Table, at: int) -> bool:
+    """Whether a column may be cut; a number, an instant or an id would then be wrong."""
     return table.types[at].startswith(("VARCHAR", "JSON")) and not re.search(
         r"(^|_)id$", table.columns[at]
     )
@@ -271,7 +270,7 @@ def _json_value(value: Any, kind: str) -> Any:
         return [_json_value(item, "") for item in value]
     if value is None or isinstance(value, bool | int | str | float):
         return _finite(value)
-    return str(value)  # dates are ISO 8601; so are the rarer types as DuckDB writes them
+    return str(value)  # dates are ISO 8601; rarer types are as DuckDB writes them
 
 
 def _nested(text: str) -> Any:
@@ -296,14 +295,14 @@ def _finite(value: Any) -> Any:
 
 
 def _instant(value: datetime) -> str:
-    """ISO 8601; an instant ends in Z, a time without zone has none."""
+    """ISO 8601; an instant ends in Z, a time without a zone does not."""
     if value.tzinfo is None:
         return value.isoformat()
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _plain(value: Any, kind: str) -> str:
-    """One cell of csv or Markdown, in full; like NULL, what is not finite is empty."""
+    """One cell of csv or Markdown, in full; NULL and numbers that are not finite are empty."""
     if value is None or is_beyond(value):
         return ""
     if isinstance(value, str):
@@ -325,7 +324,7 @@ def _short(value: Any, kind: str) -> str:
         return "yes" if value else "no"
     if isinstance(value, float | Decimal):
         if 0 < abs(float(value)) < 0.05:
-            return f"{value:.2g}"  # 0.00 would say that there is nothing
+            return f"{value:.2g}"  # 0.00 would mean that there is nothing
         if value == 0:
             return "0.00"  # not -0.00
         return f"{value:,.2f}" if -10 < value < 10 else f"{value:,.1f}"
@@ -340,7 +339,7 @@ def _short(value: Any, kind: str) -> str:
 
 
 def is_beyond(value: Any) -> bool:
-    """NaN, or the infinity that a mean of absurdly large numbers comes to."""
+    """Whether it is NaN, or infinite, as the mean of absurdly large numbers is."""
     return isinstance(value, float) and not math.isfinite(value)
 
 
@@ -351,17 +350,17 @@ def _numeric(table: Table) -> list[bool]:
 
 def _csv_line(cells: Iterable[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that a lone \r is quoted too
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that a single \r is quoted too
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _quoted(cell: str) -> str:
-    """Text in quotation marks, so that no program splits it or takes it for a number."""
+    """Text in quotation marks, so that no program splits it or reads it as a number."""
     return '"' + cell.replace('"', '""') + '"'
 
 
 def _defused(cell: str) -> str:
-    """A spreadsheet takes what begins so for a formula, full-width signs too in some languages."""
+    """A cell that does not start a formula in a spreadsheet; full-width signs may start one too."""
     formula = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
     return "'" + cell if cell.startswith(formula) else cell
 

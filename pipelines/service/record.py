@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 SEQ = "_clipmart_seq"
-"""Column of the event that a row was made from; how far the inbox has landed. Not published."""
+"""Column of the number of a row's event; it says how far the inbox has landed. Not published."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +77,11 @@ class Service:
     id_pattern: str | None = None
     """How its ids look, to name the right service for a foreign one."""
     account_path: str | None = None
-    """Where a request asks for the account; None if every answer reports it."""
+    """The path of the account; None if every answer reports it."""
     account_missing: str = ""
     """What to say if the account is not reported."""
     sending: str = "sending, and waiting for the answer"
-    """What a submission waits for."""
+    """What is happening while a submission waits, for a progress line."""
     submit_advice: Mapping[int, str] = field(default_factory=dict)
     """Status of a refused submission → what to do."""
     longest_wait_seconds: float = 24 * 3600.0
@@ -91,7 +91,7 @@ class Service:
     unclaimed: str | None = None
     """The query of records that no submission became: id, url, created_at."""
     ties_by_url: bool = False
-    """Whether its records name the URL that was submitted."""
+    """Whether its records report the URL that was submitted."""
     failures: str | None = None
     """The query of its records: id, name, reason, outcome, began_at."""
     progress_view: str | None = None
@@ -105,7 +105,13 @@ class Service:
 
     @property
     def things(self) -> str:
+        """`thing` in the plural."""
         return f"{self.thing}s"
+
+    @property
+    def children_read(self) -> Table:
+        """The table whose rows say when a record's children were read last."""
+        return self.api.reads or self.api.records
 
     @property
     def key_variable(self) -> str:
@@ -114,7 +120,7 @@ class Service:
 
     @property
     def address_variable(self) -> str:
-        """The setting that holds its API's address, if that is another than `base_url`."""
+        """The setting that holds its API's address, if it is not `base_url`."""
         return f"{self.name.upper()}_BASE_URL"
 
     @property
@@ -129,6 +135,6 @@ class Service:
 
     @property
     def endpoints(self) -> list[str]:
-        """What a rejection of an id as a whole may name: one table for each request."""
+        """The tables that the rejection of a whole id may name: one for each request."""
         children = [self.api.children.name] if self.api.reads else []
         return [self.api.records.name, *children]

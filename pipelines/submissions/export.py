@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sqlite3
 import uuid
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pipelines import stop
 from pipelines.ids.parse import refusal
-from pipelines.ledger.ledger import Event, Ledger, open_ledger, unusable
+from pipelines.ledger.ledger import Event, Ledger, open_ledger
+from pipelines.output import utc_text
 from pipelines.service import KLIPIT
 from pipelines.service.klipit import EXPORT_ADVICE
 from pipelines.settings import Settings, is_loopback
@@ -68,7 +69,7 @@ class Exported:
             "platform": self.platform,
             "format": self.format,
             "state": self.state,
-            "expires_at": expires_at and _z(expires_at),
+            "expires_at": expires_at and utc_text(expires_at),
             "path": None if self.path is None else str(self.path),
             "error": None if self.error is None else str(self.error),
         }
@@ -90,7 +91,8 @@ def export(
 
     Raises:
         Unusable: this can't be a job's id.
-        FixConfiguration: no key, or the ledger can't be written.
+        FixConfiguration: no key, or the ledger can't be opened.
+        sqlite3.Error: the ledger can't be written; the command line says what to do.
         OSError: the folder can't be written.
     """
     if why := refusal(KLIPIT.name, job_id):
@@ -102,14 +104,8 @@ def export(
         download.mkdir(parents=True, exist_ok=True)
     export_id = digest("export", job_id, platform, format_)
     done = Exported(export_id, job_id, platform, format_)
-    ledger = open_ledger(settings)
-    try:
-        with stop.deferred(), asyncio.Runner() as runner:
-            link = runner.run(_request(settings, ledger, done, say))
-    except sqlite3.Error as error:
-        raise unusable(settings.ledger, error) from error
-    finally:
-        ledger.close()
+    with closing(open_ledger(settings)) as ledger, stop.deferred(), asyncio.Runner() as runner:
+        link = runner.run(_request(settings, ledger, done, say))
     if link is not None and download is not None:
         try:
             path = download / file_name(job_id, platform, format_)
@@ -199,7 +195,3 @@ def file_name(job_id: str, platform: str | None, format_: str) -> str:
     """A file name without a path, for any id."""
     stem = f"{job_id}-{platform}" if platform else job_id
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', stem).lstrip('.-') or 'export'}.{format_}"
-
-
-def _z(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

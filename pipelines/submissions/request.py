@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from pipelines.ids.track import known_submissions, published_submissions
 from pipelines.ledger.ledger import Ledger
 from pipelines.service import CLIPUS, KLIPIT, SERVICES
-from pipelines.settings import Settings, is_loopback
+from pipelines.settings import Settings, is_loopback, web_address
 from sources.shared.errors import Unusable
 
 _LOCAL_NAMES = ("localhost", "local", "internal")
@@ -35,6 +35,7 @@ class Request:
 
     @property
     def url(self) -> str | None:
+        """What is submitted, as recorded; None for a file."""
         return self.fields.get(SERVICES[self.service].url_name)
 
 
@@ -118,6 +119,7 @@ class DuplicateCheck:
             self._failed = _published_failures(settings, self._service)
 
     def __call__(self) -> None:
+        """Check again with the ledger's newest events; raises Unusable."""
         url = self._request.url
         if url is None:
             return
@@ -186,13 +188,8 @@ def _normal(url: str) -> tuple[str, ...]:
 
 def _web_address(option: str, url: str | None) -> str:
     text = (url or "").strip()
-    try:
-        parts = urlsplit(text)
-        parts.port  # noqa: B018 - raises ValueError if it is not a port
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable or not text.isprintable() or " " in text:
+    parts = web_address(text)
+    if parts is None or not text.isprintable() or " " in text:
         raise Unusable(
             f"{option} should be a web address such as https://example.com/page. Nothing was sent."
         )

@@ -8,17 +8,16 @@ never sent again automatically.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from pipelines import stop
 from pipelines.ids.parse import refusal
-from pipelines.ledger.ledger import Event, Ledger, open_ledger, unusable
+from pipelines.ledger.ledger import Event, Ledger, open_ledger
 from pipelines.service import SERVICES, Service
 from pipelines.settings import Settings
 from sources.shared.clients import http_client
@@ -49,6 +48,7 @@ class Submitted:
     error: ClipmartError | None = None
 
     def as_json(self) -> dict[str, Any]:
+        """For `--json`: service, submission_id, state, the id by its column, status, error."""
         return {
             "service": self.service,
             "submission_id": self.submission_id,
@@ -82,18 +82,13 @@ def submit(
 
     Raises:
         Unusable: the URL has been submitted already.
-        FixConfiguration: no key, or the ledger can't be written.
+        FixConfiguration: no key, or the ledger can't be opened.
+        sqlite3.Error: the ledger can't be written; the command line says what to do.
         TryAgainLater: stopped before anything was sent.
     """
-    ledger = open_ledger(settings)
-    try:
+    with closing(open_ledger(settings)) as ledger, stop.deferred(), asyncio.Runner() as runner:
         work = _Submission(settings, ledger, request, say, on_known, sleep)
-        with stop.deferred(), asyncio.Runner() as runner:
-            return runner.run(work.run(again=again, wait=wait))
-    except sqlite3.Error as error:
-        raise unusable(settings.ledger, error) from error
-    finally:
-        ledger.close()
+        return runner.run(work.run(again=again, wait=wait))
 
 
 class _Submission:

@@ -21,7 +21,7 @@ WITH
 SELECT
   id,
   children_read_at,
-  -- A record that was observed at an instant ahead is polled: that dates it right.
+  -- A record observed in the future is polled, which corrects its date.
   COALESCE(
     reads_children AND finished AND NOT has_event AND observed_at <= $now + INTERVAL 5 MINUTES,
     false

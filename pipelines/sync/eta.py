@@ -1,8 +1,8 @@
-"""How long it takes: known ids and known limits give a true answer.
+"""How long a sync takes: an exact answer, since ids and limits are known.
 
-Requests go out as soon as a slot is free, a minute after its last answer. So n requests under a
-limit of L a minute of which u are in use need a wait of ceil((n - (L - u)) / L) windows, each of
-them a rate minute and the time of an answer.
+A request is sent as soon as a slot is free, a minute after its last answer. With a limit of L a
+minute, u of them in use, n requests wait for ceil((n - (L - u)) / L) windows. A window is a rate
+minute plus the time that an answer takes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from sources.shared.slots import Bucket, RateSlots
 def seconds_needed(
     slots: RateSlots, needed: Mapping[Bucket, int], latency_seconds: float = 0.0
 ) -> float | None:
-    """Seconds until the last request can be sent; None while a limit is not known.
+    """Seconds until the last request can be sent; None while a limit is unknown.
 
-    Buckets are spent side by side, so the slowest decides.
+    Buckets are used side by side, so the slowest decides.
 
     Args:
-        needed: bucket → requests that it is still to send.
-        latency_seconds: how long an answer takes, as far as it is known.
+        needed: bucket → requests that are still to be sent.
+        latency_seconds: how long an answer takes; 0 if that is unknown.
     """
     waits = [0.0]
     for bucket, requests in needed.items():

@@ -1,12 +1,12 @@
--- An instant of this machine's: long ago if a clock that was ahead dated it, so that it holds no id back.
+-- An instant from this machine's clock. If the clock was ahead, it counts as long ago, so that no id waits.
 CREATE OR REPLACE TEMP MACRO dated(instant, now) AS
   CASE
     WHEN instant > now + INTERVAL 5 MINUTES THEN '-infinity'::TIMESTAMPTZ
     ELSE instant
   END;
 
--- An instant of the API's; NULL before 2000 and over a day ahead, as in staging. Go's zero time,
--- 0001-01-01, means none: an id of that age would never be due again.
+-- An instant from the API; NULL before 2000 and over a day ahead, as in staging. Go's zero time,
+-- 0001-01-01, means that there is none: an id of that age would never be due again.
 CREATE OR REPLACE TEMP MACRO plausible(instant, observed_at) AS
   CASE
     WHEN instant >= TIMESTAMPTZ '2000-01-01 00:00:00+00'

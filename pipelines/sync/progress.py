@@ -1,4 +1,4 @@
-"""Progress of a running sync: bars on a terminal, a plain line now and then elsewhere."""
+"""Progress of a running sync: bars on a terminal, otherwise a line every 30 s."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLAIN_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Step:
-    """How far one service is; `eta_seconds` is None while its limit is unknown."""
+    """How many ids of one service are done; `eta_seconds` is None while its limit is unknown."""
 
     service: str
     done: int
@@ -22,11 +22,12 @@ class Step:
     eta_seconds: float | None
 
     def words(self) -> str:
-        return f"{self.service}: {self.done} of {self.due}, ready in {in_words(self.eta_seconds)}"
+        """A line for a log or a terminal."""
+        return f"{self.service}: {self.done} of {self.due}, {ready_in(self.eta_seconds)}"
 
 
 class Progress:
-    """Shows steps on a stream; `every_seconds` says how often it is worth the while."""
+    """Shows steps on a stream, stderr by default; `every_seconds` is how often to call `show`."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -35,6 +36,7 @@ class Progress:
         self.every_seconds = TERMINAL_SECONDS if self._stream.isatty() else PLAIN_SECONDS
 
     def show(self, steps: Sequence[Step]) -> None:
+        """Update the bars, or write a line for each service that is not done."""
         if not self._stream.isatty():
             for step in steps:
                 if step.done < step.due:
@@ -52,6 +54,7 @@ class Progress:
             )
 
     def close(self) -> None:
+        """Remove the bars."""
         if self._bars is not None:
             self._bars.stop()
 
@@ -73,12 +76,18 @@ class Progress:
         return self._bars
 
 
+def ready_in(seconds: float | None) -> str:
+    """When the last due id can be requested: 'ready now', 'ready in 12 min'."""
+    words = in_words(seconds)
+    return f"time {words}" if seconds is None else f"ready {'' if words == 'now' else 'in '}{words}"
+
+
 def in_words(seconds: float | None) -> str:
-    """A duration as a person says it: 'at once', '40 s', '12 min', '2 h 47 min'."""
+    """A duration as a person says it: 'now', '40 s', '12 min', '2 h 47 min'."""
     if seconds is None:
-        return "unknown until the first answer tells the limit"
+        return "unknown until the first answer reports the limit"
     if seconds < 1:
-        return "at once"
+        return "now"
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = math.ceil(seconds / 60)

@@ -1,4 +1,4 @@
-"""What a sync did: the keys of `sync --json`, its lines, its exit code."""
+"""The result of a sync: what `sync --json` prints, its lines, its exit code."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 
 from sources.shared.errors import ClipmartError
 
-from .progress import in_words
+from .progress import ready_in
 
 
 @dataclass
 class ServiceResult:
-    """What a sync did for one service; the keys of `sync --json`."""
+    """What a sync did for one service."""
 
     known: int = 0
     due: int = 0
     requested: int = 0
-    """`asked` in JSON."""
+    """Ids that were requested; `asked` in JSON."""
     loaded: Counter[str] = field(default_factory=Counter)
     rejected: int = 0
     remaining: int = 0
     eta_seconds: float | None = None
-    """Seconds until the last of the due ids can be requested, as estimated at the start."""
+    """Seconds until the last due id can be requested, as estimated at the start."""
     requests: int = 0
     refused: int = 0
     error: str | None = None
@@ -40,10 +40,12 @@ class ServiceResult:
             self.exit_code = worst((self.exit_code, 1))
 
     def fail(self, error: ClipmartError) -> None:
+        """Record an error; the first one is reported, the worst decides the exit code."""
         self.error = self.error or str(error)
         self.exit_code = worst((self.exit_code, error.exit_code))
 
     def as_json(self) -> dict[str, Any]:
+        """A service's object in `sync --json`."""
         return {
             "known": self.known,
             "due": self.due,
@@ -60,6 +62,8 @@ class ServiceResult:
 
 @dataclass
 class SyncResult:
+    """What one sync did."""
+
     run_id: str
     started_at: datetime
     data_dir: str
@@ -67,15 +71,16 @@ class SyncResult:
     finished_at: datetime | None = None
     published: bool = False
     place: str = ""
-    """What readers open, where it is no file of the data folder."""
+    """What readers open, if it is not a file in the data folder."""
     exit_code: int = 0
     error: str | None = None
     stopped: bool = False
-    """By a signal."""
+    """Whether a signal stopped it."""
     notes: list[str] = field(default_factory=list)
-    """What was recovered first, a line each."""
+    """A line for each thing that was recovered first."""
 
     def as_json(self) -> dict[str, Any]:
+        """The object that `sync --json` prints; instants are ISO 8601 with Z."""
         return {
             "run_id": self.run_id,
             "started_at": _z(self.started_at),
@@ -88,23 +93,21 @@ class SyncResult:
         }
 
     def lines(self, *, dry_run: bool) -> list[str]:
-        """A line a service and one for publishing."""
+        """A line for each service and one for publishing."""
         lines = []
         for name, s in self.services.items():
             if dry_run:
-                lines.append(
-                    f"{name}: {s.known} known, {s.due} due, ready in {in_words(s.eta_seconds)}"
-                )
+                lines.append(f"{name}: {s.known} known, {s.due} due, {ready_in(s.eta_seconds)}")
                 continue
-            loaded = ", ".join(f"{count} {table}" for table, count in s.loaded.items() if count)
+            loaded = ", ".join(_count(count, table) for table, count in s.loaded.items() if count)
             lines.append(
                 f"{name}: {s.known} known, {s.due} due, {s.requested} requested; loaded "
                 f"{loaded or 'nothing'}; {s.rejected} rejected, {s.remaining} remaining; "
-                f"{s.requests} requests, {s.refused} refused"
+                f"{_count(s.requests, 'requests')}, {s.refused} refused"
             )
             lines += [f"{name}: {note}" for note in s.notes]
             if s.rejected:
-                lines.append(f"{name}: `clipmart rejected` shows what was rejected, and why")
+                lines.append(f"{name}: `clipmart rejected` shows the rejected records and why")
         if not dry_run:
             if self.published:
                 lines.append(f"published {self.place or f'{self.data_dir}/warehouse.duckdb'}")
@@ -115,21 +118,26 @@ class SyncResult:
         return lines
 
     def problems(self) -> list[str]:
-        """What went wrong, each a message with its remedy."""
+        """What went wrong: messages that say what to do."""
         problems = [self.error] if self.error else []
         if self.stopped and not self.error:
             problems.append(
                 "Stopped by a signal. What was fetched is loaded"
-                f"{' and published' if self.published else ''}; the rest stays due. Run `clipmart "
-                "sync` again."
+                f"{' and published' if self.published else ''}; the rest is still due. Run "
+                "`clipmart sync` again."
             )
         return problems + [s.error for s in self.services.values() if s.error]
 
 
 def worst(codes: Iterable[int]) -> int:
-    """Of several outcomes the first in the order 3, 75, 1, 2, 0."""
+    """The exit code for several outcomes: the first of 3, 75, 1, 2 and 0 that occurs."""
     outcomes = {*codes, 0}
     return next(code for code in (3, 75, 1, 2, 0) if code in outcomes)
+
+
+def _count(number: int, plural: str) -> str:
+    """1 request, 2 requests; the names of landing tables are such plurals."""
+    return f"{number} {plural.removesuffix('s') if number == 1 else plural}"
 
 
 def _z(instant: datetime) -> str:

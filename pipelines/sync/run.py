@@ -1,8 +1,8 @@
-"""One sync: drain what was left, ask once for everything due, load by chunks, publish if changed.
+"""One sync: drain the inbox, request every due id once, load by chunks, publish if changed.
 
-The main thread runs one asyncio loop in which both services fetch side by side; one other thread
-alone writes the landing store. What is fetched and not yet loaded is bounded by one chunk, so that
-a kill costs no more than that.
+The main thread runs one asyncio loop in which both services fetch side by side; only one other
+thread writes the landing store. At most one chunk is fetched and not yet loaded, so a kill loses no
+more than that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipelines import stop
 from pipelines.landing.drain import drain
 from pipelines.landing.inbox import LANDED_KINDS
 from pipelines.landing.loader import Loader
-from pipelines.landing.store import Landing, cannot_go_on
+from pipelines.landing.store import Landing, duckdb_error
 from pipelines.landing.tables import SYNC_RUNS, sync_run_rows, tables_of
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
@@ -51,16 +51,16 @@ def sync(
     """Run one sync.
 
     Args:
-        publish_now: False leaves what is landed to be published by a later sync.
+        publish_now: False leaves publishing to a later sync.
 
     Raises:
         FixConfiguration: no key at all, or the data folder cannot be used; or the landing store is
-            gone and the published file, from which it would be rebuilt, cannot be read.
-        TryAgainLater: another sync runs, or a signal came before anything began.
+            missing and the published file, from which it would be rebuilt, cannot be read.
+        TryAgainLater: another sync runs, or a signal came before the sync started.
         Unusable: an id to refresh is not known.
     """
     with stop.deferred(), sync_lock(settings.lock, settings.now()):
-        # Whatever opens the landing store begins an empty one where there is none.
+        # Opening the landing store creates an empty one if there is none.
         recovered = [] if settings.landing.exists() else recover.recover_locked(settings)
         ledger = open_ledger(settings)
         try:
@@ -72,7 +72,7 @@ def sync(
 
 
 class _Sync:
-    """The parts of one run. Built, run once, thrown away."""
+    """The parts of one run. It runs once."""
 
     def __init__(
         self, settings: Settings, ledger: Ledger, max_minutes: float | None, publish_now: bool
@@ -85,13 +85,13 @@ class _Sync:
         self.loader = Loader(place, settings.dlt_dir, ledger.alone)
         self.result = SyncResult(uuid.uuid4().hex, settings.now(), str(settings.data_dir))
         self._built_from: str | None = None
-        """What the published file was built from."""
+        """Fingerprint of the landed data that the published file was built from."""
 
     def run(self, service: str | None, refresh: list[str], dry_run: bool) -> SyncResult:
         result = self.result
-        wanted, without_key = self._services(service)
+        wanted, without_key = self._choose_services(service)
         stop.check()
-        with self.ledger.alone("landing"):  # who makes a lake, makes it alone
+        with self.ledger.alone("landing"):  # only one machine may create a lake
             place = self.settings.lake or self.settings.landing
             landing = Landing(place, self.settings.max_columns)
         try:
@@ -107,12 +107,12 @@ class _Sync:
             for name in without_key:
                 result.services.setdefault(name, ServiceResult()).fail(_no_key(SERVICES[name]))
             self._fetch_and_load(landing, worklists)
-            self._tie(landing)
+            self._assign_lost_answers(landing)
             if self.publish_now:
                 self._publish(landing)
         except (ClipmartError, duckdb.Error) as error:
             if isinstance(error, duckdb.Error):
-                error = cannot_go_on(self.settings, error)
+                error = duckdb_error(self.settings, error)
             result.error = str(error)
             result.exit_code = worst((result.exit_code, error.exit_code))
         except BaseException as error:
@@ -122,7 +122,7 @@ class _Sync:
         finally:
             landing.close()
             codes = [s.exit_code for s in result.services.values()]
-            # One that comes while the last chunk is loaded, or a file published, lets that end.
+            # A signal during the last load, or during publishing, lets that finish.
             result.stopped = stop.requested()
             codes += [75] if result.stopped else []
             result.exit_code = worst((result.exit_code, *codes))
@@ -131,8 +131,8 @@ class _Sync:
                 self.ledger.finish_run(result.run_id, result.finished_at, result.as_json())
         return result
 
-    def _services(self, service: str | None) -> tuple[list[str], list[str]]:
-        """Services to run, and those that should but have no key."""
+    def _choose_services(self, service: str | None) -> tuple[list[str], list[str]]:
+        """Services to run, and services that should run but have no key."""
         named = [service] if service else list(SERVICES)
         wanted = [name for name in named if self.settings.api_key(name)]
         lacking = [
@@ -148,13 +148,13 @@ class _Sync:
             )
         return wanted, lacking
 
-    def _tie(self, landing: Landing) -> None:
-        """Give submissions whose answer was lost the job or campaign that they became."""
+    def _assign_lost_answers(self, landing: Landing) -> None:
+        """Assign jobs and campaigns to the submissions whose answers were lost."""
         for name in SERVICES:
             if not landing.has_tables(name, tables_of(name)):
                 continue
-            ties = match_lost_answers(landing, name, self.settings.now())
-            if ties and self.ledger.add(ties):
+            assigned = match_lost_answers(landing, name, self.settings.now())
+            if assigned and self.ledger.add(assigned):
                 with self.ledger.alone("inbox"):
                     self.loader.drain_inbox(self.ledger, name, landing.submissions)
 
@@ -162,7 +162,7 @@ class _Sync:
         self, landing: Landing, wanted: list[str], refresh: list[str]
     ) -> dict[str, Worklist]:
         worklists = {}
-        known_by = {
+        known = {
             name: {
                 row[SERVICES[name].id_name]
                 for row in landing.submissions(name, refresh)
@@ -170,15 +170,15 @@ class _Sync:
             }
             for name in wanted
         }
-        strange = [id_ for id_ in refresh if not any(id_ in ids for ids in known_by.values())]
-        if strange:
+        unknown = [id_ for id_ in refresh if not any(id_ in ids for ids in known.values())]
+        if unknown:
             raise Unusable(
-                f"Not known: {', '.join(strange[:5])}. Nothing was requested. Track it first: "
+                f"Not known: {', '.join(unknown[:5])}. Nothing was requested. Track it first: "
                 f"{' or '.join(f'`clipmart track {name} ID`' for name in SERVICES)}."
             )
         slots = self.ledger.slots(self.settings.minute_seconds)
         for name in wanted:
-            by_name = [id_ for id_ in refresh if id_ in known_by[name]]
+            by_name = [id_ for id_ in refresh if id_ in known[name]]
             hints = {
                 event.subject: event.recorded_at
                 for event in self.ledger.events(name, kinds=("due",))
@@ -208,7 +208,7 @@ class _Sync:
             writer.finish()
 
     def _refuse_to_lose(self, landing: Landing) -> None:
-        """End before anything is requested if what is landed may not be published."""
+        """Raise, before anything is requested, if the landed data may not be published."""
         if landing.shared:
             return
         self._built_from = publish.published_fingerprint(self.settings)
@@ -217,9 +217,9 @@ class _Sync:
             only_copy.refuse_a_landing_with_less(landing.connection, warehouse)
 
     def _publish_meanwhile(self, landing: Landing) -> None:
-        """Publish what one service landed while the other keeps the run waiting.
+        """Publish what one service landed while the other one is still slow.
 
-        The writer calls it between two chunks. A failure is left to the end of the run, which
+        The writer calls it between two chunks. A failure is ignored here: the end of the run
         publishes again and reports it.
         """
         if not self.publish_now or self._is_published(landing):
@@ -232,7 +232,7 @@ class _Sync:
             landing.open()
 
     def _is_published(self, landing: Landing) -> bool:
-        """Whether what is landed is what was published last was built from."""
+        """Whether the last published file was built from what has landed now."""
         if landing.shared:  # another machine may have published meanwhile
             self._built_from = publish.published_fingerprint(self.settings)
         return landing_fingerprint(landing.connection) == self._built_from
@@ -254,7 +254,7 @@ class _Sync:
         self._put_in_place()
 
     def _last_run(self, landing: Landing) -> datetime | None:
-        """Since when runs may not be landed yet; machines' clocks differ, and syncs overlap."""
+        """The time since which runs may not have landed: machines' clocks differ, syncs overlap."""
         last = landing.last_run(self.settings.now() + AHEAD)
         return last - timedelta(days=1) if last and landing.shared else last
 

@@ -1,4 +1,4 @@
-"""Both services side by side in one asyncio loop, until done, stopped or out of time."""
+"""Fetches from both services side by side in one loop, until done, stopped or out of time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from pipelines.service import SERVICES, Service
 from pipelines.settings import Settings
 from sources.shared.chunks import Read
 from sources.shared.clients import reading_client
-from sources.shared.errors import ClipmartError, FixConfiguration, StrangeKey, TryAgainLater
+from sources.shared.errors import (
+    ClipmartError,
+    FixConfiguration,
+    RequestFailed,
+    StrangeKey,
+    TryAgainLater,
+)
 from sources.shared.fetch import Fetch
 from sources.shared.http import Api
 from sources.shared.slots import fingerprint
@@ -33,16 +39,16 @@ if TYPE_CHECKING:
     from pipelines.service.record import ServiceClient
 
 BALANCE_FIRST_SECONDS = 1.0
-"""How long the balance goes first, so that a refused key costs one request, not several."""
+"""How long to wait for the balance first, so that a refused key costs one request, not several."""
 PUBLISH_AFTER_SECONDS = 30.0
-"""How long a service that is done waits for the other before its rows are published."""
+"""How long a finished service waits for the other one before its rows are published."""
 
 
 class Services:
     """Requests every due id of the wanted services and hands the answers to the writer.
 
     Args:
-        counts: service → what is counted of it.
+        counts: service → its result so far.
         deadline: when to end, on the monotonic clock.
     """
 
@@ -64,17 +70,18 @@ class Services:
         self._fetches: dict[str, Fetch] = {}
 
     async def run(self, worklists: Mapping[str, Worklist]) -> None:
+        """Request what is due, and hand over the answers. Errors of a service are in `counts`."""
         loop = asyncio.get_running_loop()
 
         def make_room(ids: int) -> None:
-            # After a stop the loop may be gone, and nobody waits.
+            # After a stop the loop may be closed, and nobody waits.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._make_room, ids)
 
         self._writer.on_loaded = make_room
         due = sum(len(todo.due) for todo in worklists.values())
         async with AsyncExitStack() as clients:
-            # Connections of its own for each: one service's slow answers hold up no other.
+            # Each has its own connections: one service's slow answers do not delay the other.
             fetches = [
                 asyncio.create_task(
                     self._fetch(name, todo, await clients.enter_async_context(reading_client(due))),
@@ -82,18 +89,18 @@ class Services:
                 )
                 for name, todo in worklists.items()
             ]
-            besides = [
+            helpers = [
                 asyncio.create_task(self._show_progress()),
                 asyncio.create_task(self._publish_when_one_is_done(fetches)),
             ]
-            # What was fetched by then is still loaded.
+            # Cancelled fetches still load what they fetched.
             with stop.calling(lambda: loop.call_soon_threadsafe(_cancel, fetches)):
                 if self._deadline is not None:
                     left = max(self._deadline - time.monotonic(), 0.0)
                     loop.call_later(left, _cancel, fetches)
                 outcomes = await asyncio.gather(*fetches, return_exceptions=True)
-            _cancel(besides)
-            await asyncio.gather(*besides, return_exceptions=True)
+            _cancel(helpers)
+            await asyncio.gather(*helpers, return_exceptions=True)
         for outcome in outcomes:
             if outcome is not None and not isinstance(outcome, asyncio.CancelledError):
                 raise outcome
@@ -123,22 +130,21 @@ class Services:
             claim=lambda id_: self._ledger.claim(name, id_),
         )
 
-        async def begin() -> None:
-            count.notes += await reader.begin(self._settings.account_path(name))
+        async def read_account() -> None:
+            count.notes += await reader.read_account(self._settings.account_path(name))
 
-        begun = asyncio.create_task(begin())
+        account = asyncio.create_task(read_account())
         try:
-            await asyncio.wait([begun], timeout=BALANCE_FIRST_SECONDS)
-            if begun.done():
-                begun.result()
+            await asyncio.wait([account], timeout=BALANCE_FIRST_SECONDS)
+            if account.done():
+                account.result()
             self._hand_over(name, reader)
             await fetch.run()
             if fetch.error is not None:
                 raise fetch.error
-            await begun
+            await account
             if fetch.failed:
-                down = not api.tally.answered
-                count.fail(_Down(fetch.failed) if down else _Incomplete(fetch.failed))
+                count.fail(_failure(fetch.failed, down=not api.tally.answered))
         except StrangeKey as error:
             by_name = f"`clipmart sync {name} --refresh ID`"
             count.fail(
@@ -147,8 +153,8 @@ class Services:
         except ClipmartError as error:
             count.fail(error)
         finally:
-            begun.cancel()
-            await asyncio.gather(begun, return_exceptions=True)
+            account.cancel()
+            await asyncio.gather(account, return_exceptions=True)
             self._hand_over(name, reader)
             count.requested = fetch.requested
             count.remaining = count.due - fetch.done
@@ -168,7 +174,7 @@ class Services:
         await self._room.acquire()
         if self._writer.failed or name in self._writer.failed_services:
             raise _NoWriter
-        # First, what its answer reports of the account: after a kill, nothing may be due again.
+        # The account of the same answer goes first: after a kill, nothing of it would be due again.
         self._hand_over(name, reader)
         self._writer.add(name, read)
 
@@ -208,15 +214,15 @@ class Services:
 
 
 class _Reader:
-    """A service's client, and what its API reports of the account."""
+    """A service's client, and what its API reports about the account."""
 
     def __init__(self, service: Service, client: ServiceClient) -> None:
         self.client = client
         self._service = service
         self._reported: Row = {}
 
-    async def begin(self, path: str | None) -> list[str]:
-        """Request the account; returns a line if it is not reported, which is no failure."""
+    async def read_account(self, path: str | None) -> list[str]:
+        """Request the account; returns a note if the API does not report it, which is no error."""
         if path is None:
             return []
         try:
@@ -228,7 +234,7 @@ class _Reader:
         return [self._service.account_missing] if account is None else []
 
     def changed_account(self) -> Snapshot | None:
-        """What the API reports of the account, if it is something else than at the last call."""
+        """What the API reports about the account, if that has changed since the last call."""
         account = self.client.account
         if account is None or {**account, "observed_at": None} == self._reported:
             return None
@@ -240,27 +246,23 @@ class _NoWriter(ClipmartError):
     """Loading failed; its own error is reported when the writer ends."""
 
 
-class _Incomplete(ClipmartError):
-    """Some ids failed through all their retries."""
-
-    def __init__(self, failed: list[str]) -> None:
-        more = f" So did {len(failed) - 1} more." if len(failed) > 1 else ""
-        super().__init__(f"{failed[0]}{more}")
-
-
-class _Down(TryAgainLater):
-    """Not one request of the run was answered."""
-
-    def __init__(self, failed: list[str]) -> None:
-        super().__init__(f"{failed[0]} It seems to be down: it answered no request of this sync.")
+def _failure(messages: list[str], *, down: bool) -> RequestFailed | TryAgainLater:
+    """The error for ids that failed through all their retries; `down` if nothing was answered."""
+    if down:
+        return TryAgainLater(
+            f"{messages[0]} It seems to be down: it answered no request of this sync."
+        )
+    others = len(messages) - 1
+    more = f" {others} other {'id' if others == 1 else 'ids'} failed too." if others else ""
+    return RequestFailed(f"{messages[0]}{more}")
 
 
 def _clock_ahead(name: str, ahead: timedelta) -> str:
     days = ahead / timedelta(days=1)
     span = f"{days:,.0f} days" if days >= 2 else f"{ahead / timedelta(minutes=1):,.0f} min"
     return (
-        f"{name}'s clock is {span} ahead of this machine's; what it answered is stored as observed "
-        "by this machine's clock. `clipmart doctor` compares them."
+        f"{name}'s clock is {span} ahead of this machine's; its answers are stored with this "
+        "machine's time. `clipmart doctor` compares the clocks."
     )
 
 

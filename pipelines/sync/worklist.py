@@ -17,7 +17,7 @@ from pipelines.service import RUNS, SERVICES
 from sources.shared.chunks import REJECTED_RECORDS
 from sources.shared.due import Due
 
-# Rejections of an id as a whole: the last one, and whether it says that the id does not exist.
+# The last rejection of a whole id, and whether the API has answered that the id does not exist.
 _REFUSED = """
     SELECT
       id,
@@ -47,11 +47,11 @@ def worklist(
     refresh: Iterable[str] = (),
     hints: Mapping[str, datetime] | None = None,
 ) -> Worklist:
-    """What is due of one service, the ids to refresh first.
+    """What is due of one service, ids to refresh first.
 
     Args:
-        refresh: ids requested by name; unknown ones are the caller's to refuse.
-        hints: ids named in a call → when (UTC).
+        refresh: ids requested by name; the caller refuses unknown ones.
+        hints: ids named in a webhook call → when (UTC).
     """
     record = SERVICES[service]
     if not landing.has_tables(service, [record.submissions]):
@@ -76,10 +76,10 @@ def due_ids(
     refused: str = _REFUSED,
     published: bool = False,
 ) -> list[Due]:
-    """What is due by the rules, of what has landed.
+    """What is due, by the rules and what has landed.
 
     Args:
-        published: `con` is open on the published file, where every row's load was completed.
+        published: `con` is open on the published file, in which every load is complete.
     """
     record, calls = SERVICES[service], hints or {}
     state = _text(record.worklist).replace("$refused", refused)
@@ -108,5 +108,5 @@ def due_ids(
 
 @cache
 def _text(path: Path) -> str:
-    """A query without its comments, whose words are no parameters."""
+    """A query without its comments, in which a `$` would be read as a parameter."""
     return re.sub(r"--.*", "", path.read_text())

@@ -1,4 +1,4 @@
-"""The one thread that writes the landing store: it loads a chunk while the next one is fetched."""
+"""The thread that writes the landing store: it loads a chunk while the next one is fetched."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from enum import Enum, auto
-from typing import Protocol
 
 from pipelines.landing.loader import Loader, LoadFailed
 from pipelines.landing.store import Landing
@@ -17,16 +16,17 @@ from pipelines.landing.tables import tables_of
 from pipelines.service import RUNS, SERVICES
 from sources.shared.chunks import REJECTED_RECORDS, Read, Rejected, chunk_of
 from sources.shared.drift import Drift
-from sources.shared.errors import ClipmartError
 from sources.shared.tables import Row
 
+from .result import ServiceResult
+
 CHUNK_IDS = 500
-"""Most ids that are fetched and not yet loaded: what a kill can cost."""
+"""Most ids that are fetched and not yet loaded: what a kill can lose."""
 CHUNK_SECONDS = 60.0
 MOST_QUARANTINED = 20
-"""If more ids than this cannot land in a run, the store is at fault and not the records."""
+"""If more ids than this cannot land in a run, the fault is the store's, not the records'."""
 MOST_SUSPECTS = 3
-"""The same while nothing else of the service has landed in the run."""
+"""The same limit while nothing else of the service has landed in the run."""
 
 
 @dataclass(frozen=True)
@@ -40,28 +40,20 @@ class Snapshot:
 
 
 class _Order(Enum):
-    """What the thread does besides loading, once it has loaded what came before."""
+    """What else the thread does, after it has loaded what came before."""
 
     PUBLISH = auto()
     END = auto()
 
 
-class Loaded(Protocol):
-    """Counts what a service's chunks brought."""
-
-    def add(self, rows: Mapping[str, int], rejected: int) -> None: ...
-
-    def fail(self, error: ClipmartError) -> None: ...
-
-
 class Writer(threading.Thread):
-    """Loads what `add` is given, by chunks, until `finish`."""
+    """Loads what `add` hands over, by chunks, until `finish`."""
 
     def __init__(
         self,
         loader: Loader,
         landing: Landing,
-        counts: Mapping[str, Loaded],
+        counts: Mapping[str, ServiceResult],
         publish: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(name="load", daemon=True)
@@ -75,36 +67,37 @@ class Writer(threading.Thread):
         self._suspects: dict[str, list[tuple[Read, LoadFailed]]] = {}
         self._quarantined = 0
         self.failed_services: set[str] = set()
-        """Services of which nothing more can land in this run."""
+        """Services that cannot load anything more in this run."""
         self._error: BaseException | None = None
         self.chunk_ids = CHUNK_IDS
         self.on_loaded: Callable[[int], None] = lambda ids: None
-        """Called after a chunk with the number of ids that are safe."""
+        """Called after each chunk with the number of ids that are loaded."""
 
     def add(self, service: str, item: Read | Snapshot) -> None:
-        """Hand over what one id's requests brought, or what the account reports."""
+        """Hand over the answers for one id, or what the API reports about the account."""
         self._inbox.put((service, item))
 
     def publish(self) -> None:
-        """Load what was handed over so far, then publish; what comes after it waits."""
+        """Load what was handed over so far, then publish; later items wait."""
         self._inbox.put(_Order.PUBLISH)
 
     def finish(self) -> None:
-        """Load what is left; raises what stopped the thread."""
+        """Load what is left; raises the error that stopped the thread, if any."""
         self._inbox.put(_Order.END)
         self.join()
         if self._error is not None:
             raise self._error
 
     def run(self) -> None:
+        """The thread's work; call `start`."""
         try:
             order = None
             while order is not _Order.END:
                 order, items = self._gather()
                 for service in self._counts:
-                    mine = [item for name, item in items if name == service]
-                    if mine and service not in self.failed_services:
-                        self._load(service, mine)
+                    its_items = [item for name, item in items if name == service]
+                    if its_items and service not in self.failed_services:
+                        self._load(service, its_items)
                 self.on_loaded(sum(not isinstance(item, Snapshot) for _, item in items))
                 if order is _Order.PUBLISH:
                     self._publish()
@@ -113,11 +106,12 @@ class Writer(threading.Thread):
                     self._counts[service].fail(error)
         except BaseException as error:
             self._error = error
-            # Nobody may wait for room that will never come.
+            # Otherwise fetches would wait for ever for room.
             self.on_loaded(self.chunk_ids)
 
     @property
     def failed(self) -> bool:
+        """Whether the thread has stopped with an error; `finish` raises it."""
         return self._error is not None
 
     def _gather(self) -> tuple[_Order | None, list[tuple[str, Read | Snapshot]]]:
@@ -157,7 +151,7 @@ class Writer(threading.Thread):
         except LoadFailed as error:
             if not error.by_data:
                 raise
-            # The other service's rows may land all the same.
+            # The other service's rows may still land.
             self.failed_services.add(service)
             self._counts[service].fail(error)
         if service in self._landed:
@@ -190,7 +184,7 @@ class Writer(threading.Thread):
         self._counts[service].add(rows, sum(r.reason != "field" for r in chunk.rejected))
 
     def _suspect(self, service: str, read: Read, error: LoadFailed) -> None:
-        """Note an id whose rows cannot land. It is to blame only if others of this run land."""
+        """Note an id whose rows cannot land. It is at fault only if others of this run land."""
         suspects = self._suspects.setdefault(service, [])
         most = MOST_QUARANTINED - self._quarantined if service in self._landed else MOST_SUSPECTS
         if len(suspects) >= most:
@@ -206,14 +200,14 @@ class Writer(threading.Thread):
         self._counts[service].add({}, 1)
 
     def _differs(self, service: str, row: Row) -> bool:
-        """Whether the account reports something else than before, or for the first time today."""
+        """Whether the account has changed, or is reported for the first time today."""
         table = SERVICES[service].api.account
         if not self._landing.has_tables(service, [table]):
             return True
         reported = tuple(name for name in table.columns if name not in _STAMPS)
         place, where, until = f"{service}.{table.name}", "true", row["observed_at"]
         if "origin" in table.columns:
-            # A person's note is no answer of the API: any answer that follows it lands.
+            # A person's note is not an answer of the API, so the next answer lands.
             where = "origin = 'api'"
             latest = self._landing.latest(place, ("observed_at", "origin"), until)
             if latest and latest["origin"] == "hand" and latest["observed_at"] < until:

@@ -159,8 +159,9 @@ def _check(target: Path, filled: dict[str, int | None], sql: Project) -> None:
 
 
 def _tidy(con: duckdb.DuckDBPyConnection, sql: Project) -> None:
-    """Turn what dlt landed into the declared tables: without dlt's schemas, tables, columns and
-    marks, and with what is absent, empty.
+    """Turn what dlt landed into the declared tables.
+
+    dlt's schemas, tables, columns and marks go; declared tables that are absent are created empty.
     """
     landed, declared = landed_types(con), declared_types(sql)
     refuse_other_types(landed, declared)

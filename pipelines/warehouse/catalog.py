@@ -89,8 +89,10 @@ def declared_types(project: Project) -> dict[str, dict[str, str]]:
 def refuse_other_types(
     landed: dict[str, dict[str, str]], declared: dict[str, dict[str, str]]
 ) -> None:
-    """Raises:
-    BuildFailed: a column landed as another type than declared.
+    """Refuse to build from a column that landed as another type than declared.
+
+    Raises:
+        BuildFailed: the message names the column and both types.
     """
     for table, types in declared.items():
         for column, kind in types.items():

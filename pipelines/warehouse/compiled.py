@@ -40,10 +40,12 @@ class Relation:
 
     @property
     def schema(self) -> str:
+        """The first part of the name."""
         return self.name.partition(".")[0]
 
     @property
     def is_view(self) -> bool:
+        """Whether it is a view, which holds no rows of its own."""
         return self.create.startswith("CREATE VIEW")
 
 
@@ -56,6 +58,7 @@ class Project:
 
     @property
     def relations(self) -> tuple[Relation, ...]:
+        """All of them, in an order in which they can be created."""
         return self.landing + self.models
 
 

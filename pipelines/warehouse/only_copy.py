@@ -74,8 +74,13 @@ def lacking(con: duckdb.DuckDBPyConnection, old: str, new: str) -> dict[str, int
 
 
 def refuse_to_lose(absent: dict[str, int], published: Path) -> None:
-    """Raises:
-    LandingLacksIds: something is absent.
+    """Refuse to publish without ids that are published now.
+
+    Args:
+        absent: landing table → how many of its ids are absent.
+
+    Raises:
+        LandingLacksIds: something is absent.
     """
     if absent:
         listed = ", ".join(f"{ids} of {table}" for table, ids in absent.items())

@@ -66,7 +66,7 @@ def _publish_to_lake(settings: Settings, lake: Lake) -> None:
     with closing(open_ledger(settings)) as ledger, ledger.alone("publish"):
         publish_to_lake(settings, lake, ledger.alone)
         now = datetime.now(UTC)
-        tidied = ledger.noted(TIDIED)
+        tidied = ledger.read_note(TIDIED)
         # An instant ahead is of a clock that was wrong.
         if tidied is None or not now - timedelta(days=1) <= datetime.fromisoformat(tidied) <= now:
             with ledger.alone("landing"):

@@ -30,6 +30,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start to count the connection's time; end another one if there are too many."""
         super().connection_made(transport)
         transport.max_size = READ_BYTES  # type: ignore[attr-defined] # asyncio's own is 256 KiB
         self.flow: _Flow = _Flow(transport)
@@ -41,10 +42,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
+        """Parse what has arrived, if no earlier request waits for its answer."""
         self._unread = self._unread + data if self._unread else data
         self._read()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header, or refuse the request if it has too many."""
         if not self._in_head:
             return  # a trailer holds nothing that is used here
         if len(self.headers) == HEADERS:
@@ -52,25 +55,30 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        """Allow the answer its own time."""
         self._in_head = False
         self._renew()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        """Count a body's bytes no longer as overhead."""
         self._overhead -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        """Expect the next request's head."""
         self._in_head, self._overhead = True, 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        """Allow the next request its own time, and parse what was held back."""
         self._renew()
         super().on_response_complete()
         if self._unread:
             self._read()
 
     def send_400_response(self, msg: str) -> None:
+        """Answer a request that cannot be parsed, with 431 if it has too many headers."""
         if len(self.headers or ()) == HEADERS:
             self._refuse(431, f"A request has at most {HEADERS} headers.")
         else:
@@ -84,6 +92,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(408, f"A request's headers took longer than {REQUEST_SECONDS:g} s.")
         else:
             self.transport.abort()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request, or for the rest of a request's head."""
+        return self._in_head and not self._answering and not self.transport.is_closing()
 
     @property
     def _answering(self) -> bool:
@@ -122,10 +135,7 @@ class BoundedProtocol(HttpToolsProtocol):
         waiting = [
             other
             for other in self.connections
-            if isinstance(other, BoundedProtocol)
-            and other._in_head
-            and not other._answering
-            and not other.transport.is_closing()
+            if isinstance(other, BoundedProtocol) and other.is_idle
         ]
         min(waiting, key=lambda other: other.due, default=self).transport.abort()
 

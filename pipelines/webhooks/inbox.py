@@ -35,6 +35,7 @@ class Inbox:
         self._open()
 
     def close(self) -> None:
+        """Finish what is being written, then close the ledger."""
         self._thread.shutdown()
         self._ledger.close()
 

@@ -16,6 +16,7 @@ LIBRARY_LINES = 10  # in a minute
 
 
 def log(line: str) -> None:
+    """Write a line with its instant, or drop it if the log's reader is stalled."""
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     with suppress(OSError, ValueError):
         # A stalled reader of the log must not delay events: the line is dropped. A write of at most

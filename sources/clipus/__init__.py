@@ -1,4 +1,4 @@
-"""Clipus: `clipus_source` for dlt; settings, client and rows do without dlt."""
+"""Clipus: `clipus_source` for dlt. Settings, client and tables work without dlt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["clipus_source"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the source where it is used: dlt takes most of a second."""
+    """Import the source when it is first used: dlt takes most of a second to import."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import source

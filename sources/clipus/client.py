@@ -24,7 +24,9 @@ PUBLISHING = timedelta(days=14)
 
 
 class ClipusClient:
-    """Reads Clipus. `now` dates an answer without a Date header."""
+    """Requests of Clipus's API. `now` dates an answer without a Date header."""
+
+    tables = TABLES
 
     def __init__(self, api: Api, now: Callable[[], datetime]) -> None:
         self.api = api
@@ -55,8 +57,28 @@ class ClipusClient:
             read.take_children(TABLES, answer.body["videos"])
         return read
 
+    @staticmethod
+    def is_settled(read: Read) -> bool:
+        """Whether a campaign will not change any more.
+
+        It failed, or it is finished and every video is published or failed, or it is finished and
+        was created 14 days ago.
+        """
+        if read.record is None or read.status in settings.FAILED:
+            return read.record is not None
+        created_at = read.record.get("created_at")
+        is_old = created_at is not None and read.observed_at - created_at >= PUBLISHING
+        return read.status in settings.FINISHED and (
+            is_old
+            or all(
+                video.get("published_at") is not None
+                or str(video.get("status")).lower() in settings.FAILED
+                for video in read.children or []
+            )
+        )
+
     async def read_account(self, path: str = "") -> Row | None:
-        """The plan, which no request asks for: every answer has it."""
+        """The plan. It needs no request: every answer reports it."""
         return self.account
 
     async def submit(
@@ -72,7 +94,7 @@ class ClipusClient:
         The request stays open while Clipus reads the page, up to 300 s.
 
         Args:
-            file: none; Clipus reads a page.
+            file: always None; Clipus reads a page.
             advice: status of a refusal → what to do about it.
             before: as `Api.post`.
 
@@ -103,7 +125,7 @@ class ClipusClient:
         return {"campaign_id": id_, "job_id": job_id if isinstance(job_id, str) else None}
 
     def _learn(self, answer: Answer) -> None:
-        """Every answer has plan, limit and scopes; a changed limit is obeyed at once."""
+        """Take plan, limit and scopes from an answer; a changed limit applies at once."""
         plan = plan_headers(answer.headers)
         if plan is None:
             return
@@ -112,27 +134,8 @@ class ClipusClient:
         self.account = {"observed_at": self.api.observed_at(answer, self._now()), **plan}
 
 
-def is_settled(read: Read) -> bool:
-    """Whether a campaign will not change any more.
-
-    It failed, or is finished with every video published or failed, or was created 14 days ago.
-    """
-    if read.record is None or read.status in settings.FAILED:
-        return read.record is not None
-    created_at = read.record.get("created_at")
-    is_old = created_at is not None and read.observed_at - created_at >= PUBLISHING
-    return read.status in settings.FINISHED and (
-        is_old
-        or all(
-            video.get("published_at") is not None
-            or str(video.get("status")).lower() in settings.FAILED
-            for video in read.children or []
-        )
-    )
-
-
 def plan_headers(headers: Mapping[str, str]) -> Row | None:
-    """Plan, requests a minute and scopes of an answer's headers; None if it has none of them."""
+    """Plan, requests a minute and scopes from an answer's headers; None if all are absent."""
     plan = headers.get("x-ratelimit-plan")
     limit = headers.get("x-ratelimit-limit", "").strip()
     scopes = headers.get("x-clipus-api-scopes")

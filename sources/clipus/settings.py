@@ -1,6 +1,6 @@
-"""What the Clipus reference fixes besides tables: the address, the words of a status, its limit.
+"""What the Clipus reference says, except for tables: address, status words, the limit's scope.
 
-The number of requests a minute comes with every answer. Source: Clipus API reference, "Rate
+The limit itself, in requests a minute, comes with every answer. Source: Clipus API reference, "Rate
 limits", "Create a campaign" and "Get campaign status".
 """
 
@@ -13,12 +13,12 @@ from ..shared.slots import Bucket, fingerprint
 
 BASE_URL = "https://www.clipus.io"
 
-# The vendor documents only collecting, rendering and ready; these words are read as ends, and
-# anything else as still running.
+# The vendor documents only collecting, rendering and ready. These words mean that a campaign has
+# ended; any other means that it is still running.
 FINISHED = frozenset({"complete", "completed", "ready", "published", "done"})
 FAILED = frozenset({"failed", "error", "cancelled", "canceled"})
 
-SUBMIT_SECONDS = 310.0  # the server may take 300 s (seen); the reference says a few minutes
+SUBMIT_SECONDS = 310.0  # the server was seen to take 300 s; the reference says a few minutes
 
 
 def requests_bucket(key: str) -> Bucket:

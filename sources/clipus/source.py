@@ -10,12 +10,12 @@ import dlt
 from ..shared.chunks import REJECTED_RECORDS, Chunk
 from ..shared.incremental import incremental_chunks
 from ..shared.resources import resources
-from .client import ClipusClient, is_settled
+from .client import ClipusClient
 from .settings import BASE_URL
-from .tables import CAMPAIGNS, TABLES, VIDEOS
+from .tables import CAMPAIGNS, VIDEOS
 
 
-# The section of its settings would otherwise be this module's name.
+# Without `section`, dlt would look for the settings under this module's name.
 @dlt.source(name="clipus", section="clipus", max_table_nesting=0)
 def clipus_source(
     campaign_ids: Iterable[str],
@@ -26,14 +26,14 @@ def clipus_source(
 ) -> Any:
     """Campaigns and their videos, for any `dlt.pipeline`.
 
-    A second run requests no campaign that failed, or is finished with every video published or
-    failed, or is finished and 14 days old.
+    A later run does not request a campaign that failed, that is finished with every video
+    published or failed, or that is finished and 14 days old.
 
     Args:
         campaign_ids: the campaigns to follow.
         api_key: `sources.clipus.api_key` in secrets.toml, or SOURCES__CLIPUS__API_KEY.
-        minute_seconds: length of the API's rate minute; 0 sends unpaced. The number of requests
-            a minute is learnt from the answers; until then one is sent at a time.
+        minute_seconds: length of the API's rate minute; 0 sends unpaced. The limit is learned
+            from the answers; until then, one request is sent at a time.
         refresh: request every campaign, settled or not.
 
     Resources: `campaigns` (key campaign_id), `videos` (key campaign_id, id; a read replaces its
@@ -47,10 +47,8 @@ def clipus_source(
 
     def reads() -> Iterator[Chunk]:
         return incremental_chunks(
-            TABLES,
-            campaign_ids,
             ClipusClient,
-            is_settled,
+            campaign_ids,
             base_url=base_url,
             api_key=api_key,
             minute_seconds=minute_seconds,

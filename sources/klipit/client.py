@@ -21,7 +21,9 @@ from .tables import CLIPS, TABLES
 
 
 class KlipitClient:
-    """Reads Klipit. `now` dates an answer without a Date header."""
+    """Requests of Klipit's API. `now` dates an answer without a Date header."""
+
+    tables = TABLES
 
     def __init__(self, api: Api, now: Callable[[], datetime]) -> None:
         self.api = api
@@ -36,7 +38,7 @@ class KlipitClient:
         """A job and, once it is complete, its clips.
 
         Args:
-            watch: of its first request.
+            watch: callbacks for its first request.
 
         Raises:
             FixConfiguration: 401 or 403.
@@ -73,8 +75,17 @@ class KlipitClient:
         else:
             read.take_children(TABLES, answer.body["clips"])
 
+    @staticmethod
+    def is_settled(read: Read) -> bool:
+        """Whether a job will not change any more: failed, or complete with its clips read."""
+        if read.status in settings.FAILED:
+            return True
+        return read.status in settings.FINISHED and (
+            read.children is not None or not _wants_clips(read, None)
+        )
+
     async def read_account(self, path: str = settings.ACCOUNT_PATH) -> Row | None:
-        """GET the account's credits, as a row of `account_snapshots`; None if there are none.
+        """GET the account's credits, as a row of `account_snapshots`; None if it reports none.
 
         Raises:
             FixConfiguration: 401.
@@ -141,10 +152,10 @@ class KlipitClient:
         """POST /jobs/{id}/export, never twice what may have been accepted.
 
         Returns:
-            The link, which may be signed, and when it ends; None if it is not ready.
+            The link, which may be signed, and when it expires; None if the export is not ready.
 
         Raises:
-            OutcomeUnknown: the export may have begun.
+            OutcomeUnknown: the export may have started.
             NotTaken, Refused, FixConfiguration: it did not.
         """
         answer = await self.api.post(
@@ -167,20 +178,12 @@ class KlipitClient:
         return url.strip(), expires_at
 
 
-def is_settled(read: Read) -> bool:
-    """Whether a job will not change any more: failed, or complete with its clips read."""
-    if read.status in settings.FAILED:
-        return True
-    return read.status in settings.FINISHED and (
-        read.children is not None or not _wants_clips(read, None)
-    )
-
-
 def _wants_clips(read: Read, clips_read_at: datetime | None) -> bool:
-    """Whether the job just polled is complete and its clips are not read yet.
+    """Whether the job just polled is complete and its clips have not been read since.
 
-    A read counts from completed_at on; if that is absent, or ahead of the clock that dated the
-    answer, from this answer on. Of clip_count only 0 means something.
+    Clips count as read if that happened at completed_at or later. If completed_at is absent, or
+    later than this answer, the instant of this answer is used instead. A clip_count of 0 means
+    that there is nothing to read; other counts are ignored.
     """
     job = read.record
     if job is None or read.status not in settings.FINISHED or job.get("clip_count") == 0:
@@ -200,9 +203,9 @@ def _has_clips(body: Any) -> bool:
 
 
 def _balance(body: Any) -> float | None:
-    """A number under a likely name, at the top or one level down; text is no number.
+    """The number under a likely name, at the top or one level down; text does not count.
 
-    None if it is no plausible balance, as in `{"credits": 1e999}`.
+    None if it is not a plausible balance, as in `{"credits": 1e999}`.
     """
     if not isinstance(body, dict):
         return None

@@ -1,4 +1,4 @@
-"""What the Klipit reference fixes besides tables: address, limits, the words of a status.
+"""What the Klipit reference says, except for tables: address, limits and status words.
 
 Source: Klipit API reference, sections "Jobs", "Export" and "Rate limits".
 """
@@ -11,13 +11,13 @@ from ..shared.due import Due
 from ..shared.slots import Bucket, fingerprint
 
 BASE_URL = "https://api.tryklipit.com/api/v1"
-ACCOUNT_PATH = "/account"  # undocumented; the scope account:read implies it
-BALANCE_NAMES = ("credits", "credit_balance", "balance")  # undocumented; the likely ones
+ACCOUNT_PATH = "/account"  # undocumented; the scope account:read suggests it
+BALANCE_NAMES = ("credits", "credit_balance", "balance")  # undocumented; these are likely
 
 FINISHED = frozenset({"complete", "completed", "ready", "published", "done"})
 FAILED = frozenset({"failed", "error", "cancelled", "canceled"})
 
-# No time is documented; these are long enough for an answer, and for 2 GB at 1 Mbit/s.
+# No time limit is documented. These are long enough for an answer, and for 2 GB at 1 Mbit/s.
 SUBMIT_SECONDS = 60.0
 EXPORT_SECONDS = 120.0
 UPLOAD_SECONDS = 5 * 3600.0
@@ -40,6 +40,6 @@ def clips_bucket(key: str) -> Bucket:
 
 
 def requests_needed(key: str, due: Iterable[Due]) -> dict[Bucket, int]:
-    """Requests that due jobs need at most: each polled one is counted with a clip read."""
+    """The most requests that due jobs can need: each polled job is counted with a clip read."""
     jobs = list(due)
     return {polls_bucket(key): sum(job.poll for job in jobs), clips_bucket(key): len(jobs)}

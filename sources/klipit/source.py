@@ -10,12 +10,12 @@ import dlt
 from ..shared.chunks import REJECTED_RECORDS, Chunk
 from ..shared.incremental import incremental_chunks
 from ..shared.resources import resources
-from .client import KlipitClient, is_settled
+from .client import KlipitClient
 from .settings import BASE_URL
-from .tables import CLIP_READS, CLIPS, JOBS, TABLES
+from .tables import CLIP_READS, CLIPS, JOBS
 
 
-# The section of its settings would otherwise be this module's name.
+# Without `section`, dlt would look for the settings under this module's name.
 @dlt.source(name="klipit", section="klipit", max_table_nesting=0)
 def klipit_source(
     job_ids: Iterable[str],
@@ -24,9 +24,9 @@ def klipit_source(
     minute_seconds: float = 60.0,
     refresh: bool = False,
 ) -> Any:
-    """Jobs, their clips, and what was read when, for any `dlt.pipeline`.
+    """Jobs, their clips and when they were read, for any `dlt.pipeline`.
 
-    A second run requests no job that failed, or is complete with its clips read.
+    A later run does not request a job that failed, or that is complete with its clips read.
 
     Args:
         job_ids: the jobs to follow.
@@ -45,10 +45,8 @@ def klipit_source(
 
     def reads() -> Iterator[Chunk]:
         return incremental_chunks(
-            TABLES,
-            job_ids,
             KlipitClient,
-            is_settled,
+            job_ids,
             base_url=base_url,
             api_key=api_key,
             minute_seconds=minute_seconds,

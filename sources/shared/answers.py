@@ -1,8 +1,8 @@
-"""Answers of an API: the decoded body within bounds, the Date, and an error's text.
+"""Answers of an API: the decoded body within size limits, the Date, and an error's text.
 
-Neither API documents the exact shape of an error: its text is searched under the usual names. By
-its author's page Klipit's backend is FastAPI, whose own errors are `{"detail": "…"}` and, for 422,
-`{"detail": [{"loc": ["body", "source_url"], "msg": "…"}]}`.
+Neither API documents the exact shape of an error, so its text is looked for under the usual names.
+According to its author's page, Klipit's backend is FastAPI, whose own errors are
+`{"detail": "…"}` and, for 422, `{"detail": [{"loc": ["body", "source_url"], "msg": "…"}]}`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from .redaction import without_secrets
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_OBJECTS = 200_000
-"""Most lists and objects of an answer: an empty one takes 2 bytes there, and 64 in memory."""
-MOST_CHARACTERS = 300
-"""Of an error's text."""
+"""Most lists and objects in an answer: an empty one takes 2 bytes there and 64 in memory."""
+MAX_ERROR_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A final answer: 2xx, or a 4xx that no repetition would change."""
+    """A final answer: 2xx, or a 4xx that would stay the same if requested again."""
 
     status: int
     headers: Mapping[str, str]
@@ -43,13 +42,13 @@ class Answer:
     def of(
         cls, status: int, headers: Mapping[str, str], body: bytearray, *, demand_json: bool
     ) -> Answer:
-        """An answer from what was read.
+        """Decode what was read.
 
         Args:
             demand_json: whether a 2xx body must be JSON.
 
         Raises:
-            BrokenBody: it must, and is not.
+            BrokenBody: it must be JSON and is not.
         """
         objects = body.count(b"{") + body.count(b"[")
         oversized = len(body) > MAX_BODY_BYTES or objects > MAX_OBJECTS
@@ -74,16 +73,16 @@ class Answer:
 
 
 def is_quota(body: Any) -> bool:
-    """Whether a 429 is a quota's, which no waiting within a run ends, and not the rate limit's.
+    """Whether a 429 is about a quota, which lasts longer than a run, and not about the rate limit.
 
-    Only its words distinguish them. Source: "Monthly limit reached (10/10).", as seen from Clipus,
-    whose reference gives 429 both meanings.
+    Only its text distinguishes the two. Source: "Monthly limit reached (10/10).", as seen from
+    Clipus, whose reference gives 429 both meanings.
     """
     return bool(re.search(r"month|quota|(?<!rate )limit reached", error_text(body), re.I))
 
 
 def error_text(body: Any) -> str:
-    """The error text of an answer's body on one line, links without their queries; "" if none."""
+    """The error text in an answer's body, on one line, links without queries; "" without one."""
     if isinstance(body, dict):
         for name in ("error", "message", "detail", "title"):
             value = body.get(name)
@@ -93,7 +92,7 @@ def error_text(body: Any) -> str:
                 value = "; ".join(filter(None, map(_message_and_place, value)))
             if isinstance(value, str) and value.strip():
                 line = "".join(c if c.isprintable() else " " for c in value)
-                return re.sub(r"\?[^\s?]*=\S*", "?…", " ".join(line.split()))[:MOST_CHARACTERS]
+                return re.sub(r"\?[^\s?]*=\S*", "?…", " ".join(line.split()))[:MAX_ERROR_CHARACTERS]
     return ""
 
 
@@ -110,7 +109,7 @@ def _message_and_place(item: Any) -> str:
 
 
 def retry_after_seconds(value: str | None, now: datetime | None) -> float | None:
-    """Seconds that a Retry-After demands, given as seconds or as a date; None for garbage."""
+    """Seconds that a Retry-After demands, as a number or a date; None if it is unreadable."""
     if value is None:
         return None
     value = value.strip()
@@ -124,14 +123,14 @@ def retry_after_seconds(value: str | None, now: datetime | None) -> float | None
 
 @lru_cache(maxsize=64)
 def http_date(value: str | None) -> datetime | None:
-    """The instant of a Date header (UTC); None if it has none."""
+    """The instant in a Date header (UTC); None if it is absent or unreadable."""
     if value is None:
         return None
     try:
         instant = parsedate_to_datetime(value)
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
-        # Years beyond 1 to 9999 overflow; a strange header must not cost the answer.
+        # Years outside 1 to 9999 overflow. A strange header must not lose the answer.
         return None
 
 

@@ -1,4 +1,4 @@
-"""Chunks: what the requests for some ids brought, as rows by table and rejected records."""
+"""Chunks: the answers for some ids, as rows by table and rejected records."""
 
 from __future__ import annotations
 
@@ -19,14 +19,9 @@ MAX_RECORDS = 10_000
 """Most records that are read of one answer."""
 
 
-def too_many(records: list[Any]) -> str:
-    """The reason to reject, as a whole, the records beyond `MAX_RECORDS`."""
-    return f"size: the answer has {len(records)} records; the first {MAX_RECORDS} were read"
-
-
 @dataclass(frozen=True)
 class Rejected:
-    """What did not land, and why. `field` means one value of a row that did."""
+    """What did not land, and why. The reason `field` means one value of a row that did land."""
 
     source: str
     endpoint: str
@@ -39,7 +34,7 @@ class Rejected:
     def child(
         cls, source: str, table: Table, parent_id: str, reason: str, record: Any, seen_at: datetime
     ) -> Rejected:
-        """A record of a parent's answer; its payload says whose it is, which a replay must know."""
+        """A record in a parent's answer; its payload has the parent's id, which a replay needs."""
         fields = record if isinstance(record, dict) else {"record": record}
         id_ = fields.get("id") if isinstance(fields.get("id"), str) else parent_id
         payload = {**fields, str(table.parent): parent_id}
@@ -48,7 +43,7 @@ class Rejected:
     def row(self) -> Row:
         """A row of `rejected_records`; the same rejection twice is one row."""
         try:
-            # A field that could land is two levels deeper in here.
+            # In here, a field that could land is nested two levels deeper.
             payload = None if self.payload is None else json_text(self.payload, MAX_DEPTH + 2)
         except ValueError:
             payload = '"nested too deeply"'
@@ -82,20 +77,20 @@ REJECTED_RECORDS = Table(
 
 @dataclass
 class Chunk:
-    """Rows by table, fitted to their columns, and what was rejected: what one load lands."""
+    """Rows by table, fitted to their columns, and rejected records: what one load lands."""
 
     drift: Drift
     rows: dict[Table, list[Row]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
 
     def add(self, table: Table, row: Row) -> list[tuple[str, Any]]:
-        """Add a row; returns the (field, value) pairs that did not fit, as `Drift.fit`."""
+        """Add a row; returns the (field, value) pairs that did not fit, as `Drift.fit` does."""
         unfit = self.drift.fit(table, row)
         self.rows.setdefault(table, []).append(row)
         return unfit
 
     def add_record(self, source: str, table: Table, row: Row, id_: str, seen_at: datetime) -> None:
-        """Add the row of an API's record, and note what of it did not fit."""
+        """Add the row of an API's record, and note its fields that did not fit."""
 
         def note(payload: Row, id_: str | None = id_) -> None:
             self.rejected.append(Rejected(source, table.name, id_, "field", payload, seen_at))
@@ -103,7 +98,7 @@ class Chunk:
         unfit = self.add(table, row)
         for name, value in unfit[:MAX_NOTES]:
             if name == EXTRA and value == self.drift.max_columns:
-                # Once a table, so it names no record.
+                # Noted once for each table, so it names no record.
                 note({"column": EXTRA, "columns": value}, id_=None)
             else:
                 note({"column": name, "value": value})
@@ -126,7 +121,7 @@ class ApiTables:
     source: str
     """The API's name in `rejected_records`."""
     records: Table
-    """What an id names: jobs or campaigns. The first column of its key is the id."""
+    """What an id identifies: jobs or campaigns. The first column of its key is the id."""
     children: Table
     """What a record consists of: clips or videos. `parent` is the column of the record's id."""
     observations: Table
@@ -134,13 +129,13 @@ class ApiTables:
     account: Table
     """What the API reports of the account or plan."""
     reads: Table | None = None
-    """When children were read, if a request of their own reads them."""
+    """When children were read, if they need a request of their own."""
     child_observations: Table | None = None
     """Changes of a child's status."""
     child_id: str = "id"
     """The column of a child's id in `child_observations`."""
     wrapping: frozenset[str] = frozenset()
-    """Fields of an answer that wrap the record and are no part of it."""
+    """Fields of an answer that are around the record, not part of it."""
 
     @property
     def all(self) -> tuple[Table, ...]:
@@ -160,7 +155,7 @@ class ApiTables:
         """The record in an answer's body.
 
         Raises:
-            BadRecord: as `Table.read`, or it is another id's.
+            BadRecord: as `Table.read`, or the record has another id.
         """
         row = self.records.read({n: v for n, v in body.items() if n not in self.wrapping})
         key = self.records.key[0]
@@ -171,15 +166,15 @@ class ApiTables:
 
 @dataclass
 class Read:
-    """What one id's requests brought: rows to land and records that cannot."""
+    """The answers to one id's requests: rows to land, and records that cannot land."""
 
     id: str
     observed_at: datetime
     record: Row | None = None
     children: list[Row] | None = None
-    """None: not requested or not in the answer. Empty: there are none, so landed ones go."""
-    found: bool = True
-    """False: 404."""
+    """None: not requested, or not in the answer. Empty: there are none; landed ones are deleted."""
+    exists: bool = True
+    """False if the API answered 404."""
     ok: bool = True
     """Whether the (last) answer was 2xx."""
     rejected: list[Rejected] = field(default_factory=list)
@@ -205,7 +200,7 @@ class Read:
             fits: whether a 2xx body has the right outer shape.
             shape: what is wrong with a body of another shape.
         """
-        self.ok, self.found = answer.status < 400, answer.status != 404
+        self.ok, self.exists = answer.status < 400, answer.status != 404
         if not self.ok:
             self.reject(tables, tables.records, answer.refusal_reason(key), answer.body)
         elif not fits(answer.body):
@@ -221,10 +216,13 @@ class Read:
             self.reject(tables, tables.records, str(error), body)
 
     def take_children(self, tables: ApiTables, records: list[Any]) -> None:
-        """The answer's children as rows; each that cannot be one is rejected alone."""
+        """The answer's children as rows; a bad one is rejected without the others."""
         table, rows = tables.children, dict[str, Row]()
         if len(records) > MAX_RECORDS:
-            self.reject(tables, table, too_many(records), None)
+            reason = (
+                f"size: the answer has {len(records)} records; the first {MAX_RECORDS} were read"
+            )
+            self.reject(tables, table, reason, None)
         for record in records[:MAX_RECORDS]:
             try:
                 if not isinstance(record, dict):
@@ -246,7 +244,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Seen:
-    """What has landed of the ids of a chunk."""
+    """What has already landed for the ids of a chunk."""
 
     status: Mapping[str, str] = field(default_factory=dict)
     """id → status last observed."""
@@ -259,17 +257,17 @@ class Seen:
 def chunk_of(
     tables: ApiTables, reads: Iterable[Read], drift: Drift, seen: Seen | None = None
 ) -> Chunk:
-    """What some ids' requests brought, as rows by table.
+    """The answers for some ids as rows by table.
 
     Args:
-        drift: types of undocumented columns; extended by new ones.
-        seen: what has landed of them; None to record no observations.
+        drift: types of undocumented columns; new ones are added to it.
+        seen: what has landed for them; None to record no observations.
     """
     chunk = Chunk(drift)
     landed = seen or Seen()
     parents = dict(landed.child_parents)
     for read in reads:
-        if read.found or landed.status.get(read.id) is None:
+        if read.exists or landed.status.get(read.id) is None:
             chunk.rejected += read.rejected
         if read.record is not None:
             chunk.add_record(tables.source, tables.records, read.record, read.id, read.observed_at)
@@ -283,7 +281,7 @@ def chunk_of(
 def _add_children(chunk: Chunk, tables: ApiTables, read: Read, parents: dict[str, str]) -> None:
     table, landing = tables.children, list[Row]()
     for child in read.children or []:
-        # A child whose id alone is its key never moves from one record to another by itself.
+        # If a child's id alone is its key, the child must not move from one record to another.
         other = read.id if tables.parent in table.key else parents.setdefault(child["id"], read.id)
         if other == read.id:
             landing.append(child)
@@ -300,7 +298,7 @@ def _add_children(chunk: Chunk, tables: ApiTables, read: Read, parents: dict[str
         removal = {"id": read.id, tables.parent: read.id, REMOVED: True}
         chunk.add(table, {**removal, "observed_at": read.observed_at})
     if tables.reads is not None:
-        # Of the read itself, not of what another record's child made of it.
+        # Counts the answer's own records, whichever of them land.
         count = len(read.children or []) + sum(
             rejected.endpoint == table.name and rejected.reason != "field"
             for rejected in read.rejected
@@ -310,9 +308,9 @@ def _add_children(chunk: Chunk, tables: ApiTables, read: Read, parents: dict[str
 
 
 def _observe(chunk: Chunk, tables: ApiTables, read: Read, seen: Seen) -> None:
-    """Add a row for each status that is another than the one last observed."""
+    """Add a row for each status that differs from the one last observed."""
     at = read.observed_at
-    status = read.record.get("status") if read.record else None if read.found else "not_found"
+    status = read.record.get("status") if read.record else None if read.exists else "not_found"
     last = seen.status.get(read.id)
     if status is not None and status != last and not (status == "not_found" and last is None):
         key = digest(read.id, status, at.isoformat())

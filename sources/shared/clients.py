@@ -1,10 +1,10 @@
-"""HTTP clients: httpx's own for what happens once, and one over aiohttp for many GETs.
+"""HTTP clients: httpx's own for a few requests, and one over aiohttp for many GETs.
 
 2,000 GETs cost httpx's own transport 0.9 s of CPU with 4 of them in flight and 5.7 s with 64, since
-its pool looks at every connection for every request; the one over aiohttp 0.3 and 0.4 s, after less
-than 0.1 s for its import. Neither pool has an end: `Ramp` says how many requests are in flight, and
-none ever waits for a connection that another one holds. A POST never goes through the second: it
-reports a connection that was lost after sending like one that never came about.
+its pool looks at every connection for every request. The one over aiohttp takes 0.3 and 0.4 s, plus
+less than 0.1 s for its import. Neither pool is limited: `Ramp` decides how many requests are in
+flight, so none waits for a connection that another one holds. A POST never uses the one over
+aiohttp: it reports a connection lost after sending like one that was never opened.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import httpx
 from .ramp import MOST
 
 MANY = 50
-"""From so many requests on the second client has earned its import."""
+"""From so many requests on, the client over aiohttp saves more time than its import takes."""
 
 
 def http_client() -> httpx.AsyncClient:
     """A client on httpx's own transport, for POSTs and a few GETs."""
-    # At DEBUG these log addresses and headers, and a link or a Location may be signed.
+    # At DEBUG these log addresses and headers; a link or a Location in them may be signed.
     for library in ("httpx", "httpcore"):
         logging.getLogger(library).setLevel(logging.WARNING)
     return httpx.AsyncClient(
@@ -39,7 +39,7 @@ def http_client() -> httpx.AsyncClient:
 def reading_client(requests: int) -> httpx.AsyncClient:
     """A client for so many GETs. Needs a running event loop.
 
-    Behind a proxy it is always httpx's own, whose rules for proxies are the documented ones.
+    Behind a proxy it is always httpx's own, whose rules for proxies are documented.
     """
     if requests < MANY or getproxies():
         return http_client()
@@ -51,22 +51,22 @@ def reading_client(requests: int) -> httpx.AsyncClient:
         connector=aiohttp.TCPConnector(limit=0, ssl=trusted),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
-    # It would send a GET again by itself where a kept connection turns out to be closed: a request
-    # without a rate slot. Its own test client switches that off the same way.
-    session._retry_connection = False
+    # Otherwise it repeats a GET by itself, without a rate slot, if a reused connection was closed.
+    # aiohttp has no public switch for this; its own test client sets the same attribute.
+    session._retry_connection = False  # noqa: SLF001
     return _Direct(AiohttpTransport(verify=trusted, client=session))
 
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """Loading the certificates takes longer than some syncs; every client shares them."""
+    """The certificates, shared by all clients: loading them takes longer than some syncs."""
     return httpx.create_ssl_context()
 
 
 class _Direct(httpx.AsyncClient):
     """Hands requests straight to the transport.
 
-    Cookies, redirects and authentication are not used here and cost a third of a GET.
+    Cookies, redirects and authentication are not needed here, and cost a third of a GET's time.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
@@ -83,5 +83,5 @@ class _Direct(httpx.AsyncClient):
         try:
             return await self._direct.handle_async_request(request)
         except ClientError as error:
-            # What the transport does not translate, such as a header that is too long.
+            # An error that the transport does not translate, such as a header that is too long.
             raise httpx.RemoteProtocolError(type(error).__name__, request=request) from error

@@ -1,4 +1,4 @@
-"""Undocumented fields: they land as columns of their own, typed by the first value seen.
+"""Undocumented fields land as columns of their own, typed by the first value seen.
 
 BOOLEAN, DOUBLE for every number, VARCHAR (text that looks like a time stays text), JSON for objects
 and lists.
@@ -15,13 +15,13 @@ from .tables import REMOVED, Row, Table
 from .values import MAX_DEPTH, DataType, json_text, undocumented_type, undocumented_value
 
 PRIVATE = ("_dlt_", "_clipmart_")
-"""How the names of book-keeping columns begin."""
+"""How the names of internal columns begin."""
 
 EXTRA = "extra"
-"""JSON column for undocumented fields beyond `MAX_UNDOCUMENTED`: an object, field to value."""
+"""JSON column for undocumented fields beyond `MAX_UNDOCUMENTED`: an object of field to value."""
 
 MAX_UNDOCUMENTED = 100
-"""Most undocumented columns of a table: each costs every later load and build time and memory."""
+"""Most undocumented columns of a table: each costs time and memory in every load and build."""
 
 MAX_NAME_CHARACTERS = 200
 
@@ -32,12 +32,12 @@ _NOT_IN_A_NAME = str.maketrans("'\"▶", "___")
 
 @dataclass
 class Drift:
-    """The types of undocumented columns, as landed so far; rows are converted to fit them."""
+    """The types of the undocumented columns that have landed; rows are converted to fit them."""
 
     known: dict[str, dict[str, DataType]] = field(default_factory=dict)
     """table → column → type"""
     max_columns: int = MAX_UNDOCUMENTED
-    """Most undocumented columns of a table; further fields go into `EXTRA`."""
+    """Most undocumented columns of a table; more fields go into `EXTRA`."""
 
     @classmethod
     def of_schema(cls, schema: Any, tables: Iterable[Table]) -> Drift:
@@ -55,6 +55,7 @@ class Drift:
         )
 
     def columns(self, table: Table) -> dict[str, DataType]:
+        """A table's undocumented columns, column → type; what is added to it is remembered."""
         return self.known.setdefault(table.name, {})
 
     def fit(self, table: Table, row: Row) -> list[tuple[str, Any]]:
@@ -69,7 +70,7 @@ class Drift:
         if not undocumented:
             return unfit
         columns = self.columns(table)
-        # Databases do not tell cases apart, some by Unicode's rules.
+        # Databases ignore case in column names, some by Unicode's rules.
         spelled = {name.casefold(): name for name in (*table.columns, *columns)}
         beyond: dict[str, Any] = {}
         for name in undocumented:
@@ -107,7 +108,7 @@ class Drift:
 
 
 def _is_fit(column: str) -> bool:
-    """Whether a field's name can be a column's in any destination."""
+    """Whether a field's name can be a column name in any destination."""
     return (
         column != ""
         and column == column.strip()
@@ -119,6 +120,6 @@ def _is_fit(column: str) -> bool:
 
 
 def data_type(duckdb_type: str) -> DataType:
-    """The type of a landed undocumented column, read back from the database's own name for it."""
+    """The type of a landed undocumented column, from DuckDB's name for it."""
     types: dict[str, DataType] = {"BOOLEAN": "bool", "DOUBLE": "double", "JSON": "json"}
     return types.get(duckdb_type, "text")

@@ -1,4 +1,4 @@
-"""What to request."""
+"""What to request: an id that is due."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Due:
 
     id: str
     poll: bool = True
-    """False: the record is known to be finished, only its children are missing."""
+    """False if the record is known to be finished and only its children are missing."""
     children_read_at: datetime | None = None
     refresh: bool = False
-    """Requested by name: also if settled, and its children are read again."""
+    """Requested by name, even if settled; its children are read again."""

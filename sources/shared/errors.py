@@ -1,18 +1,18 @@
 """Errors, grouped by what the caller does next.
 
 A message says what happened, what became of the data and what to do. It may name an id or a
-variable, never a key, a header, a body or a link's query.
+setting, never a key, a header, a body or a link's query.
 """
 
 
 class ClipmartError(Exception):
-    """Base of every error a person may be shown; `exit_code` is the command's."""
+    """Base of every error that a person may see; `exit_code` is that of the command."""
 
     exit_code = 1
 
 
 class FixConfiguration(ClipmartError):
-    """Nothing helps but changing a setting, a key, a plan or a scope."""
+    """A setting, a key, a plan or a scope has to be changed first."""
 
     exit_code = 3
 
@@ -30,7 +30,7 @@ class Unusable(ClipmartError):
 
 
 class RequestFailed(ClipmartError):
-    """One request failed through all its retries; others may succeed."""
+    """One request failed in spite of all its retries; others may succeed."""
 
 
 class Refused(ClipmartError):
@@ -38,7 +38,7 @@ class Refused(ClipmartError):
 
 
 class OutcomeUnknown(TryAgainLater):
-    """A POST that may have been accepted: the caller cannot know, so it is never repeated."""
+    """A POST that may have been accepted. The caller cannot know, so it is never repeated."""
 
 
 class NotTaken(TryAgainLater):

@@ -15,10 +15,10 @@ from .errors import ClipmartError, RequestFailed, StrangeKey, TryAgainLater
 from .http import Api, Watch
 from .ramp import request_each
 
-STRANGERS = 20
-"""404s, and no other answers, under a key that saw no id yet, that mean: another account's key."""
+STRANGE_KEY_AFTER = 20
+"""If the first answers under an unproven key are so many 404s, it is another account's key."""
 DOWN_AFTER = 3
-"""Requests in a row that failed through all their retries, that mean: the API is down."""
+"""If requests for so many ids in a row fail through all their retries, the API is down."""
 
 
 class Client(Protocol):
@@ -27,7 +27,7 @@ class Client(Protocol):
     api: Api
 
     async def read(self, due: Due, watch: Watch = ...) -> Read:
-        """Everything of one id; `watch` is of its first request."""
+        """Everything about one id; `watch` is called back for its first request."""
 
 
 @dataclass
@@ -35,10 +35,10 @@ class Fetch:
     """Requests the due ids of one API.
 
     Args:
-        emit: takes what one id's requests brought; waits while too much is not loaded yet.
-        proven: whether an id was ever answered 2xx under this key.
+        emit: takes what was read of one id; waits while too much is not loaded yet.
+        proven: whether any id was ever answered 2xx under this key.
         prove: records the first such answer.
-        claim: whether this run may request an id; another run at the same time may do so.
+        claim: whether this run may request an id. False if another run at the same time does.
     """
 
     client: Client
@@ -50,21 +50,21 @@ class Fetch:
     requested: int = 0
     done: int = 0
     failed: list[str] = field(default_factory=list)
-    """What went wrong with ids that failed through all their retries."""
+    """A message for each id that failed through all its retries."""
     error: ClipmartError | None = None
     _failures_in_a_row: int = 0
     _unproven: int = 0
-    _strangers: list[Read] = field(default_factory=list)
+    _not_found: list[Read] = field(default_factory=list)
     _queues: tuple[deque[Due], ...] = ()
 
     @property
     def waiting(self) -> list[Due]:
-        """Ids whose turn has not come."""
+        """Ids that are not requested yet."""
         return [item for queue in self._queues for item in queue]
 
     async def run(self) -> None:
-        """Request until nothing is due; an error that stops the API's reading ends in `error`."""
-        # Children's reads have a quota of their own: they must not queue behind polls.
+        """Request until nothing is due. An error that stops all requests is stored in `error`."""
+        # Clip reads have a quota of their own, so they must not queue behind polls.
         polls = deque(item for item in self.due if item.poll)
         others = deque(item for item in self.due if not item.poll)
         self._queues = (polls, others)
@@ -77,7 +77,7 @@ class Fetch:
         except* ClipmartError as stopped:
             self.error = _worst(stopped)
         if self.error is None:
-            for read in self._strangers:
+            for read in self._not_found:
                 await self._hand_on(read)
 
     def _take(self, queue: deque[Due]) -> Iterator[Due]:
@@ -86,11 +86,11 @@ class Fetch:
             if item.refresh or self.claim(item.id):
                 yield item
             else:
-                self.done += 1  # by another run
+                self.done += 1  # another run does it
 
     async def _request(self, item: Due, sent: Callable[[], None]) -> None:
         if not self.proven and not item.refresh:
-            while not self.proven and self._unproven >= STRANGERS:
+            while not self.proven and self._unproven >= STRANGE_KEY_AFTER:
                 self._changed.clear()
                 await self._changed.wait()
             self._unproven += 1
@@ -114,9 +114,9 @@ class Fetch:
             self._changed.set()
 
     async def _settle(self, item: Due, read: Read) -> None:
-        if not read.found and not self.proven and not item.refresh:
-            self._strangers.append(read)
-            if len(self._strangers) >= STRANGERS:
+        if not read.exists and not self.proven and not item.refresh:
+            self._not_found.append(read)
+            if len(self._not_found) >= STRANGE_KEY_AFTER:
                 raise StrangeKey(
                     f"{self.client.api.name}: this key sees none of the tracked ids; is it another "
                     "account's? None was marked as missing."
@@ -129,7 +129,7 @@ class Fetch:
         self.done += 1
 
     def _note_failure(self, item: Due, error: RequestFailed) -> None:
-        # The place among the first 20 goes to another id: a failure says nothing of the key.
+        # Its place among the first 20 goes to another id: a failure says nothing about the key.
         if not self.proven and not item.refresh:
             self._unproven -= 1
             self._changed.set()
@@ -137,8 +137,8 @@ class Fetch:
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= DOWN_AFTER:
             raise TryAgainLater(
-                f"{error} It seems to be down: {DOWN_AFTER} ids in a row failed, the rest was not "
-                "requested."
+                f"{error} It seems to be down: {DOWN_AFTER} ids in a row failed, so the rest were "
+                "not requested."
             ) from error
 
 

@@ -1,6 +1,6 @@
 """One API over HTTP: rate slots, retries of what may be repeated, bounded answers.
 
-Only GETs are retried; a POST goes out a second time only if the first one certainly was not
+Only GETs are retried; a POST is sent a second time only if the first one was certainly not
 accepted. Redirects are not followed: a key must not travel to another host, and neither API
 documents one.
 """
@@ -61,18 +61,18 @@ NEVER_SENT = (
     httpx.UnsupportedProtocol,
 )
 # After these a POST may have been accepted: the server gave up waiting, or points elsewhere for the
-# result. Other 3xx and 4xx say that it was not.
+# result. Other 3xx and 4xx mean that it was not.
 _MAY_BE_ACCEPTED = frozenset({302, 303, 408})
 
 
 @dataclass(frozen=True)
 class Watch:
-    """What the caller of a GET learns while it runs."""
+    """Callbacks of a GET while it runs."""
 
     sent: Callable[[], None] = lambda: None
-    """Its first attempt has its rate slot and is being sent."""
+    """Called when its first attempt has a rate slot and is being sent."""
     answered: Callable[[Answer], None] = lambda _: None
-    """There is a final answer."""
+    """Called with the final answer."""
 
 
 UNWATCHED = Watch()
@@ -80,37 +80,37 @@ UNWATCHED = Watch()
 
 @dataclass
 class Tally:
-    """What was sent: requests of any outcome, and refusals (429)."""
+    """Counts requests, whatever their outcome, and refusals (429)."""
 
     requests: int = 0
     refused: int = 0
     answered: int = 0
-    """Answers that only an API that is up gives: neither 5xx nor 429."""
+    """Answers that show that the API is up: neither 5xx nor 429."""
     ahead: timedelta = timedelta()
-    """How far a Date was ahead of this machine's clock at most, where that was too far to use."""
+    """How far a Date was ahead of this machine's clock at most, if that was too far to use it."""
 
 
 @dataclass
 class Api:
     """One API: its address, its key, its limits and how a failed request is repeated.
 
-    `sleep`, `jitter` and `clock` exist so that tests need not wait.
+    `sleep`, `jitter` and `clock` can be replaced, so that tests need not wait.
     """
 
     name: str
     base_url: str
     key: str = field(repr=False)
     key_variable: str
-    """What messages call the setting that holds the key."""
+    """The name, for messages, of the setting that holds the key."""
     address_variable: str
-    """The same of the base address."""
+    """The name, for messages, of the setting that holds the base address."""
     slots: RateSlots
     client: httpx.AsyncClient
     patience_seconds: float = PATIENCE_SECONDS
     attempts: int = field(default_factory=lambda: ATTEMPTS)
-    """Of a GET."""
+    """How often a GET is tried."""
     rerun: str = "the next run"
-    """What messages call the run that requests again what failed."""
+    """The name, for messages, of the run that repeats what failed."""
     deadline: float | None = None
     """When the run must end, on `clock`."""
     on_answer: Callable[[Answer], None] = lambda _: None
@@ -124,7 +124,7 @@ class Api:
 
     def __post_init__(self) -> None:
         self.ramp = Ramp(self.slots.minute_seconds)
-        # While an API is down, the other requests wait for what becomes of the first few.
+        # While an API is down, the other requests wait for the outcome of the first few.
         self._repeats = asyncio.Semaphore(FIRST)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
@@ -149,9 +149,9 @@ class Api:
         """GET until there is a final answer. At most four at a time are being repeated.
 
         Args:
-            bucket: the limit it counts against; None where the vendor documents none.
+            bucket: the limit that it counts towards; None if the vendor documents none.
             check: whether a 2xx body has the right outer shape. A wrong one is requested again,
-                since a proxy's error page often passes; the last one is returned as it is.
+                since a proxy's error page is often temporary; the last one is returned as it is.
 
         Raises:
             RequestFailed: no final answer within the attempts.
@@ -167,7 +167,8 @@ class Api:
                 try:
                     answer, wait = await self._attempt(path, bucket, watch)
                     cause = f"answered {answer.status}"
-                    # A redirect is no answer: a proxy's may pass, and the key does not follow it.
+                    # A redirect is not an answer: a proxy's may be temporary, and the key must not
+                    # follow it.
                     if answer.status < 300 or (400 <= answer.status < 500 and answer.status != 429):
                         if (
                             answer.status >= 400
@@ -186,8 +187,8 @@ class Api:
         if answer is not None and answer.status < 400:
             raise self._redirected(path)
         raise RequestFailed(
-            f"{self.name}: GET {path} {cause}, {self.attempts} times. Nothing of it was stored, "
-            f"what is stored stays, and {self.rerun} requests it again."
+            f"{self.name}: GET {path} {cause}, {self.attempts} times. Nothing of it was stored; "
+            f"earlier data stays, and {self.rerun} requests it again."
         )
 
     async def post(
@@ -199,24 +200,24 @@ class Api:
         before: Callable[[], None] = lambda: None,
         **content: Any,
     ) -> Answer:
-        """POST once, and again only if it certainly was not accepted.
+        """POST once, and again only if it was certainly not accepted.
 
-        That is so if there was no connection (`NEVER_SENT`) or if a rate limit refused it (429,
-        unless it is a quota's). Everything that leaves this open ends in OutcomeUnknown: a
-        time-out, a connection lost after sending, 5xx, 408, 302 and 303.
+        That is certain if there was no connection (`NEVER_SENT`) or if a rate limit refused it
+        (429, but not for a quota). What leaves it open raises OutcomeUnknown: a time-out, a
+        connection lost after sending, 5xx, 408, 302 and 303.
 
         Args:
             timeout_seconds: from the connection to the whole answer.
             before: called once, when a rate slot is taken and nothing is sent yet.
-            content: what is sent, as `httpx.Client.build_request` names it (json; data, files).
+            content: what is sent, as arguments of `httpx.Client.build_request` (json; data, files).
 
         Returns:
             2xx (its body None if it is not JSON), or the refusal: any other 4xx.
 
         Raises:
             OutcomeUnknown: it may have been accepted.
-            NotTaken: it was not, after all its attempts.
-            FixConfiguration: it was not: the answer is a redirect.
+            NotTaken: it was not accepted in any of its attempts.
+            FixConfiguration: it was not accepted: the answer is a redirect.
         """
         for attempt in range(1, ATTEMPTS + 1):
             answer: Answer | None = None
@@ -255,7 +256,7 @@ class Api:
         )
 
     def refuse_unauthorised(self, answer: Answer, needed: str) -> None:
-        """Stop reading if the key, the plan or a scope is the reason of an answer.
+        """Raise if the API refuses the key, its plan or its scopes.
 
         Args:
             needed: what the request needs, in words, such as "the scope jobs:read".
@@ -278,7 +279,7 @@ class Api:
     def refusal(
         self, answer: Answer, *, needed: str, advice: Mapping[int, str]
     ) -> Refused | FixConfiguration:
-        """The error for a POST's 4xx: what the API says, that nothing came of it, what to do.
+        """The error for a POST's 4xx: what the API says, that nothing was done, what to do next.
 
         Args:
             needed: what the request needs, in words, such as "the scope jobs:create".
@@ -355,7 +356,7 @@ class Api:
             },
             timeout=httpx.Timeout(
                 connect=CONNECT_SECONDS,
-                pool=None,  # as large as needed, and waiting for it would be no fault of the API
+                pool=None,  # as large as needed; waiting for it would not be the API's fault
                 write=STALLED_SECONDS,
                 read=min(timeout_seconds, LONGEST_ANSWER_SECONDS),
             ),
@@ -378,9 +379,9 @@ class Api:
         return answer, retry_after_seconds(headers.get("retry-after"), answer.observed_at)
 
     async def _body(self, response: httpx.Response) -> bytearray:
-        """The raw body, or a little more than may be read of it.
+        """The raw body, cut off soon after the most that may be read.
 
-        An encoded one is refused: none was requested, and a small one may be huge.
+        An encoded body is refused: none was requested, and a small one may decode to a huge one.
         """
         if response.headers.get("content-encoding", "identity") != "identity":
             raise BrokenBody("answered an encoding that was not requested")
@@ -420,16 +421,16 @@ class Api:
 
 
 def _try_to_record(record: Callable[[Any], None], what: Any) -> None:
-    """Record something in a store whose failure must not cost an answer: it may hold an id.
+    """Record something in a store whose failure must not lose an answer, which may hold an id.
 
-    A slot that was not freed frees itself, and the next answer has the limit again.
+    A slot that was not freed becomes free by itself, and the next answer reports the limit again.
     """
     with suppress(*STORE_ERRORS):
         record(what)
 
 
 def _failure(error: Exception) -> str:
-    """An error in words, without the address: its query could hold a secret."""
+    """An error in words, without the address, whose query could contain a secret."""
     if isinstance(error, BrokenBody):
         return str(error)
     # The cause is more exact: a transport may call a lost connection a time-out.

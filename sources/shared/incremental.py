@@ -1,6 +1,6 @@
-"""A source used alone: what is not settled yet is requested, and dlt's state remembers the rest.
+"""A source used alone: it requests the ids that are not settled; dlt's state lists those that are.
 
-The state is that of the source, so dlt restores it from the destination if the working folder is
+This is the state of the source, so dlt restores it from the destination if the working folder is
 new. Imports dlt.
 """
 
@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Protocol
 
 import dlt
 import httpx
@@ -27,20 +28,31 @@ BATCH = 500
 """Ids of a chunk."""
 
 
+class SourceClient(Client, Protocol):
+    """What a source alone needs to know of its API besides requests."""
+
+    tables: ApiTables
+
+    def __init__(self, api: Api, now: Callable[[], datetime]) -> None: ...
+
+    @staticmethod
+    def is_settled(read: Read) -> bool:
+        """Whether the record just read will not change any more."""
+
+
 def incremental_chunks(
-    tables: ApiTables,
+    client: type[SourceClient],
     ids: Iterable[str],
-    client: Callable[[Api, Callable[[], datetime]], Client],
-    is_settled: Callable[[Read], bool],
     *,
     base_url: str,
     api_key: str,
     minute_seconds: float,
     refresh: bool,
 ) -> Iterator[Chunk]:
-    """What the ids that are not settled bring, up to 500 of them a chunk.
+    """Request the ids that are not settled, up to 500 for each chunk.
 
-    An id is settled if its record will not change any more, or if a key that saw others got 404.
+    An id is settled if its record will not change any more, or if it was answered by 404 under a
+    key that is proven: one that was answered 2xx for another id.
 
     Args:
         minute_seconds: length of the API's rate minute; 0 sends unpaced.
@@ -51,9 +63,9 @@ def incremental_chunks(
     """
 
     def client_over(http: httpx.AsyncClient) -> Client:
-        section = f"SOURCES__{tables.source.upper()}__"
+        section = f"SOURCES__{client.tables.source.upper()}__"
         api = Api(
-            name=tables.source.capitalize(),
+            name=client.tables.source.capitalize(),
             base_url=base_url.rstrip("/"),
             key=api_key,
             key_variable=f"{section}API_KEY",
@@ -63,6 +75,7 @@ def incremental_chunks(
         )
         return client(api, lambda: datetime.now(UTC))
 
+    tables = client.tables
     state = dlt.current.source_state()
     settled: list[str] = state.setdefault("settled", [])
     known = set(settled)
@@ -74,7 +87,8 @@ def incremental_chunks(
         settled += [
             read.id
             for read in reads
-            if read.id not in known and (is_settled(read) or (proven_key and not read.found))
+            if read.id not in known
+            and (client.is_settled(read) or (proven_key and not read.exists))
         ]
 
 
@@ -83,13 +97,13 @@ def read_batches(
     client_of: Callable[[httpx.AsyncClient], Client],
     proven_key: str | None = None,
 ) -> Iterator[tuple[list[Read], str | None]]:
-    """Read ids with one client, from a plain (not async) generator.
+    """Read ids with one client; an ordinary generator around the asynchronous fetch loop.
 
     Args:
         proven_key: fingerprint of the key that was last answered 2xx.
 
     Yields:
-        What up to 500 ids brought, and the fingerprint of the key if it is proven.
+        What was read of up to 500 ids, and the fingerprint of the key if it is proven.
 
     Raises:
         FixConfiguration, RequestFailed, TryAgainLater: as `Api.get`.

@@ -1,9 +1,9 @@
-"""How many ids are worked on at a time: as many as latency and limits need, few while an API fails.
+"""How many ids are in work at a time: as many as latency and limits need, few while an API fails.
 
-Four keep a server busy that answers at once. A minute's quota of 60 with answers after five
-seconds is used up only if all 60 are sent before the first answer, so the number grows with the
-waiting for answers, not with their coming. A rate slot that is not free yet needs no further id,
-and an answer of 429 or 5xx, a lost connection or a time-out halves the number.
+Four ids are enough for a server that answers at once. If answers take five seconds, a quota of 60 a
+minute is used up only if all 60 are sent before the first answer, so the number grows while
+requests wait for answers, not when answers arrive. It does not grow while a request waits for a
+rate slot. A 429, a 5xx, a lost connection or a time-out halves it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 
 
 class Ramp:
-    """Places for ids, in one service. A place is held from its request until it is handed on."""
+    """Places for ids of one service. An id holds its place from its request to its hand-over."""
 
     def __init__(self, minute_seconds: float) -> None:
         self.places = FIRST
@@ -30,19 +30,19 @@ class Ramp:
         self._step_seconds = minute_seconds / STEPS_A_MINUTE or UNPACED_STEP_SECONDS
         self._taken = 0
         self._requests = 0
-        self._well = True
+        self._is_well = True
         self._left = asyncio.Event()
 
     async def enter(self) -> None:
-        """Take a place; while all are waiting for the API, there is one more at each step."""
+        """Take a place; while all places wait for the API, each step adds one."""
         while self._taken >= self.places:
             self._left.clear()
             try:
                 async with asyncio.timeout(self._step_seconds):
                     await self._left.wait()
             except TimeoutError:
-                # Else some wait before a retry, or for the chunk to be loaded.
-                if self._well and self._requests >= self.places:
+                # Otherwise some wait before a retry, or for the chunk to be loaded.
+                if self._is_well and self._requests >= self.places:
                     self.places = min(self.places + 1, MOST)
         self._taken += 1
 
@@ -52,13 +52,13 @@ class Ramp:
         self._left.set()
 
     def begin(self) -> None:
-        """A request begins: it waits for its rate slot, then for its answer."""
+        """Count a request that begins: it waits for its rate slot, then for its answer."""
         self._requests += 1
 
     def end(self, good: bool, seconds: float) -> None:
-        """It ended, so many seconds after it was sent."""
+        """Count a request that ended, so many seconds after it was sent."""
         self._requests -= 1
-        self._well = good
+        self._is_well = good
         if good:
             share = 1 / 8 if self.latency_seconds else 1.0
             self.latency_seconds += share * (seconds - self.latency_seconds)
@@ -74,14 +74,14 @@ async def request_each(
 ) -> None:
     """Request every item in a task of its own.
 
-    The next item is taken once the one before is sent and there is a place: only one waits for a
-    rate slot, and an item that was not sent when the run ends was never taken.
+    The next item is taken when the previous one is sent and there is a place. So only one waits for
+    a rate slot, and an item that was not sent when the run ends was never taken.
 
     Args:
         request: calls its second argument when the item's first request is sent.
     """
 
-    async def one(item: Item, sent: asyncio.Event) -> None:
+    async def request_item(item: Item, sent: asyncio.Event) -> None:
         try:
             await request(item, sent.set)
         finally:
@@ -95,5 +95,5 @@ async def request_each(
             ramp.leave()
             return
         sent = asyncio.Event()
-        tasks.create_task(one(item, sent))
+        tasks.create_task(request_item(item, sent))
         await sent.wait()

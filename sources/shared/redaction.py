@@ -1,4 +1,4 @@
-"""Text without the secrets that it may repeat."""
+"""Removes secrets from text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def without_secrets(text: str, secrets: Iterable[str | None]) -> str:
-    """Text in which each secret is replaced; the longest first, since one may begin another."""
+    """The text with each secret replaced, longest first, since one may be the start of another."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     return text

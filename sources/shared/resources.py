@@ -17,7 +17,9 @@ from .values import DataType
 def resources(chunks: Callable[[], Iterator[Chunk]], *tables: Table) -> list[Any]:
     """One resource for each table, and the one that feeds them, which lands nothing itself.
 
-    A table without rows in the first chunk is created empty.
+    Args:
+        chunks: starts the requests; each chunk lands in all the tables.
+        tables: those without rows in the first chunk are created empty.
     """
     reads = dlt.resource(chunks, name="reads", selected=False)
     return [
@@ -35,7 +37,7 @@ def chunk_resources(chunk: Chunk) -> list[Any]:
 
 
 def resource(table: Table, item: Any) -> Any:
-    """The resource that lands an Arrow table at hand."""
+    """The resource that lands one Arrow table."""
     return dlt.resource([item], **resource_hints(table))
 
 
@@ -45,7 +47,7 @@ def resource_hints(table: Table) -> dict[str, Any]:
         "name": table.name,
         "primary_key": table.key,
         "merge_key": table.parent,
-        # delete-insert: upsert keeps both rows when a key comes twice in one load.
+        # delete-insert: upsert leaves both rows if a key occurs twice in one load.
         "write_disposition": {"disposition": "merge", "strategy": "delete-insert"},
         "columns": table.hints(),
         "schema_contract": {"tables": "evolve", "columns": "evolve", "data_type": "freeze"},
@@ -53,7 +55,7 @@ def resource_hints(table: Table) -> dict[str, Any]:
 
 
 def arrow_item(table: Table, rows: list[Row], drift: Drift) -> Any:
-    """Rows as Arrow with hints for undocumented columns; an empty one still creates its table."""
+    """Rows as Arrow with hints for undocumented columns; no rows still create the table."""
     undocumented = drift.columns(table)
     return hinted(table.arrow(rows, undocumented), undocumented)
 

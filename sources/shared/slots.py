@@ -4,9 +4,9 @@ A slot is taken in one transaction before sending and is free one minute after t
 failure arrived. Servers count arrivals, and an arrival is never later than its answer, so a window
 counted from the answer cannot overlap the server's; one counted from the sending can.
 
-Kept in a database, so that concurrent and successive processes that share it share the quota: in
-SQLite, or in another `Store`. Windows follow the store's own clock, so that machines whose clocks
-differ agree, and whatever instant the data pretends to live in.
+Slots are stored in a database, SQLite or another `Store`, so that all processes that use it share
+the quota, at the same time or one after another. Windows follow the store's own clock, so machines
+whose clocks differ agree, and an injected time does not matter.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ CREATE TABLE IF NOT EXISTS rate_limits (
 
 
 class Store(Protocol):
-    """A database for slots: SQLite here, PostgreSQL where machines share it."""
+    """A database for slots: SQLite here, PostgreSQL if machines share it."""
 
     def make(self, schema: str) -> None:
-        """Create the tables that are not there yet."""
+        """Create the tables that do not exist yet."""
 
     def execute(self, sql: str, values: Mapping[str, Any] = ...) -> Any:
-        """Run a statement with `:name` values, outside a transaction for good at once.
+        """Run a statement with `:name` values; outside a transaction it commits at once.
 
-        `:now` is the store's clock, in seconds. Gives a DB-API cursor.
+        `:now` is the store's clock, in seconds. Returns a DB-API cursor.
         """
 
     def transaction(self, lock: str) -> AbstractContextManager[None]:
-        """What is read inside is still true when it is written, among those that name this lock."""
+        """A transaction in which nobody else with the same lock reads or writes."""
 
 
 class StoreDown(TryAgainLater):
@@ -75,20 +75,24 @@ class SqliteStore:
         self._clock = clock
 
     def make(self, schema: str) -> None:
+        """As `Store.make`."""
         self.connection.executescript(schema)
 
     def execute(self, sql: str, values: Mapping[str, Any] | None = None) -> sqlite3.Cursor:
+        """As `Store.execute`."""
         return self.connection.execute(sql, {"now": self._clock(), **(values or {})})
 
     def rollback(self) -> None:
+        """End a transaction that was left open, without its changes."""
         self.connection.rollback()
 
     def close(self) -> None:
+        """Close the connection."""
         self.connection.close()
 
     @contextmanager
     def transaction(self, lock: str) -> Iterator[None]:
-        """Take the file's one write lock at once."""
+        """Take the file's only write lock at once; `lock` does not matter."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -99,29 +103,30 @@ class SqliteStore:
 
 
 def fingerprint(key: str) -> str:
-    """Names a key without telling it: 16 hex digits of its SHA-256."""
+    """Identifies a key without revealing it: 16 hex digits of its SHA-256."""
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """What one limit counts: a service, a class of request and a key."""
+    """The requests that share one limit: a service, a class of request and a key."""
 
     service: str
     kind: str
     key: str
     per_minute: int | None = None
-    """Documented limit; None where only the API's answers tell it."""
+    """Documented limit; None if only the API's answers report it."""
     longest_seconds: float = LONGEST_ANSWER_SECONDS
     """The longest time-out of its requests."""
 
     @property
     def name(self) -> str:
+        """Its name in the store."""
         return f"{self.service}/{self.kind}/{self.key}"
 
 
-# A slot or a pause that is further ahead than any request could have put it is of a clock that was
-# wrong: it would hold every request back until that instant.
+# A slot or a pause further ahead than any request could have put it comes from a clock that was
+# wrong. Obeyed, it would hold back every request until that instant.
 _POSSIBLE = "answered_at <= :now + :minute + CASE WHEN answered = 1 THEN 0 ELSE :longest END"
 
 
@@ -169,11 +174,11 @@ class RateSlots:
             ).fetchone()
             limit = self.limit(bucket)
             if limit is None:
-                # One request at a time; its answer will tell the limit.
+                # One request at a time; its answer will report the limit.
                 if unanswered:
                     return 0, 0.05
             elif taken >= limit:
-                # An open request may be answered at any moment; its slot is free a minute later.
+                # An open request may be answered at any moment; a minute later its slot is free.
                 return 0, max(min(oldest, now) + self.minute_seconds - now, 0.0) + 0.001
             self._store.execute(
                 f"""DELETE FROM rate_slots WHERE bucket = :bucket
@@ -189,7 +194,7 @@ class RateSlots:
             return slot_id, 0.0
 
     def answered(self, slot_id: int) -> None:
-        """The answer or the failure arrived: the slot is free one minute from now."""
+        """Note that the answer or the failure arrived: the slot is free one minute from now."""
         if slot_id > 0:
             self._store.execute(
                 "UPDATE rate_slots SET answered_at = :now, answered = 1 WHERE slot_id = :slot",
@@ -197,7 +202,7 @@ class RateSlots:
             )
 
     def learn(self, bucket: Bucket, per_minute: int) -> None:
-        """Remember the limit that an answer told; a change is obeyed at once."""
+        """Remember the limit that an answer reported; a change applies at once."""
         if per_minute != self.limit(bucket):
             self._store.execute(
                 """INSERT INTO rate_limits (bucket, per_minute) VALUES (:bucket, :limit)
@@ -206,7 +211,7 @@ class RateSlots:
             )
 
     def pause(self, bucket: Bucket, seconds: float) -> None:
-        """Nothing of this bucket is sent for so long: the API asked for it."""
+        """Send nothing of this bucket for so long: the API demands it."""
         self._store.execute(
             """INSERT INTO rate_limits (bucket, not_before) VALUES (:bucket, :now + :seconds)
                ON CONFLICT (bucket) DO UPDATE SET not_before = excluded.not_before
@@ -216,7 +221,7 @@ class RateSlots:
         )
 
     def in_use(self, bucket: Bucket) -> int:
-        """Slots that are taken and not free again."""
+        """The number of slots that are taken and not free again."""
         (taken,) = self._store.execute(
             f"""SELECT count(*) FROM rate_slots
                 WHERE bucket = :bucket AND answered_at > :now - :minute AND {_POSSIBLE}""",
@@ -225,7 +230,7 @@ class RateSlots:
         return int(taken)
 
     def limit(self, bucket: Bucket) -> int | None:
-        """Requests a minute, documented or learnt; None while unknown."""
+        """Requests a minute, documented or learned from an answer; None while unknown."""
         if bucket.per_minute is not None:
             return bucket.per_minute
         row = self._store.execute(

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 REMOVED = "_clipmart_removed"
-"""Marks a row that only says: this parent has no rows any more (dlt's hard_delete hint)."""
+"""Marks a row that only says that its parent has no rows any more (dlt's hard_delete hint)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A landing table: merged by `key`; if `parent` is set, reading a parent replaces its rows."""
+    """A landing table, merged by `key`. If `parent` is set, reading a parent replaces its rows."""
 
     name: str
     key: tuple[str, ...]
@@ -32,7 +32,7 @@ class Table:
     """Column → type and meaning."""
     parent: str | None = None
     stamped: frozenset[str] = frozenset({"observed_at"})
-    """Columns that the source fills; a field of that name in a record is not read."""
+    """Columns that the source fills; a field of that name in a record is ignored."""
     columns: Mapping[str, DataType] = field(init=False)
     """Column → type."""
 
@@ -41,7 +41,7 @@ class Table:
         object.__setattr__(self, "columns", types)
 
     def read(self, record: Mapping[str, Any]) -> Row:
-        """A row of the documented columns, converted, and the undocumented fields as they came.
+        """A row: the documented columns, converted, and the undocumented fields as sent.
 
         Raises:
             BadRecord: the key is missing, or a documented field has another type.
@@ -58,7 +58,7 @@ class Table:
         return row
 
     def hints(self) -> dict[str, dict[str, Any]]:
-        """dlt column hints; new dicts each time, since dlt writes into them."""
+        """dlt column hints, in new dicts each time, since dlt changes them."""
         hints: dict[str, dict[str, Any]] = {
             name: {"data_type": kind, "nullable": name not in self.key, "description": meaning}
             for name, (kind, meaning) in self.documented.items()
@@ -67,7 +67,7 @@ class Table:
             hints[REMOVED] = {"data_type": "bool", "nullable": True, "hard_delete": True}
         return hints
 
-    def arrow(self, rows: list[Row], unknown: Mapping[str, DataType]) -> pa.Table:
+    def arrow(self, rows: list[Row], undocumented: Mapping[str, DataType]) -> pa.Table:
         """Rows as Arrow: every documented column, and the undocumented ones that hold a value."""
         import pyarrow as pa
 
@@ -75,7 +75,7 @@ class Table:
         if self.parent:
             types[REMOVED] = "bool"
         seen = set().union(*rows) if rows else set()
-        types.update({name: kind for name, kind in unknown.items() if name in seen})
+        types.update({name: kind for name, kind in undocumented.items() if name in seen})
         fields = [
             pa.field(name, _arrow_type(kind), nullable=name not in self.key)
             for name, kind in types.items()

@@ -1,4 +1,4 @@
-"""Values: how JSON becomes a column's value, and what keys and instants are made of."""
+"""Values: how JSON becomes the value of a column, a key or an instant."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, Literal
 DataType = Literal["text", "bigint", "double", "bool", "timestamp", "json"]
 
 MAX_DEPTH = 100
-"""Most lists and objects inside each other in an undocumented field. Python's own limit, some 1000,
-depends on how deep the calls are, so what lands could not always be read again."""
+"""Deepest nesting of lists and objects in an undocumented field. Python's own limit of about 1000
+depends on how deep the calls are, so without this a landed value could not always be read again."""
 
 MAX_NUMBER = 1e15
-"""Documented numbers stay below it: no score, length, count or balance is near, and sums of them
-stay exact to the unit."""
+"""Documented numbers must be below it: no score, length, count or balance comes near, and sums of
+them stay exact to the unit."""
 
 
 class BadRecord(Exception):
-    """A record that cannot become a row; the text is its reason in `rejected_records`."""
+    """A record that cannot become a row; the message is its reason in `rejected_records`."""
 
 
 def digest(*parts: Any) -> str:
-    """A key made of its parts: SHA-256 over their JSON, so that no two lists of parts collide."""
+    """A key from its parts: SHA-256 of their JSON, so that no two lists of parts collide."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -31,7 +31,7 @@ def instant(value: str) -> datetime:
     """An ISO 8601 instant in UTC; one without an offset is UTC.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not an instant.
     """
     try:
         parsed = datetime.fromisoformat(value)
@@ -41,6 +41,11 @@ def instant(value: str) -> datetime:
 
 
 def converted(name: str, kind: DataType, value: Any) -> Any:
+    """A documented field's value in its column's type; None stays None.
+
+    Raises:
+        BadRecord: the value has another type, or is too large for it.
+    """
     if value is None:
         return None
     try:
@@ -61,10 +66,10 @@ def converted(name: str, kind: DataType, value: Any) -> Any:
             return json_text(value)
     except (ValueError, OverflowError):
         pass
-    raise BadRecord(f"type: {name} is not {_IN_WORDS[kind]}")
+    raise BadRecord(f"type: {name} is not {_DESCRIPTIONS[kind]}")
 
 
-_IN_WORDS: dict[DataType, str] = {
+_DESCRIPTIONS: dict[DataType, str] = {
     "text": "text",
     "bigint": "a whole number",
     "double": "a number",
@@ -75,6 +80,7 @@ _IN_WORDS: dict[DataType, str] = {
 
 
 def undocumented_type(value: Any) -> DataType:
+    """The column type for an undocumented field whose first value is this; never a timestamp."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):
@@ -83,6 +89,12 @@ def undocumented_type(value: Any) -> DataType:
 
 
 def undocumented_value(value: Any, kind: DataType) -> Any:
+    """An undocumented field's value for a column of `undocumented_type`.
+
+    Raises:
+        ValueError: it is not finite, not encodable as UTF-8 or nested too deeply.
+        OverflowError: it is too large for a double.
+    """
     if kind == "double":
         return _finite(value)
     if kind == "json":
@@ -103,7 +115,7 @@ def json_text(value: Any, depth: int = MAX_DEPTH) -> str:
     """JSON text that every reader accepts: half a surrogate pair becomes a question mark.
 
     Raises:
-        ValueError: it is nested more than `depth` levels deep.
+        ValueError: the value is nested more than `depth` levels deep.
     """
     try:
         text = encodable(json.dumps(value, ensure_ascii=False))
@@ -127,4 +139,5 @@ def _is_deeper(value: Any, depth: int) -> bool:
 
 
 def encodable(text: str) -> str:
+    """The text in valid UTF-8: half a surrogate pair becomes a question mark."""
     return text.encode("utf-8", "replace").decode()

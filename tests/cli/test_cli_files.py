@@ -11,10 +11,10 @@ from tests.support.clipmart import Clipmart
 
 
 @pytest.mark.parametrize("command", [("report", "--html"), ("docs",), ("publish",)])
-def test_a_link_planted_beside_a_file_is_not_written_through(
+def test_a_link_planted_next_to_a_file_is_not_written_through(
     synced: Clipmart, command: tuple[str, ...]
 ) -> None:
-    """Drafts have names that nobody can foresee; the file has the umask's rights."""
+    """Drafts have unpredictable names; the file gets the permissions of the umask."""
     victim = synced.folder / "victim"
     victim.write_text("precious")
     for draft in (f".file.{os.getpid()}", ".file.part", f".file.{os.getpid()}.part"):

@@ -48,7 +48,7 @@ def test_what_talks_to_the_apis_without_loading_imports_no_dlt() -> None:
 
 
 def test_a_sync_that_has_nothing_to_load_imports_no_loader(synced: Clipmart) -> None:
-    """It asks for the balance, so it needs httpx; no more."""
+    """It requests the balance, so it needs httpx and no more."""
     code = LOADED.replace(', "httpx"}', "}")
 
     done = subprocess.run(
@@ -71,8 +71,8 @@ def test_status_works_before_anything_is_there(clipmart: Clipmart) -> None:
 def test_status_names_runs_and_freshness(synced: Clipmart) -> None:
     synced.at("2026-04-08T15:00:00Z")
 
-    told = synced("status", "--json").json()
+    status = synced("status", "--json").json()
 
-    assert [run["exit_code"] for run in told["last_runs"]] == [0]
-    clips = next(t for t in told["freshness"] if t["table_name"] == "klipit.clips")
+    assert [run["exit_code"] for run in status["last_runs"]] == [0]
+    clips = next(t for t in status["freshness"] if t["table_name"] == "klipit.clips")
     assert (clips["row_count"], clips["hours_old"]) == (2, 3.0)

@@ -1,4 +1,4 @@
-"""Ctrl-C ends any command with 75 and a sentence, whatever it is doing."""
+"""Ctrl-C ends any command with 75 and a sentence, at any point."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
             yield from commands(command, (*path, name))
 
 
-def found(path: tuple[str, ...]) -> click.Command:
+def command_at(path: tuple[str, ...]) -> click.Command:
     command: click.Command = main
     for name in path:
         assert isinstance(command, click.Group)
@@ -52,7 +52,7 @@ def test_help_fits_a_screen(path: tuple[str, ...]) -> None:
     assert max(map(len, lines)) <= 80
     assert not [line for line in lines[1:] if line.endswith("...")]
     assert any(match[1].startswith(" ".join(path)) for match in map(EXAMPLE.match, lines) if match)
-    options = [each for each in found(path).params if isinstance(each, click.Option)]
+    options = [each for each in command_at(path).params if isinstance(each, click.Option)]
     assert all(option.help for option in options)
 
 

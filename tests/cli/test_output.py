@@ -114,7 +114,7 @@ def test_nothing_reaches_a_terminal(hostile: Clipmart, command: list[str]) -> No
 
 
 def test_our_own_colours_stay(hostile: Clipmart) -> None:
-    """A level is coloured after the text beside it was cleaned."""
+    """A level is coloured after the text next to it was cleaned."""
     written = on_terminal(hostile, "status", NO_COLOR="")
     assert re.search("\x1b\\[3[123]m(ok|warn|fail)\x1b\\[0m", written)
     check(re.sub("\x1b\\[(3[123]|0)m", "", written))
@@ -184,7 +184,7 @@ def test_json_of_a_folder_with_such_a_name(tmp_path: Path) -> None:
 def test_what_submit_says_while_it_waits(
     sandbox: Sandbox, clipmart: Clipmart, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A status is one line with its job, whatever the status is."""
+    """Any status is one line with its job."""
 
     async def no_wait(_: float) -> None:
         pass
@@ -229,7 +229,7 @@ def test_the_host_that_an_export_names(sandbox: Sandbox, clipmart: Clipmart, lin
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "a\u2028b", "a\x85b", "a\tb"])
 def test_a_line_stays_one_line(text: str) -> None:
-    """By every way that a program or Python tells lines apart."""
+    """By every way in which a program or Python separates lines."""
     assert len(printable(text).splitlines()) == 1
 
 

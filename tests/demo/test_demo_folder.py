@@ -1,4 +1,4 @@
-"""The demo removes what an earlier demo made, and nothing else ever."""
+"""The demo removes what an earlier demo created, and never anything else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.demo_run import DemoRun, clean_environment, run_demo
 
 
 @pytest.mark.soak
-def test_it_starts_anew_after_a_run_and_after_a_kill(demo_run: DemoRun, tmp_path: Path) -> None:
+def test_it_starts_again_after_a_run_and_after_a_kill(demo_run: DemoRun, tmp_path: Path) -> None:
     """Over a whole demo one is killed, and the next ends well; a person's own file stays."""
     folder = tmp_path / "again"
     shutil.copytree(demo_run.folder, folder)

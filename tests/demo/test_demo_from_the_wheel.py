@@ -1,4 +1,4 @@
-"""The wheel without extras, away from the checkout: what somebody else installs."""
+"""The wheel without extras, away from the checkout: what a user installs."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_the_four_reports_are_on_stdout(demo_run: DemoRun, title: str) -> None:
 
 
 def test_it_fits_eighty_columns(demo_run: DemoRun) -> None:
-    """Reports and progress fit a terminal of 80 columns, whatever the script."""
+    """Reports and progress fit a terminal of 80 columns, in any script."""
     lines = demo_run.out.splitlines() + demo_run.err.split("\n\n")[0].splitlines()
     assert max(map(cell_len, lines)) <= 80
 
@@ -46,8 +46,8 @@ def test_progress_goes_to_stderr(demo_run: DemoRun) -> None:
     assert "synced" not in demo_run.out
 
 
-def test_real_keys_are_neither_used_nor_told(demo_run: DemoRun) -> None:
-    """Keys and addresses of the environment, .env and secrets.toml stay where they are."""
+def test_real_keys_are_neither_used_nor_printed(demo_run: DemoRun) -> None:
+    """Keys and addresses of the environment, .env and secrets.toml go nowhere."""
     assert demo_run.strangers == 0
     printed = demo_run.out + demo_run.err
     assert CANARY not in printed
@@ -58,7 +58,7 @@ def test_real_keys_are_neither_used_nor_told(demo_run: DemoRun) -> None:
             assert CANARY.encode() not in path.read_bytes(), path
 
 
-def test_everything_lies_in_its_own_folder(demo_run: DemoRun) -> None:
+def test_everything_is_in_its_own_folder(demo_run: DemoRun) -> None:
     """Beside data/demo nothing is written."""
     folder = Path(demo_run.folder)
     assert {path.name for path in folder.iterdir()} == {".env", ".dlt", "data"}
@@ -84,7 +84,7 @@ def test_what_it_says_to_try_next_works(demo_run: DemoRun) -> None:
 
 
 def test_it_names_the_notebook(demo_run: DemoRun) -> None:
-    """The notebook it points to exists, with the folder of the data that was made."""
+    """The notebook it points to exists, with the folder of the data that was created."""
     (line,) = [line for line in demo_run.err.splitlines() if "jupyter" in line]
     setting, _, lab, root, notebook = shlex.split(line)
     assert setting == f"CLIPMART_DATA_DIR={demo_run.data_dir}"

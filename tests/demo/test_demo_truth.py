@@ -49,9 +49,9 @@ def test_every_report_has_rows(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_every_job_is_there(con: duckdb.DuckDBPyConnection, truth: Sandbox) -> None:
-    """Ids, statuses, lengths and completion of all jobs, as Klipit tells them at the end."""
-    told = {id_: record.at(END) for id_, record in truth.jobs.items()}
-    assert len(told) > 30
+    """Ids, statuses, lengths and completion of all jobs, as Klipit reports them at the end."""
+    jobs = {id_: record.at(END) for id_, record in truth.jobs.items()}
+    assert len(jobs) > 30
     landed = con.execute(
         "SELECT id, status, clip_count, duration_seconds, completed_at FROM klipit.jobs"
     ).fetchall()
@@ -62,9 +62,9 @@ def test_every_job_is_there(con: duckdb.DuckDBPyConnection, truth: Sandbox) -> N
             job["duration_seconds"],
             job["completed_at"] and datetime.fromisoformat(job["completed_at"]),
         )
-        for id_, job in told.items()
+        for id_, job in jobs.items()
     }
-    assert {job["status"] for job in told.values()} >= {"complete", "failed", "transcribing"}
+    assert {job["status"] for job in jobs.values()} >= {"complete", "failed", "transcribing"}
 
 
 def test_every_clip_is_there(con: duckdb.DuckDBPyConnection, truth: Sandbox) -> None:
@@ -86,7 +86,7 @@ def test_every_clip_is_there(con: duckdb.DuckDBPyConnection, truth: Sandbox) -> 
 
 
 def test_shows_and_guests_are_known(con: duckdb.DuckDBPyConnection, truth: Sandbox) -> None:
-    """What only the submission told stays with its job."""
+    """What only the submission said stays with its job."""
     said = {
         id_: (record.submission["show_name"], record.submission.get("guest_name"))
         for id_, record in truth.jobs.items()
@@ -100,17 +100,17 @@ def test_shows_and_guests_are_known(con: duckdb.DuckDBPyConnection, truth: Sandb
 
 
 def test_every_campaign_is_there(con: duckdb.DuckDBPyConnection, truth: Sandbox) -> None:
-    """Campaigns and videos as told at the last look; stuck and failed ones among them."""
+    """Campaigns and videos as last reported; stuck and failed ones among them."""
     seen = dict(con.execute("SELECT campaign_id, observed_at FROM clipus.campaigns").fetchall())
     assert seen.keys() == truth.campaigns.keys()
-    told = [record.at(seen[id_]) for id_, record in truth.campaigns.items()]
+    campaigns = [record.at(seen[id_]) for id_, record in truth.campaigns.items()]
     rows = con.execute(
         """SELECT status, sum(videos)::INT, sum(published)::INT
            FROM reports.video_readiness GROUP BY status"""
     ).fetchall()
     videos: Counter[str] = Counter()
     published: Counter[str] = Counter()
-    for campaign in told:
+    for campaign in campaigns:
         videos[campaign["status"]] += len(campaign["videos"])
         published[campaign["status"]] += sum(bool(v["published_at"]) for v in campaign["videos"])
     assert {status: (all_, out) for status, all_, out in rows} == {
@@ -121,13 +121,13 @@ def test_every_campaign_is_there(con: duckdb.DuckDBPyConnection, truth: Sandbox)
         """SELECT count(*), sum(failed), count(*) FILTER (stuck), count(*) FILTER (settled)
            FROM reports.video_readiness""",
     )
-    assert counted[0] == len(told)
-    assert counted[1] == sum(v["status"] == "failed" for c in told for v in c["videos"])
+    assert counted[0] == len(campaigns)
+    assert counted[1] == sum(v["status"] == "failed" for c in campaigns for v in c["videos"])
     assert all(isinstance(count, int) and count > 0 for count in counted[2:])
 
 
 def test_no_look_was_missed(con: duckdb.DuckDBPyConnection) -> None:
-    """What was not settled was asked for in the last day."""
+    """What was not settled was requested in the last day."""
     (missed,) = one(
         con,
         f"""SELECT count(*) FROM reports.video_readiness AS r JOIN clipus.campaigns AS c

@@ -1,4 +1,4 @@
-"""The page on the architecture names every room and every file that is there."""
+"""The page on the architecture names every room and every file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a contributor is promised: the same checks in `make lint`, before a commit and in CI."""
+"""What a contributor can rely on: the same checks in `make lint`, before a commit and in CI."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def test_a_commit_is_checked_as_by_make_lint() -> None:
     assert entries == [f".venv/bin/{check}" for check in checks]
 
 
-def test_workflows_run_targets_that_exist_with_rights_to_read_alone() -> None:
-    """On every Python that the project says it supports."""
+def test_workflows_run_existing_targets_with_read_rights_only() -> None:
+    """On every Python that the project supports."""
     flows = {
         path.stem: yaml.safe_load(path.read_text("utf-8"))
         for path in (ROOT / ".github/workflows").glob("*.yml")

@@ -1,4 +1,4 @@
-"""What the pages by task show is run on the demo's data: commands, Python, SQL with its answer."""
+"""The pages by task are run on the demo's data: commands, Python, SQL with its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages show works: every command, every example, every variable and link."""
+"""What the pages show works: every command, example, variable and link."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_every_report_and_landing_table_has_its_row(demo_run: DemoRun) -> None:
 
 
 def test_every_variable_has_its_row() -> None:
-    """Those that the settings read, and no other."""
+    """The variables that the settings read, and no other."""
     settings = (ROOT / "pipelines" / "settings.py").read_text()
     read = set(re.findall(r'"((?:CLIPMART|KLIPIT|CLIPUS)_\w+)"', settings))
     for service in SERVICES.values():
@@ -167,7 +167,7 @@ def test_every_variable_has_its_row() -> None:
 
 
 def test_every_message_of_the_troubleshooting_page_exists() -> None:
-    """The words between backticks in its first column are part of a string of the program."""
+    """The words in backticks in its first column are part of a string of the program."""
     strings = [
         node.value
         for top in ("pipelines", "sources")
@@ -182,8 +182,8 @@ def test_every_message_of_the_troubleshooting_page_exists() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
-    """A link to a file of the project finds it, and its heading."""
+def test_links_have_targets(page: Path) -> None:
+    """A link to a file of the project leads to a file, and to a heading in it."""
     for target in re.findall(r"\]\(([^)#:]*)(?:#([\w-]+))?\)", page.read_text()):
         path = page.parent / target[0] if target[0] else page
         assert path.exists(), target

@@ -1,4 +1,4 @@
-"""The page of what a job costs in requests gives what the sandbox counts."""
+"""The page on the requests of a job gives the numbers that the sandbox counts."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def webhook_job(sandbox: Sandbox, landing_only: Clipmart) -> Iterator[str]:
 def test_the_page_gives_the_requests_that_are_sent(
     sandbox: Sandbox, landing_only: Clipmart, webhook_job: str
 ) -> None:
+    """Each row of its table is done once, and the sandbox counts."""
     sandbox.add_job("job_clips", clips=3)
     sandbox.add_job("job_empty", clips=0)
     sandbox.add_job("job_failed", status="failed")

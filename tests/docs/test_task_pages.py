@@ -73,7 +73,7 @@ def test_ids_that_the_page_tracks_are_known(clipmart: Clipmart) -> None:
     assert re.search("r4v,My show,Grace,", known)
 
 
-def test_keys_in_env_are_the_owners_alone_and_used(sandbox: Sandbox, synced: Clipmart) -> None:
+def test_keys_in_env_are_private_and_used(sandbox: Sandbox, synced: Clipmart) -> None:
     """The page's lines create a private file, whose keys a sync then sends."""
     for name in ("KLIPIT_API_KEY", "CLIPUS_API_KEY"):
         synced.environ.pop(name)
@@ -88,7 +88,7 @@ def test_keys_in_env_are_the_owners_alone_and_used(sandbox: Sandbox, synced: Cli
 
 
 def test_keys_in_secrets_toml_are_used(sandbox: Sandbox, synced: Clipmart) -> None:
-    """The page's example, word for word but for the keys."""
+    """The page's example, word for word except for the keys."""
     for name in ("KLIPIT_API_KEY", "CLIPUS_API_KEY"):
         synced.environ.pop(name)
     (example,) = blocks("keys", "toml")
@@ -121,8 +121,8 @@ def watched(folder: Path, *command: str, **environ: str) -> set[str]:
     return set(log.read_text().splitlines())
 
 
-def test_a_sync_talks_to_the_api_alone(sandbox: Sandbox, prepared: Clipmart) -> None:
-    """Fetched, loaded, built and published, all processes watched; nothing goes home."""
+def test_a_sync_talks_only_to_the_api(sandbox: Sandbox, prepared: Clipmart) -> None:
+    """Fetched, loaded, built and published, all processes watched; nothing else is contacted."""
     sandbox.add_job("job_1", clips=2)
     prepared("track", "klipit", "job_1")
     api = urlsplit(sandbox.klipit_url)
@@ -175,7 +175,7 @@ def workflow() -> Any:
     return yaml.safe_load(text)
 
 
-def test_the_github_workflow_goes_on_where_the_last_one_ended(
+def test_the_github_workflow_continues_where_the_last_one_ended(
     sandbox: Sandbox, synced: Clipmart
 ) -> None:
     """Its `run:` lines, on the data of the run before, request nothing that is settled."""

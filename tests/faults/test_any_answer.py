@@ -1,4 +1,4 @@
-"""Whatever JSON and headers the APIs answer: nothing breaks, and one clean sync lands the truth."""
+"""Any JSON and headers in the APIs' answers: nothing breaks, and one clean sync lands the truth."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def check(served: Sandbox, store: Clipmart, odd: tuple[Fault, ...]) -> None:
 def store(
     served: Sandbox, prepared_state: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Clipmart:
-    """One store for all examples: what an odd answer leaves behind, the later ones meet."""
+    """One store for all examples: later ones meet what an odd answer left."""
     import shutil
 
     clipmart = Clipmart(
@@ -234,7 +234,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_hundred_odd_answers_leave_a_store_that_one_clean_sync_makes_true(
     served: Sandbox, store: Clipmart
 ) -> None:
-    """Any shape of JSON, any header; publishing works all along."""
+    """Any shape of JSON, any header; publishing always works."""
     try_examples(served, store, 3)
 
 

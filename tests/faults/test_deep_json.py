@@ -11,7 +11,7 @@ DEEP = "[" * 600 + "]" * 600
 def test_an_answer_with_a_field_so_deep_lands_without_it(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """The job lands with the field that is 100 deep, and the other one is noted."""
+    """The job lands with the field that is 100 deep, and the other one is recorded as rejected."""
     fields = f'"deep": {DEEP}, "flat": {"[" * 100 + "]" * 100}'
     body = f'{{"id": "job_1", "status": "queued", {fields}}}'
     sandbox.add_job("job_2", clips=1)
@@ -21,12 +21,12 @@ def test_an_answer_with_a_field_so_deep_lands_without_it(
     assert done.code == 0, done.err
     flat = landing_only.landed("SELECT json_valid(flat) FROM klipit.jobs ORDER BY id")
     assert flat == [(True,), (None,)]
-    noted = landing_only.landed("SELECT reason, payload FROM clipmart.rejected_records")
-    assert noted == [("field", '"nested too deeply"')]
+    rejected = landing_only.landed("SELECT reason, payload FROM clipmart.rejected_records")
+    assert rejected == [("field", '"nested too deeply"')]
 
 
 def test_a_query_shows_such_json_as_text(synced: Clipmart) -> None:
-    """An older store may hold it; what is not so deep stays JSON."""
+    """An older store may hold it; shallower values stay JSON."""
     sql = f"SELECT '{DEEP}'::JSON AS deep, '[1]'::JSON AS flat"
     for format_ in ("json", "csv", "table", "markdown"):
         assert synced("query", sql, "--format", format_).code == 0
@@ -34,8 +34,8 @@ def test_a_query_shows_such_json_as_text(synced: Clipmart) -> None:
     assert row == {"deep": DEEP, "flat": [1]}
 
 
-def test_a_submission_answered_so_is_known(sandbox: Sandbox, clipmart: Clipmart) -> None:
-    """The id is read; the status, answered so too, ends the waiting well."""
+def test_a_submission_with_such_an_answer_is_known(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    """The id is read, and so is the status, which ends the wait."""
     ended = f'{{"id": "job_1", "status": "complete", "clip_count": 2, "deep": {DEEP}}}'
     sandbox.faults.plan(
         [
@@ -47,8 +47,8 @@ def test_a_submission_answered_so_is_known(sandbox: Sandbox, clipmart: Clipmart)
     assert (done.code, done.json()["job_id"], done.json()["status"]) == (0, "job_1", "complete")
 
 
-def test_an_error_so_deep_is_one_sentence(sandbox: Sandbox, clipmart: Clipmart) -> None:
-    """Whatever was refused."""
+def test_such_an_error_is_one_sentence(sandbox: Sandbox, clipmart: Clipmart) -> None:
+    """For any refused request."""
     body = f'{{"error": {DEEP}}}'
     sandbox.faults.plan([Fault("answer", "/jobs", "POST", status=422, body=body)])
     done = clipmart("submit", "klipit", "--source-url", "https://a.example/")

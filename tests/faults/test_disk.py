@@ -10,13 +10,13 @@ import duckdb
 import pytest
 
 from pipelines.disk import is_full
-from pipelines.ledger.ledger import unusable
+from pipelines.ledger.ledger import ledger_unusable_error
 from sandbox import Sandbox
 from tests.support.clipmart import Clipmart
 
 
 def test_only_errors_of_a_full_disk_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its number, by DuckDB's words, as a cause further down, or by what is free."""
+    """By its number, by DuckDB's message, as a deeper cause, or by the free space."""
     caused = RuntimeError("a load failed")
     caused.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     duckdbs = duckdb.IOException('Could not write file "x": No space left on device')
@@ -29,15 +29,15 @@ def test_only_errors_of_a_full_disk_count(tmp_path: Path, monkeypatch: pytest.Mo
     assert is_full(RuntimeError("anything"), tmp_path)
 
 
-def test_a_ledger_on_a_full_disk_asks_for_room_not_for_rights(tmp_path: Path) -> None:
+def test_a_ledger_on_a_full_disk_needs_room_not_rights(tmp_path: Path) -> None:
     error = OSError(errno.ENOSPC, "No space left on device")
-    assert "Free some space" in str(unusable(tmp_path / "ledger.sqlite", error))
+    assert "Free some space" in str(ledger_unusable_error(tmp_path / "ledger.sqlite", error))
 
 
-def test_a_table_that_somebody_altered_is_not_blamed_on_the_disk(
+def test_an_altered_table_is_not_blamed_on_the_disk(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """DuckDB's own words, what became of the data, and the command that repairs it."""
+    """DuckDB's message, what became of the data, and the command that repairs it."""
     sandbox.add_job("job_1", clips=1)
     landing_only("track", "klipit", "job_1")
     with duckdb.connect(str(landing_only.data_dir / "state/landing.duckdb")) as con:

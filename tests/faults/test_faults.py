@@ -1,4 +1,4 @@
-"""Faulty answers, open readers, a full disk, a failed audit: what is promised of each."""
+"""Faulty answers, open readers, a full disk, a failed audit: what is promised for each."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_one_id_that_always_fails_is_named_and_the_others_are_loaded(
 
 
 def test_a_reader_may_keep_the_published_file_open(sandbox: Sandbox, synced: Clipmart) -> None:
-    """Another process reads on while a sync publishes; it keeps the old file, newcomers the new."""
+    """A process that reads during a publication keeps the old file; later ones get the new one."""
     reader = synced.start_python(
         f"""
 import duckdb, sys
@@ -88,7 +88,7 @@ print(con.execute("SELECT count(*) FROM klipit.jobs").fetchone()[0], flush=True)
     assert synced.rows("SELECT count(*) FROM klipit.jobs") == [(4,)]
 
 
-def test_somebody_else_in_the_landing_store_is_waited_for_then_told(
+def test_another_program_in_the_landing_store_is_waited_for_then_reported(
     sandbox: Sandbox, prepared: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit 75, naming the file and what to open instead."""
@@ -114,10 +114,10 @@ def test_somebody_else_in_the_landing_store_is_waited_for_then_told(
     assert "landing.duckdb" in done.err and "warehouse.duckdb" in done.err
 
 
-def test_a_full_disk_is_told_and_nothing_that_was_published_is_harmed(
+def test_a_full_disk_is_reported_and_the_published_file_is_unchanged(
     sandbox: Sandbox, synced: Clipmart
 ) -> None:
-    """A limit on the size of files stands for the disk; once it is lifted, sync goes on."""
+    """A limit on file sizes stands for the disk; once it is removed, sync continues."""
     before = synced.warehouse.read_bytes()
     for number in range(20):
         clips: list[dict[str, Any]] = [
@@ -142,8 +142,8 @@ def test_a_full_disk_is_told_and_nothing_that_was_published_is_harmed(
     assert synced.rows("SELECT count(*) FROM klipit.clips") == [(2 + 20 * 20,)]
 
 
-def test_a_ledger_that_cannot_grow_is_told_and_keeps_what_it_held(clipmart: Clipmart) -> None:
-    """A limit on the size of files stands for the disk: one line, no traceback, nothing half in."""
+def test_a_ledger_that_cannot_grow_is_reported_and_loses_nothing(clipmart: Clipmart) -> None:
+    """A limit on file sizes stands for the disk: one line, no traceback, no half of a write."""
     clipmart("track", "klipit", "job_before")
     (clipmart.folder / "ids.txt").write_text("\n".join(f"job_{n:05}" for n in range(20_000)))
 
@@ -161,7 +161,7 @@ def test_a_ledger_that_cannot_grow_is_told_and_keeps_what_it_held(clipmart: Clip
 def test_a_failed_blocking_audit_leaves_the_published_file_and_exits_1(
     sandbox: Sandbox, prepared: Clipmart
 ) -> None:
-    """A key that stands twice could only be our mistake; an odd score is the vendor's."""
+    """A duplicate key could only be our mistake; an odd score is the vendor's."""
     sandbox.add_job("job_1", clips=[{"id": "a", "shareability_score": 1000}])
     prepared("track", "klipit", "job_1")
     assert prepared("sync").code == 0
@@ -178,10 +178,10 @@ def test_a_failed_blocking_audit_leaves_the_published_file_and_exits_1(
     assert prepared.warehouse.read_bytes() == before
 
 
-def test_an_http_proxy_page_instead_of_json_is_asked_for_again(
+def test_a_proxys_page_instead_of_json_is_requested_again(
     sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A 200 with HTML passes by."""
+    """A 200 with HTML is a passing fault."""
     monkeypatch.setattr("sources.shared.http.BACKOFF_SECONDS", 0.0)
     fill(sandbox, 3)
     landing_only("track", "klipit", "job_000", "job_001", "job_002")
@@ -191,10 +191,10 @@ def test_an_http_proxy_page_instead_of_json_is_asked_for_again(
     assert Counter(landing_only.rows("SELECT status FROM klipit.jobs")) == {("complete",): 3}
 
 
-def test_a_landing_store_that_somebody_changed_is_told_and_mended(
+def test_an_altered_landing_store_is_reported_and_repaired(
     sandbox: Sandbox, prepared: Clipmart
 ) -> None:
-    """A column was dropped by hand: DuckDB's own words, what became of the data, and what helps."""
+    """A column was dropped by hand: DuckDB's message, what became of the data, and what helps."""
     sandbox.add_job("job_1", clips=1)
     with duckdb.connect(str(prepared.data_dir / "state/landing.duckdb")) as landing:
         landing.execute("ALTER TABLE klipit.jobs DROP COLUMN status")
@@ -204,7 +204,7 @@ def test_a_landing_store_that_somebody_changed_is_told_and_mended(
 
     assert done.code == 3
     assert "Traceback" not in done.err
-    assert "clipmart: DuckDB cannot go on: Binder Error" in done.err
+    assert "clipmart: DuckDB cannot continue: Binder Error" in done.err
     assert "clipmart recover" in done.err
     assert prepared("recover").code == 0
     assert prepared("sync").code == 0

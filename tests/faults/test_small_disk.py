@@ -1,4 +1,4 @@
-"""A nearly full disk: what is published is the old file whole or the new one whole.
+"""A nearly full disk: the published file is the whole old one or the whole new one.
 
 A small file system in memory stands for the disk; how much is free decides where writing ends.
 """
@@ -105,7 +105,7 @@ STEPS = [edges, pytest.param(every_64_kib, marks=[pytest.mark.soak, pytest.mark.
 def test_publish_on_a_nearly_full_disk_leaves_the_old_file_or_the_new_one_whole(
     disk: SmallDisk, filled_data: Path, clipmart: Clipmart, steps: Callable[[Path], list[int]]
 ) -> None:
-    """It says that the disk is full, ends with 3, and leaves nothing that keeps the disk full."""
+    """It says that the disk is full, ends with 3, and leaves no file that keeps the disk full."""
     refill = refills(filled_data, disk)
     clipmart.environ["CLIPMART_DATA_DIR"] = str(disk.folder / "data")
     warehouse = disk.folder / "data" / "warehouse.duckdb"
@@ -152,7 +152,7 @@ def test_a_copy_on_a_nearly_full_disk_is_the_old_one_or_the_new_one_whole(
 def test_a_sync_on_a_nearly_full_disk_leaves_the_old_file_or_the_new_one_whole(
     disk: SmallDisk, sandbox: Sandbox, prepared: Clipmart
 ) -> None:
-    """Wherever it runs out of room: while it lands, or while it builds."""
+    """If it runs out of room while it lands, or while it builds."""
     for number in range(JOBS):
         sandbox.add_job(f"job_{number:03}", clips=number % 8)
     prepared("track", "klipit", *(f"job_{number:03}" for number in range(JOBS)))

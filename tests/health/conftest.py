@@ -1,4 +1,4 @@
-"""A store in which nearly everything needs a look, made once, and a receiver of notifications."""
+"""A store in which nearly everything needs attention, created once; a receiver of notifications."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ LATER = "job_<!channel>"
 
 
 def fill(sandbox: Sandbox) -> None:
-    """What `troubled` has landed of the two APIs."""
+    """Fill the two APIs with what `troubled` has landed."""
     sandbox.balance = 50
     sandbox.add_job("job_ok", clips=[{"id": "a", "shareability_score": 150}, {"moment_type": "x"}])
     sandbox.add_job("job_stuck", status="clipping", created_at="2026-04-08T09:00:00Z")
-    # Stuck by 13:00, without being published anew. Its name would call everybody in Slack.
+    # Stuck by 13:00, without another publication. Its name would notify everybody in Slack.
     sandbox.add_job(LATER, status="clipping", created_at="2026-04-08T11:00:00Z")
     sandbox.add_campaign("c-done", videos=[{"id": "v1", "status": "ready", "file_url": "x"}])
     sandbox.add_campaign("c-stuck", status="rendering", created_at="2026-04-07T06:00:00Z")
@@ -64,7 +64,7 @@ def troubled_data(shared_folder: SharedFolder, prepared_state: Path) -> Path:
 def troubled(
     clipmart: Clipmart, sandbox: Sandbox, troubled_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Clipmart:
-    """A copy of it; a sync of it does not publish, which takes seconds."""
+    """A copy of that folder; its syncs do not publish, which would take seconds."""
     monkeypatch.setattr("pipelines.warehouse.publish.publish", lambda *_: None)
     fill(sandbox)
     shutil.copytree(troubled_data, clipmart.data_dir)

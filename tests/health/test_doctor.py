@@ -1,4 +1,4 @@
-"""Every line of `clipmart doctor`, well and not, and the exit code by the worst."""
+"""Every line of `clipmart doctor`, ok and not, and the exit code of the worst."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from sources.shared.values import instant
 from tests.support.clipmart import NOW, Clipmart, Outcome
 
 
-class Told:
+class Report:
     """Checks by name, and how the command ended."""
 
     def __init__(self, done: Outcome) -> None:
         self.code = done.code
-        found = done.json()
-        assert found["exit_code"] == done.code
-        self.checks = {check["name"]: check for check in found["checks"]}
-        assert len(self.checks) == len(found["checks"]), "no name stands twice"
-        for check in found["checks"]:
+        document = done.json()
+        assert document["exit_code"] == done.code
+        self.checks = {check["name"]: check for check in document["checks"]}
+        assert len(self.checks) == len(document["checks"]), "no name occurs twice"
+        for check in document["checks"]:
             assert (check["remedy"] is None) is (check["level"] == "ok"), check
 
     def __getitem__(self, name: str) -> str:
@@ -39,22 +39,22 @@ class Told:
 
     def says(self, name: str) -> str:
         check = self.checks[name]
-        return f"{check['told']} {check['remedy'] or ''}"
+        return f"{check['message']} {check['remedy'] or ''}"
 
 
-def examine(clipmart: Clipmart) -> Told:
-    return Told(clipmart("doctor", "--json"))
+def examine(clipmart: Clipmart) -> Report:
+    return Report(clipmart("doctor", "--json"))
 
 
-def test_all_is_well_after_a_sync(sandbox: Sandbox, synced: Clipmart) -> None:
-    """0, every line ok, one question a service, and nothing in the data folder is changed."""
+def test_every_line_is_ok_after_a_sync(sandbox: Sandbox, synced: Clipmart) -> None:
+    """It exits with 0, sends one request to each service, and changes nothing that is published."""
     synced("sync")
     before = synced.warehouse.read_bytes()
     sandbox.forget_requests()
 
-    told = examine(synced)
+    report = examine(synced)
 
-    assert {name: check["level"] for name, check in told.checks.items()} == dict.fromkeys(
+    assert {name: check["level"] for name, check in report.checks.items()} == dict.fromkeys(
         [
             *("klipit key", "klipit balance", "klipit scopes", "klipit limits"),
             *("clipus key", "clipus plan", "clipus scopes", "clock"),
@@ -63,7 +63,7 @@ def test_all_is_well_after_a_sync(sandbox: Sandbox, synced: Clipmart) -> None:
         ],
         "ok",
     )
-    assert told.code == 0
+    assert report.code == 0
     assert [(r.method, r.path) for r in sandbox.requests if r.service == "klipit"] == [
         ("GET", "/account")
     ]
@@ -71,30 +71,32 @@ def test_all_is_well_after_a_sync(sandbox: Sandbox, synced: Clipmart) -> None:
         ("GET", "/api/v1/campaigns/00000000-0000-0000-0000-000000000000")
     ]
     assert synced.warehouse.read_bytes() == before
-    assert "growth" in told.says("clipus plan") and "campaigns:create" in told.says("clipus scopes")
+    assert "growth" in report.says("clipus plan") and "campaigns:create" in report.says(
+        "clipus scopes"
+    )
 
 
-def test_before_anything_is_there(clipmart: Clipmart, tmp_path: Path) -> None:
-    """Without a key it fails with 3 and makes nothing; with keys it works."""
+def test_before_anything_exists(clipmart: Clipmart, tmp_path: Path) -> None:
+    """Without a key it fails with 3 and creates nothing; with keys it works."""
     keys = {name: clipmart.environ.pop(name) for name in ("KLIPIT_API_KEY", "CLIPUS_API_KEY")}
-    told = examine(clipmart)
-    assert (told["keys"], told.code) == ("fail", 3)
-    assert "KLIPIT_API_KEY" in told.says("keys")
+    report = examine(clipmart)
+    assert (report["keys"], report.code) == ("fail", 3)
+    assert "KLIPIT_API_KEY" in report.says("keys")
     assert list(tmp_path.iterdir()) == []
 
     clipmart.environ |= keys
-    told = examine(clipmart)
-    assert (told["klipit key"], told["klipit synced"], told.code) == ("ok", "warn", 0)
-    assert "`clipmart sync`" in told.says("klipit synced")
+    report = examine(clipmart)
+    assert (report["klipit key"], report["klipit synced"], report.code) == ("ok", "warn", 0)
+    assert "`clipmart sync`" in report.says("klipit synced")
 
 
 def test_one_service_is_enough_unless_the_other_has_ids(clipmart: Clipmart) -> None:
     del clipmart.environ["CLIPUS_API_KEY"]
     assert examine(clipmart)["clipus key"] == "ok"
     clipmart("track", "clipus", "c-1")
-    told = examine(clipmart)
-    assert (told["clipus key"], told.code) == ("fail", 3)
-    assert "CLIPUS_API_KEY" in told.says("clipus key")
+    report = examine(clipmart)
+    assert (report["clipus key"], report.code) == ("fail", 3)
+    assert "CLIPUS_API_KEY" in report.says("clipus key")
 
 
 @pytest.mark.parametrize(
@@ -102,11 +104,11 @@ def test_one_service_is_enough_unless_the_other_has_ids(clipmart: Clipmart) -> N
 )
 def test_a_refused_key_is_3_and_never_printed(clipmart: Clipmart, variable: str, name: str) -> None:
     clipmart.environ[variable] = "klipit_sk_canary77wrong"
-    told = examine(clipmart)
-    assert (told[name], told.code) == ("fail", 3)
-    assert variable in told.says(name)
+    report = examine(clipmart)
+    assert (report[name], report.code) == ("fail", 3)
+    assert variable in report.says(name)
     shown = clipmart("doctor")
-    assert "canary" not in shown.out + shown.err + str(told.checks)
+    assert "canary" not in shown.out + shown.err + str(report.checks)
 
 
 def test_an_accepted_key_is_named_by_a_few_characters_of_its_fingerprint(
@@ -133,55 +135,55 @@ def test_klipits_scopes(
     scope_level: str,
     code: int,
 ) -> None:
-    """Without account:read one job that cannot exist is asked for; that needs jobs:read."""
+    """Without account:read a job that cannot exist is requested; that needs jobs:read."""
     sandbox.add_klipit_key("klipit_sk_narrow", scopes=scopes)
     clipmart.environ["KLIPIT_API_KEY"] = "klipit_sk_narrow"
 
-    told = examine(clipmart)
+    report = examine(clipmart)
 
-    assert (told["klipit key"], told["klipit scopes"], told.code) == ("ok", scope_level, code)
-    assert ("klipit balance" in told.checks) is (balance is not None)
+    assert (report["klipit key"], report["klipit scopes"], report.code) == ("ok", scope_level, code)
+    assert ("klipit balance" in report.checks) is (balance is not None)
     if balance:
-        assert told["klipit balance"] == balance
-    asked = [r.path for r in sandbox.requests if r.service == "klipit"]
-    assert len(asked) == (1 if scopes == ["account:read"] else 2)
+        assert report["klipit balance"] == balance
+    requested = [r.path for r in sandbox.requests if r.service == "klipit"]
+    assert len(requested) == (1 if scopes == ["account:read"] else 2)
 
 
 def test_what_only_a_sync_can_find_out_is_quoted(sandbox: Sandbox, landing_only: Clipmart) -> None:
-    """A key that reads the account alone is well until a sync asks for a job."""
+    """A key that reads only the account is ok until a sync requests a job."""
     sandbox.add_klipit_key("klipit_sk_narrow", scopes=["account:read"])
     landing_only.environ["KLIPIT_API_KEY"] = "klipit_sk_narrow"
     landing_only("track", "klipit", "job_1")
     assert landing_only("sync").code == 3
-    told = examine(landing_only)
-    assert (told["klipit key"], told["klipit synced"]) == ("ok", "warn")
-    assert "needs the scope jobs:read" in told.says("klipit synced")
+    report = examine(landing_only)
+    assert (report["klipit key"], report["klipit synced"]) == ("ok", "warn")
+    assert "needs the scope jobs:read" in report.says("klipit synced")
 
 
 def test_an_unknown_account_path_warns_and_the_key_is_tried_on_a_job(
     sandbox: Sandbox, clipmart: Clipmart
 ) -> None:
     clipmart.environ["KLIPIT_ACCOUNT_PATH"] = "/me"
-    told = examine(clipmart)
-    assert (told["klipit key"], told["klipit balance"], told.code) == ("ok", "warn", 0)
-    assert "KLIPIT_ACCOUNT_PATH" in told.says("klipit balance")
-    assert "/me answers 404" in told.says("klipit balance")
+    report = examine(clipmart)
+    assert (report["klipit key"], report["klipit balance"], report.code) == ("ok", "warn", 0)
+    assert "KLIPIT_ACCOUNT_PATH" in report.says("klipit balance")
+    assert "/me answers 404" in report.says("klipit balance")
 
 
 def test_clipuss_plan_and_scopes(sandbox: Sandbox, clipmart: Clipmart) -> None:
     sandbox.add_clipus_key("sk_live_poor", plan="starter", scopes=["campaigns:read"])
     clipmart.environ["CLIPUS_API_KEY"] = "sk_live_poor"
-    told = examine(clipmart)
-    assert (told["clipus plan"], told.code) == ("fail", 3)
-    assert "starter" in told.says("clipus plan") and "Growth" in told.says("clipus plan")
+    report = examine(clipmart)
+    assert (report["clipus plan"], report.code) == ("fail", 3)
+    assert "starter" in report.says("clipus plan") and "Growth" in report.says("clipus plan")
 
     sandbox.set_plan("starter", has_api=True)
-    told = examine(clipmart)
-    assert (told["clipus plan"], told["clipus scopes"], told.code) == ("ok", "warn", 0)
+    report = examine(clipmart)
+    assert (report["clipus plan"], report["clipus scopes"], report.code) == ("ok", "warn", 0)
 
     sandbox.set_plan("starter", requests_per_minute=0)
-    told = examine(clipmart)
-    assert (told["clipus plan"], told.code) == ("warn", 0)
+    report = examine(clipmart)
+    assert (report["clipus plan"], report.code) == ("warn", 0)
 
 
 def test_a_server_that_is_not_the_api(sandbox: Sandbox, clipmart: Clipmart) -> None:
@@ -190,53 +192,54 @@ def test_a_server_that_is_not_the_api(sandbox: Sandbox, clipmart: Clipmart) -> N
         "KLIPIT_BASE_URL": f"{sandbox.url}/elsewhere",
         "CLIPUS_BASE_URL": f"{sandbox.url}/elsewhere",
     }
-    told = examine(clipmart)
-    assert (told["klipit key"], told["clipus key"], told.code) == ("warn", "fail", 3)
-    assert "KLIPIT_BASE_URL" in told.says("klipit key")
-    assert "CLIPUS_BASE_URL" in told.says("clipus key")
+    report = examine(clipmart)
+    assert (report["klipit key"], report["clipus key"], report.code) == ("warn", "fail", 3)
+    assert "KLIPIT_BASE_URL" in report.says("klipit key")
+    assert "CLIPUS_BASE_URL" in report.says("clipus key")
 
 
 def test_clipuss_404_may_lack_the_headers(sandbox: Sandbox, clipmart: Clipmart) -> None:
-    """They come with successful and plan-gated answers (clipus.io/developers): the documented
-    error's JSON proves the API, and that its key was accepted.
+    """The documented error's JSON proves the API, and that its key was accepted.
+
+    The headers come with successful and plan-gated answers (clipus.io/developers).
     """
-    error = {"success": False, "error": "Campaign not found."}
+    error = {"success": False, "error": "Campaign not document."}
     sandbox.faults.plan([Fault("answer", "*campaigns*", status=404, body=error)])
-    told = examine(clipmart)
-    assert (told["clipus key"], told["clipus plan"], told.code) == ("ok", "ok", 0)
+    report = examine(clipmart)
+    assert (report["clipus key"], report["clipus plan"], report.code) == ("ok", "ok", 0)
 
 
 def test_a_redirect_is_not_followed(sandbox: Sandbox, clipmart: Clipmart) -> None:
     sandbox.faults.plan([Fault("redirect", times=None)])
-    told = examine(clipmart)
-    assert (told["klipit key"], told["clipus key"], told.code) == ("fail", "fail", 3)
-    assert "KLIPIT_BASE_URL" in told.says("klipit key")
+    report = examine(clipmart)
+    assert (report["klipit key"], report["clipus key"], report.code) == ("fail", "fail", 3)
+    assert "KLIPIT_BASE_URL" in report.says("klipit key")
 
 
 @pytest.mark.parametrize("kind", ["error", "drop", "unplugged"])
 def test_an_api_that_is_down_is_75(sandbox: Sandbox, clipmart: Clipmart, kind: str) -> None:
-    """Told within seconds; the other service is judged all the same."""
+    """It is reported within seconds; the other service is judged nevertheless."""
     if kind == "unplugged":
         clipmart.environ["KLIPIT_BASE_URL"] = "http://127.0.0.1:9"
     else:
         sandbox.faults.plan([Fault(kind, path, times=None) for path in ("/account", "/jobs/*")])
     began = time.monotonic()
-    told = examine(clipmart)
+    report = examine(clipmart)
     assert time.monotonic() - began < 6
-    assert (told["klipit key"], told["clipus key"], told.code) == ("fail", "ok", 75)
-    assert "KLIPIT_BASE_URL" in told.says("klipit key")
+    assert (report["klipit key"], report["clipus key"], report.code) == ("fail", "ok", 75)
+    assert "KLIPIT_BASE_URL" in report.says("klipit key")
 
 
-def test_a_server_that_never_ends_its_answer_is_given_up(
+def test_a_server_that_never_ends_its_answer_is_abandoned(
     sandbox: Sandbox, clipmart: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipelines.health.api_keys.ANSWER_SECONDS", 0.5)
     sandbox.faults.plan([Fault("trickle", "/api/v1/*", seconds=2.0, times=None)])
-    told = examine(clipmart)
-    assert (told["clipus key"], told.code) == ("fail", 75)
+    report = examine(clipmart)
+    assert (report["clipus key"], report.code) == ("fail", 75)
 
 
-def test_a_used_up_quota_is_told_at_once(sandbox: Sandbox, clipmart: Clipmart) -> None:
+def test_a_used_up_quota_is_reported_at_once(sandbox: Sandbox, clipmart: Clipmart) -> None:
     """A running sync took the whole minute: no request, no waiting, no failure."""
     clipmart.environ |= {"CLIPMART_MINUTE_SECONDS": "60", "KLIPIT_ACCOUNT_PATH": "/me"}
     ledger = Ledger(clipmart.data_dir / "state/ledger.sqlite")
@@ -249,19 +252,19 @@ def test_a_used_up_quota_is_told_at_once(sandbox: Sandbox, clipmart: Clipmart) -
     ledger.close()
 
     began = time.monotonic()
-    told = examine(clipmart)
+    report = examine(clipmart)
 
     assert time.monotonic() - began < 3
-    assert (told["klipit key"], told["clipus key"], told.code) == ("warn", "warn", 0)
-    assert "used up" in told.says("clipus key")
-    assert [r.path for r in sandbox.requests] == ["/me"], "which no limit is documented for"
+    assert (report["klipit key"], report["clipus key"], report.code) == ("warn", "warn", 0)
+    assert "used up" in report.says("clipus key")
+    assert [r.path for r in sandbox.requests] == ["/me"], "no limit is documented for it"
 
 
 def test_its_requests_take_slots_as_a_syncs_do(clipmart: Clipmart) -> None:
     clipmart.environ |= {"CLIPMART_MINUTE_SECONDS": "60", "KLIPIT_ACCOUNT_PATH": "/me"}
-    told = examine(clipmart)
-    assert "1 of 60 polls" in told.says("klipit limits")
-    assert "1 of 60 requests" in told.says("clipus plan")
+    report = examine(clipmart)
+    assert "1 of 60 polls" in report.says("klipit limits")
+    assert "1 of 60 requests" in report.says("clipus plan")
 
 
 @pytest.mark.parametrize(
@@ -273,43 +276,43 @@ def test_its_requests_take_slots_as_a_syncs_do(clipmart: Clipmart) -> None:
         ("2026-04-08T13:00:01Z", "fail", 1),
     ],
 )
-def test_the_clock_is_held_against_the_answers(
+def test_the_clock_is_compared_with_the_answers(
     clipmart: Clipmart, now: str, level: str, code: int
 ) -> None:
-    """Both ways; the sandbox stands still at 12:00."""
+    """In both directions; the sandbox's clock stays at 12:00."""
     clipmart.at(now)
-    told = examine(clipmart)
-    assert (told["clock"], told.code) == (level, code)
+    report = examine(clipmart)
+    assert (report["clock"], report.code) == (level, code)
 
 
 def test_the_data_folder(clipmart: Clipmart, tmp_path: Path) -> None:
-    """A file in its place, or in its state's: 3, and the keys are tried all the same."""
+    """A file in its place, or in place of its state: 3, and the keys are tried nevertheless."""
     clipmart.data_dir.write_text("")
-    told = examine(clipmart)
-    assert (told["data folder"], told["klipit key"], told.code) == ("fail", "ok", 3)
-    assert "CLIPMART_DATA_DIR" in told.says("data folder")
+    report = examine(clipmart)
+    assert (report["data folder"], report["klipit key"], report.code) == ("fail", "ok", 3)
+    assert "CLIPMART_DATA_DIR" in report.says("data folder")
 
     clipmart.data_dir.unlink()
     clipmart.data_dir.mkdir()
     (clipmart.data_dir / "state").write_text("")
-    told = examine(clipmart)
-    assert (told["data folder"], told["state folder"], told.code) == ("ok", "fail", 3)
+    report = examine(clipmart)
+    assert (report["data folder"], report["state folder"], report.code) == ("ok", "fail", 3)
 
 
 def test_a_state_that_others_can_enter_warns(clipmart: Clipmart) -> None:
     state = clipmart.data_dir / "state"
     state.mkdir(parents=True)
     state.chmod(0o755)
-    told = examine(clipmart)
-    assert (told["state folder"], told.code) == ("warn", 0)
-    assert f"chmod 700 {state}" in told.says("state folder")
+    report = examine(clipmart)
+    assert (report["state folder"], report.code) == ("warn", 0)
+    assert f"chmod 700 {state}" in report.says("state folder")
 
 
 def test_a_damaged_ledger_or_published_file_names_its_remedy(troubled: Clipmart) -> None:
     troubled.warehouse.write_bytes(b"no database" * 100)
-    told = examine(troubled)
-    assert (told["stored data"], told.code) == ("fail", 3)
-    assert "`clipmart publish`" in told.says("stored data")
+    report = examine(troubled)
+    assert (report["stored data"], report.code) == ("fail", 3)
+    assert "`clipmart publish`" in report.says("stored data")
     (troubled.data_dir / "state/ledger.sqlite").write_bytes(b"no database" * 100)
     assert "`clipmart recover`" in examine(troubled).says("stored data")
 
@@ -331,62 +334,62 @@ def test_room_on_the_disk(free_mib: int, stored_mib: int, level: str) -> None:
 
 
 def test_the_lock_names_its_holder_and_is_not_needed(clipmart: Clipmart) -> None:
-    """A sync that runs is well; one that runs for more than a day is not."""
+    """A running sync is ok; one that runs for more than a day is not."""
     lock = clipmart.data_dir / "state/lock"
     with sync_lock(lock, instant(NOW)):
-        told = examine(clipmart)
-        assert told["lock"] == "ok" and re.search(r"process \d+", told.says("lock"))
+        report = examine(clipmart)
+        assert report["lock"] == "ok" and re.search(r"process \d+", report.says("lock"))
         clipmart.at("2026-04-09T12:00:01Z")
-        told = examine(clipmart)
-        assert told["lock"] == "warn" and "kill" in told.says("lock")
+        report = examine(clipmart)
+        assert report["lock"] == "warn" and "kill" in report.says("lock")
 
 
 def test_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What differs from the checkout's list, and what is not there at all."""
+    """Packages that differ from the checkout's list, and packages that are not installed."""
     pins = tmp_path / "requirements.txt"
     assert doctor.versions(doctor.PINS).level == "ok"
     assert doctor.versions(pins).level == "ok", "installed without the list"
     pins.write_text("dlt==0.0.1 \\\n    --hash=sha256:0\n")
     check = doctor.versions(pins)
-    assert check.level == "warn" and "pinned: 0.0.1" in check.told and "make" in check.remedy
+    assert check.level == "warn" and "pinned: 0.0.1" in check.message and "make" in check.remedy
     monkeypatch.setattr(doctor, "VERSIONS", ("dlt", "no-such-package"))
     check = doctor.versions(pins)
-    assert (check.level, check.exit_code) == ("fail", 3) and "no-such-package" in check.told
+    assert (check.level, check.exit_code) == ("fail", 3) and "no-such-package" in check.message
 
 
-def test_webhooks_that_came_want_a_secret(tmp_path: Path) -> None:
+def test_webhooks_that_arrived_need_a_secret(tmp_path: Path) -> None:
     rows = {"freshness": [{"table_name": "klipit.webhook_events", "row_count": 2}]}
     settings = Settings(data_dir=tmp_path)
     assert doctor.webhooks(settings, {"freshness": []}).level == "ok"
     assert doctor.webhooks(settings, rows).level == "warn"
     secret = replace(settings, klipit_webhook_secrets=("whsec_canary_of_today",))
     check: Check = doctor.webhooks(secret, rows)
-    assert check.level == "ok" and "canary" not in check.told
+    assert check.level == "ok" and "canary" not in check.message
     short = replace(settings, klipit_webhook_secrets=("canary_of_today", "whsec_canary_of_today"))
     check = doctor.webhooks(short, rows)
-    assert check.level == "warn" and "canary" not in check.told
+    assert check.level == "warn" and "canary" not in check.message
 
 
-def test_what_lies_in_the_store_is_judged_too(sandbox: Sandbox, troubled: Clipmart) -> None:
-    """How to tie what is unknown, what was rejected, and 1 where nothing was synced for long."""
-    told = examine(troubled)
-    assert (told["outcome unknown"], told["rejected"], told.code) == ("warn", "warn", 0)
+def test_the_stored_data_is_judged_too(sandbox: Sandbox, troubled: Clipmart) -> None:
+    """How to resolve unknown outcomes and rejections; 1 if the last sync is long ago."""
+    report = examine(troubled)
+    assert (report["outcome unknown"], report["rejected"], report.code) == ("warn", "warn", 0)
     assert re.search(
-        r"`clipmart track klipit ID --intent \S+`.*--again", told.says("outcome unknown")
+        r"`clipmart track klipit ID --intent \S+`.*--again", report.says("outcome unknown")
     )
-    assert "`clipmart rejected`" in told.says("rejected")
+    assert "`clipmart rejected`" in report.says("rejected")
     for now, level, code in (
         ("2026-04-08T15:01:00Z", "warn", 0),
         ("2026-04-09T14:01:00Z", "fail", 1),
     ):
         troubled.at(now)
         sandbox.clock.set(now)
-        told = examine(troubled)
-        assert (told["klipit synced"], told.code) == (level, code)
+        report = examine(troubled)
+        assert (report["klipit synced"], report.code) == (level, code)
 
 
 def test_a_variable_that_cannot_be_read_is_a_line_too(clipmart: Clipmart) -> None:
     clipmart.environ["KLIPIT_BASE_URL"] = "no address"
-    told = examine(clipmart)
-    assert (told["settings"], told.code) == ("fail", 3)
-    assert "KLIPIT_BASE_URL" in told.says("settings")
+    report = examine(clipmart)
+    assert (report["settings"], report.code) == ("fail", 3)
+    assert "KLIPIT_BASE_URL" in report.says("settings")

@@ -52,14 +52,14 @@ def test_without_a_key_at_all_it_is_posted_too(clipmart: Clipmart, receiver: Rec
     assert post["problems"] == ["sync"] and "No key is set" in post["text"]
 
 
-def test_each_address_is_told_for_itself(clipmart: Clipmart, receiver: Receiver) -> None:
+def test_each_address_is_notified_separately(clipmart: Clipmart, receiver: Receiver) -> None:
     clipmart.environ["CLIPUS_API_KEY"] = clipmart.environ["KLIPIT_API_KEY"] = ""
     for address in (receiver.url, f"{receiver.url}&other"):
         clipmart("sync", "--notify", address)
         assert len(receiver.take()) == 1
 
 
-def test_another_sync_a_dry_run_and_a_passing_fault_are_no_news(
+def test_another_sync_a_dry_run_and_a_passing_fault_are_not_posted(
     sandbox: Sandbox,
     landing_only: Clipmart,
     receiver: Receiver,
@@ -76,10 +76,10 @@ def test_another_sync_a_dry_run_and_a_passing_fault_are_no_news(
 
 
 @pytest.mark.soak
-def test_an_api_that_stays_down_is_told_once_its_data_is_old(
+def test_an_api_that_stays_down_is_posted_once_its_data_is_old(
     sandbox: Sandbox, troubled: Clipmart, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Told when it warns and again when it fails; resolved by a sync that works."""
+    """Posted when it warns and again when it fails; resolved by a sync that works."""
     monkeypatch.setattr("sources.shared.http.BACKOFF_SECONDS", 0.0)
     # More than one is due at any time, so that the API counts as down.
     troubled("track", "klipit", "job_5", "job_6", "job_7")
@@ -92,8 +92,8 @@ def test_an_api_that_stays_down_is_told_once_its_data_is_old(
     ):
         troubled.at(now)
         assert troubled("sync", "--notify", receiver.url).code == 75
-        told = [name for post in receiver.take() for name in post["problems"]]
-        assert [name for name in told if name == "klipit synced"] == expected, now
+        posted = [name for post in receiver.take() for name in post["problems"]]
+        assert [name for name in posted if name == "klipit synced"] == expected, now
 
     sandbox.faults.clear()
     troubled("sync", "--notify", receiver.url)
@@ -115,17 +115,17 @@ def test_thresholds_are_posted_once_a_change(
     assert receiver.take() == []
 
 
-@pytest.mark.parametrize(("days", "told"), [("2", False), ("2.1", True)])
+@pytest.mark.parametrize(("days", "posted"), [("2", False), ("2.1", True)])
 def test_notify_days_says_how_long_credits_should_last(
-    troubled: Clipmart, receiver: Receiver, days: str, told: bool
+    troubled: Clipmart, receiver: Receiver, days: str, posted: bool
 ) -> None:
     troubled("sync", "--notify", receiver.url, "--notify-days", days)
     (post,) = receiver.take()
-    assert ("credits" in post["problems"]) is told
+    assert ("credits" in post["problems"]) is posted
 
 
-def test_a_further_stuck_job_is_news(troubled: Clipmart, receiver: Receiver) -> None:
-    """Of one that is known to be stuck nothing more is said; a name mentions nobody in Slack."""
+def test_another_stuck_job_is_posted(troubled: Clipmart, receiver: Receiver) -> None:
+    """A job that is known to be stuck is not posted again; a name mentions nobody in Slack."""
     for now, expected in (("12:00", True), ("12:30", False), ("13:00", True), ("13:30", False)):
         troubled.at(f"2026-04-08T{now}:00Z")
         troubled("sync", "--notify", receiver.url)
@@ -141,7 +141,7 @@ def test_a_further_stuck_job_is_news(troubled: Clipmart, receiver: Receiver) -> 
 def test_what_cannot_be_posted_is_one_line_and_tried_again(
     landing_only: Clipmart, receiver: Receiver, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sync's exit code stands, the host alone is named, no redirect is followed."""
+    """The sync's exit code stays, only the host is named, no redirect is followed."""
     monkeypatch.setattr("pipelines.health.notify.POST_SECONDS", 0.5)
     landing_only.environ["KLIPIT_API_KEY"] = "klipit_sk_wrong"
     url = receiver.url
@@ -159,7 +159,7 @@ def test_what_cannot_be_posted_is_one_line_and_tried_again(
 
 @contextmanager
 def unhelpful(receiver: Receiver, fault: str) -> Iterator[str | None]:
-    """The receiver answers badly, or the address of one that does worse."""
+    """Break the receiver; yields another address if the fault needs one."""
     if fault in ("error", "redirect"):
         receiver.status = 500 if fault == "error" else 307
         receiver.headers = {"location": receiver.url, "content-length": "0"}
@@ -183,13 +183,13 @@ def test_keys_are_never_posted(landing_only: Clipmart, receiver: Receiver) -> No
     (request,) = receiver.requests
     assert "canary" not in request and "sandbox" not in request
     assert "authorization" not in request.lower()
-    assert unquote(request).startswith("/services/T0/s3cret?m={{.text}}\n"), "a template stays one"
+    assert unquote(request).startswith("/services/T0/s3cret?m={{.text}}\n"), "templates stay"
 
 
 @pytest.mark.parametrize(
     "url", ["s3cret", "ftp://h/s3cret", "https:///s3cret", "http://h:x/s3cret"]
 )
-def test_an_address_that_cannot_be_posted_to_is_refused_before_anything_is_asked(
+def test_an_address_that_cannot_be_posted_to_is_refused_before_anything_is_requested(
     sandbox: Sandbox, clipmart: Clipmart, url: str, tmp_path: Path
 ) -> None:
     done = clipmart("sync", "--notify", url)
@@ -198,7 +198,7 @@ def test_an_address_that_cannot_be_posted_to_is_refused_before_anything_is_asked
     assert sandbox.requests == [] and list(tmp_path.iterdir()) == []
 
 
-def test_where_nothing_can_be_remembered_it_is_told_each_time(
+def test_if_nothing_can_be_recorded_every_sync_posts(
     clipmart: Clipmart, receiver: Receiver
 ) -> None:
     """A data folder that cannot be used: better twice than never."""
@@ -213,7 +213,7 @@ def test_where_nothing_can_be_remembered_it_is_told_each_time(
 def test_the_address_can_be_a_variable_which_no_process_list_shows(
     clipmart: Clipmart, receiver: Receiver
 ) -> None:
-    """From the environment or .env, also where another setting is wrong; --notify comes first."""
+    """From the environment or .env, also if another setting is wrong; --notify comes first."""
     clipmart.environ["KLIPIT_BASE_URL"] = "no address"
     (clipmart.folder / ".env").write_text(f"CLIPMART_NOTIFY={receiver.url}")
     assert clipmart("sync").code == 3

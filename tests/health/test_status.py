@@ -1,4 +1,4 @@
-"""What `clipmart status` tells, with numbers that can be counted in `conftest.fill`."""
+"""What `clipmart status` reports, with numbers that can be counted in `conftest.fill`."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ import duckdb
 import pytest
 
 from pipelines.health import checks as health
-from pipelines.ledger.ledger import Ledger, unusable
+from pipelines.ledger.ledger import Ledger, ledger_unusable_error
 from pipelines.ledger.lock import sync_lock
 from sandbox import Fault, Sandbox
 from sources.shared.values import instant
 from tests.support.clipmart import NOW, Clipmart
 
 
-def told(clipmart: Clipmart) -> dict[str, Any]:
+def status_of(clipmart: Clipmart) -> dict[str, Any]:
     done = clipmart("status", "--json")
     assert done.code == 0, done.err
-    found: dict[str, Any] = done.json()
-    return found
+    facts: dict[str, Any] = done.json()
+    return facts
 
 
-def level(found: dict[str, Any], name: str) -> str:
-    (check,) = [check for check in found["checks"] if check["name"] == name]
+def level(facts: dict[str, Any], name: str) -> str:
+    (check,) = [check for check in facts["checks"] if check["name"] == name]
     return str(check["level"])
 
 
-def test_everything_that_needs_a_look_is_told(troubled: Clipmart) -> None:
-    found = told(troubled)
+def test_everything_that_needs_attention_is_reported(troubled: Clipmart) -> None:
+    facts = status_of(troubled)
 
-    assert found["services"]["klipit"] == {
+    assert facts["services"]["klipit"] == {
         "has_key": True,
         "known": 4,
         "open": 2,
@@ -49,27 +49,27 @@ def test_everything_that_needs_a_look_is_told(troubled: Clipmart) -> None:
         "last_synced_at": NOW,
         "hours_since_sync": 0.0,
     }
-    assert found["services"]["clipus"]["known"] == 2
-    assert found["services"]["clipus"]["stuck"] == ["c-stuck"]
+    assert facts["services"]["clipus"]["known"] == 2
+    assert facts["services"]["clipus"]["stuck"] == ["c-stuck"]
     # 100 yesterday, 50 today: 50 used in two known days.
-    assert found["credits"] == {
+    assert facts["credits"] == {
         "balance": 50.0,
         "origin": "api",
-        "told_at": NOW,
+        "observed_at": NOW,
         "burn_7d": 25.0,
         "days_left": 2.0,
         "hours_old": 0.0,
     }
-    assert (found["quota"]["month"], found["quota"]["quota"]) == ("2026-04-01", 0)
-    assert found["audit_findings"][-1] == {
+    assert (facts["quota"]["month"], facts["quota"]["quota"]) == ("2026-04-01", 0)
+    assert facts["audit_findings"][-1] == {
         "finding": "score outside 0 to 100",
         "table_name": "klipit.clips",
         "rows": 1,
     }
-    assert found["rejected"] == {"records": 1, "not_found": 1, "fields": 0}
-    assert [one["service"] for one in found["unknown_submissions"]] == ["klipit"]
-    assert [run["exit_code"] for run in found["last_runs"]] == [1]
-    assert {check["name"]: check["level"] for check in found["checks"]} == {
+    assert facts["rejected"] == {"records": 1, "not_found": 1, "fields": 0}
+    assert [lost["service"] for lost in facts["unknown_submissions"]] == ["klipit"]
+    assert [run["exit_code"] for run in facts["last_runs"]] == [1]
+    assert {check["name"]: check["level"] for check in facts["checks"]} == {
         "last sync": "warn",
         "klipit synced": "ok",
         "clipus synced": "ok",
@@ -84,7 +84,7 @@ def test_everything_that_needs_a_look_is_told(troubled: Clipmart) -> None:
         "rejected": "warn",
         "disk": "ok",
     }
-    assert found["level"] == "warn"
+    assert facts["level"] == "warn"
 
 
 @pytest.mark.parametrize(
@@ -97,29 +97,30 @@ def test_everything_that_needs_a_look_is_told(troubled: Clipmart) -> None:
     ],
 )
 def test_freshness_is_the_age_of_the_last_sync(troubled: Clipmart, now: str, expected: str) -> None:
-    """More than 3 h warn, more than 26 h fail; --check alone makes it the exit code."""
+    """More than 3 h warn, more than 26 h fail; only --check makes it the exit code."""
     troubled.at(now)
 
-    found = told(troubled)
+    facts = status_of(troubled)
 
-    assert level(found, "klipit synced") == expected
-    levels = {table["table_name"]: table["level"] for table in found["freshness"]}
+    assert level(facts, "klipit synced") == expected
+    levels = {table["table_name"]: table["level"] for table in facts["freshness"]}
     assert levels["klipit.jobs"] == levels["clipus.videos"] == expected
-    assert levels["klipit.submissions"] is None, "comes by itself, not by asking"
+    assert levels["klipit.submissions"] is None, "filled by events, not by requests"
     assert levels["klipit.exports"] is None, "has no rows"
     assert levels["klipit.account_snapshots"] == ("warn" if expected == "fail" else "ok")
     assert troubled("status", "--check").code == (1 if expected == "fail" else 0)
 
 
 def test_what_is_due_follows_the_clock_and_what_was_tracked_since(troubled: Clipmart) -> None:
-    """The worklist's rules on the published file: 30 min for jobs of 1 h and more, 12 h for a
-    campaign of a day.
+    """The worklist's rules are applied to the published file.
+
+    30 min for jobs of 1 h and more, 12 h for a campaign of a day.
     """
     troubled.at("2026-04-08T12:30:00Z")
-    assert [s["due"] for s in told(troubled)["services"].values()] == [2, 0]
+    assert [s["due"] for s in status_of(troubled)["services"].values()] == [2, 0]
 
     troubled("track", "klipit", "job_new", "job_ok")
-    klipit = told(troubled)["services"]["klipit"]
+    klipit = status_of(troubled)["services"]["klipit"]
     assert (klipit["known"], klipit["open"], klipit["due"]) == (5, 3, 3)
 
 
@@ -128,7 +129,7 @@ def test_the_eta_is_that_of_the_quota(clipmart: Clipmart) -> None:
     clipmart.environ["CLIPMART_MINUTE_SECONDS"] = "60"
     clipmart("track", "klipit", *(f"job_{number}" for number in range(150)))
 
-    klipit = told(clipmart)["services"]["klipit"]
+    klipit = status_of(clipmart)["services"]["klipit"]
 
     assert (klipit["known"], klipit["due"], klipit["eta_seconds"]) == (150, 150, 120.0)
     assert "2 min" in clipmart("status").out
@@ -146,25 +147,25 @@ def test_a_sync_that_met_an_api_that_was_down_does_not_count(
 
     assert troubled("sync").code in (1, 75)
 
-    services = told(troubled)["services"]
+    services = status_of(troubled)["services"]
     assert services["klipit"]["last_synced_at"] == NOW
     assert services["clipus"]["last_synced_at"] == "2026-04-08T16:00:00Z"
 
 
-def test_a_running_sync_and_one_that_was_killed_are_told(troubled: Clipmart) -> None:
+def test_a_running_sync_and_a_killed_sync_are_reported(troubled: Clipmart) -> None:
     state = troubled.data_dir / "state"
     ledger = Ledger(state / "ledger.sqlite")
     ledger.start_run("r2", instant("2026-04-08T12:05:00Z"))
     ledger.note("progress", [{"service": "klipit", "done": 3, "due": 9, "eta_seconds": 60.0}])
     ledger.close()
     with sync_lock(state / "lock", instant("2026-04-08T12:05:00Z")):
-        found = told(troubled)
-        assert found["running"]["pid"] == os.getpid()
-        assert level(found, "last sync") == "warn", "of the run before, which ended with 1"
+        facts = status_of(troubled)
+        assert facts["running"]["pid"] == os.getpid()
+        assert level(facts, "last sync") == "warn", "of the run before, which ended with 1"
         assert "klipit: 3 of 9" in troubled("status").out
-    found = told(troubled)
-    assert "did not finish" in found["checks"][0]["told"]
-    assert found["progress"] is None
+    facts = status_of(troubled)
+    assert "did not finish" in facts["checks"][0]["message"]
+    assert facts["progress"] is None
 
 
 @pytest.mark.parametrize("colours", [True, False])
@@ -181,7 +182,7 @@ def test_a_terminal_of_80_columns_is_enough(troubled: Clipmart, colours: bool) -
 
 
 def on_a_terminal(clipmart: Clipmart, *arguments: str) -> str:
-    """What a command shows where its output is a terminal."""
+    """What a command shows on a terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines", *arguments],
@@ -218,14 +219,14 @@ def test_the_page_names_every_line_and_threshold(troubled: Clipmart) -> None:
         assert words.format(warns, fails) in page
 
 
-def test_before_anything_is_there(clipmart: Clipmart, tmp_path: Path) -> None:
+def test_before_anything_exists(clipmart: Clipmart, tmp_path: Path) -> None:
     """No folder is created, nothing fails, and the next command is named."""
     for name in ("KLIPIT_API_KEY", "CLIPUS_API_KEY"):
         del clipmart.environ[name]
 
-    found = told(clipmart)
+    facts = status_of(clipmart)
 
-    assert (found["level"], found["services"], found["published"]) == ("ok", {}, None)
+    assert (facts["level"], facts["services"], facts["published"]) == ("ok", {}, None)
     assert "`clipmart sync`" in clipmart("status").out
     assert list(tmp_path.iterdir()) == []
 
@@ -239,21 +240,21 @@ def files(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def test_it_changes_nothing(troubled: Clipmart) -> None:
-    """Every file of the data folder keeps its bytes and its time, and none is new."""
+    """Every file of the data folder keeps its bytes and its time, and none is added."""
     before = files(troubled.data_dir)
     assert troubled("status").code == 0
     assert files(troubled.data_dir) == before
 
 
 def mounted_read_only(clipmart: Clipmart, *command: str) -> str:
-    """What a command prints where the data folder is mounted read-only, the ledger closed well."""
+    """What a command prints if the data folder is mounted read-only, the ledger closed cleanly."""
     for log in (clipmart.data_dir / "state").glob("ledger.sqlite-*"):
         log.unlink()
     folder = str(clipmart.data_dir)
     mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 99; shift; exec "$@"'
     program = [sys.executable, "-m", "pipelines", *command]
     process = subprocess.run(
-        # The mount is gone with the process.
+        # The mount ends with the process.
         ["unshare", "--mount", "sh", "-c", mount, "sh", folder, *program],
         cwd=clipmart.folder,
         env={"PATH": os.environ["PATH"], **clipmart.environ},
@@ -268,15 +269,15 @@ def mounted_read_only(clipmart: Clipmart, *command: str) -> str:
 
 def test_it_works_on_a_read_only_folder(troubled: Clipmart) -> None:
     """The same is reported."""
-    expected = told(troubled)
-    found = json.loads(mounted_read_only(troubled, "status", "--json"))
-    for facts in (expected, found):
+    expected = status_of(troubled)
+    read_only = json.loads(mounted_read_only(troubled, "status", "--json"))
+    for facts in (expected, read_only):
         del facts["disk"], facts["checks"]
-    assert found == expected
+    assert read_only == expected
 
 
 def test_ids_are_listed_from_a_read_only_folder(troubled: Clipmart) -> None:
-    """They can be copied out of a folder that nothing can be written to, such as a backup."""
+    """They can be copied from a folder that cannot be written, such as a backup."""
     expected = troubled("ids", "klipit").out
     assert mounted_read_only(troubled, "ids", "klipit") == expected != ""
 
@@ -301,7 +302,7 @@ def test_a_receiver_that_ended_by_itself_fails_until_it_runs_again(prepared: Cli
         return process
 
     def levels() -> list[str]:
-        checks = told(prepared)["checks"]
+        checks = status_of(prepared)["checks"]
         return [check["level"] for check in checks if check["name"] == "receiver"]
 
     assert levels() == []
@@ -339,7 +340,7 @@ def test_a_locked_ledger_names_its_file_and_who_holds_it(prepared: Clipmart) -> 
         ledger.store.execute("PRAGMA busy_timeout = 10")
         with pytest.raises(sqlite3.OperationalError) as locked:
             ledger.note("x", 1)
-        error = unusable(path, locked.value)
+        error = ledger_unusable_error(path, locked.value)
     finally:
         holder.communicate()
         ledger.close()
@@ -348,11 +349,11 @@ def test_a_locked_ledger_names_its_file_and_who_holds_it(prepared: Clipmart) -> 
 
 
 def test_a_balance_dated_a_year_ahead_does_not_hide_the_last_one(troubled: Clipmart) -> None:
-    """It was noted under a clock that was wrong; the age and the number are the other's."""
+    """A wrong clock recorded it; age and number are those of the balance before it."""
     with duckdb.connect(str(troubled.warehouse)) as con:
         con.execute(
             """INSERT INTO klipit.account_snapshots BY NAME
                SELECT TIMESTAMPTZ '2027-04-08 12:00:00Z' AS observed_at, 999 AS balance"""
         )
-    credits = told(troubled)["credits"]
-    assert (credits["balance"], credits["told_at"]) == (50.0, NOW)
+    credits = status_of(troubled)["credits"]
+    assert (credits["balance"], credits["observed_at"]) == (50.0, NOW)

@@ -1,4 +1,4 @@
-"""Balances noted by hand beside those that the API reports: neither invents spending."""
+"""Balances entered by hand and balances that the API reports: neither invents spending."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def next_day(sandbox: Sandbox, clipmart: Clipmart) -> None:
     clipmart.at(TOMORROW)
 
 
-def test_a_note_beside_the_apis_balance_invents_no_spending(
+def test_a_balance_by_hand_next_to_the_apis_invents_no_spending(
     sandbox: Sandbox, prepared: Clipmart
 ) -> None:
     """The API says 51, a person notes 500: the note is stored, and reports ignore it."""
@@ -47,8 +47,8 @@ def test_the_apis_answer_lands_after_a_note(sandbox: Sandbox, landing_only: Clip
     ) == [(150, "api"), (140, "hand"), (150, "api")]
 
 
-def test_an_implausible_note_asks_for_force(synced: Clipmart) -> None:
-    """Over 100 times, or under a hundredth of the balance before it: published, or just noted."""
+def test_an_implausible_balance_needs_force(synced: Clipmart) -> None:
+    """Over 100 times, or under a hundredth of the balance before, published or only recorded."""
     assert synced.rows("SELECT balance FROM klipit.account_snapshots") == [(150,)]
     for balance in ("15000.5", "1.4"):
         done = synced("credits", balance)

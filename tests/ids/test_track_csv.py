@@ -80,7 +80,7 @@ def test_a_list_or_a_header_without_ids(
 
 
 def test_a_refusal_below_a_separator_line_names_the_files_own_line(clipmart: Clipmart) -> None:
-    """Excel's first line `sep=;` is no row, and still one line of the file."""
+    """Excel's first line `sep=;` is not a row, but counts as a line of the file."""
     done = clipmart("track", "klipit", "--from", "-", stdin="sep=;\nJob ID;Show\njob 1;A\n")
     assert done.code == 1
     assert "refused: stdin line 3: job 1" in done.err

@@ -16,9 +16,9 @@ from tests.support.clipmart import Clipmart
 
 def known(clipmart: Clipmart) -> dict[str, int]:
     """Known and due jobs, as status and the worklist count them."""
-    told = clipmart("status", "--json")
-    assert told.code == 0, told.err
-    status = told.json()["services"]["klipit"]
+    done = clipmart("status", "--json")
+    assert done.code == 0, done.err
+    status = done.json()["services"]["klipit"]
     return {name: status[name] for name in ("known", "due", "open")}
 
 
@@ -28,8 +28,9 @@ def forget_column(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_an_untracked_id_is_neither_polled_nor_known(sandbox: Sandbox, synced: Clipmart) -> None:
-    """At once in status and ids, and after a sync; what landed of it stays, and a webhook does
-    not bring it back, but `track` does.
+    """At once in status and ids, and after a sync; what landed of it stays.
+
+    A webhook does not bring it back, but `track` does.
     """
     sandbox.add_job("job_4", status="clipping")
     synced("track", "klipit", "job_4")
@@ -60,7 +61,7 @@ def test_an_untracked_id_is_neither_polled_nor_known(sandbox: Sandbox, synced: C
 
 
 def test_a_webhook_brings_no_untracked_id_back(sandbox: Sandbox, landing_only: Clipmart) -> None:
-    """Its event lands; `track` alone makes the id known again, with nothing new to say of it."""
+    """Its event lands; only `track` makes the id known again, without new metadata."""
     clipmart = landing_only
     clipmart("track", "klipit", "job_1")
     clipmart("untrack", "klipit", "job_1")
@@ -106,8 +107,9 @@ def forget_in_dlts_record(con: duckdb.DuckDBPyConnection, schema: str) -> None:
 def test_a_store_of_an_earlier_version_has_nothing_untracked(
     sandbox: Sandbox, synced: Clipmart
 ) -> None:
-    """Landing store and published file without the column: everything reads them, and `untrack`
-    adds it.
+    """Every command reads a landing store and published file without the column.
+
+    `untrack` adds it.
     """
     with duckdb.connect(str(synced.warehouse)) as con:
         # The views of an earlier version know no such column.

@@ -1,4 +1,4 @@
-"""An S3 server on loopback, and a lake of empty tables; each made once."""
+"""An S3 server on loopback, and a lake of empty tables; each created once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def empty_lake(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database with a landing lake of empty tables, which have no files: made once, copied."""
+    """A database with a landing lake of empty tables, which have no files: created once, copied."""
     from pipelines.landing.loader import Loader
     from pipelines.landing.store import Landing
     from pipelines.landing.tables import tables_of

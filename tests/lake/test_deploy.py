@@ -20,14 +20,14 @@ CONTAINERFILE = (DEPLOY / "Containerfile").read_text()
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())[
+    services: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())[
         "services"
     ]
-    return found
+    return services
 
 
 def test_every_path_that_is_copied_is_there() -> None:
-    """And of the checkout, the packages that the wheel is made of."""
+    """And of the checkout, the packages that are built into the wheel."""
     sources = [
         source
         for line in re.findall(r"^COPY (.+)$", CONTAINERFILE, flags=re.M)
@@ -51,11 +51,11 @@ def test_its_variables_make_settings(services: dict[str, dict[str, Any]]) -> Non
     """Filled in, they are a lake on S3 and a ledger in the same database."""
     names = re.findall(r"^(\w+)=", (DEPLOY / "env.example").read_text(), flags=re.M)
     filled = dict.fromkeys(names, "word")
-    told = {
-        name: re.sub(r"\$\{(\w+)[^}]*\}", lambda found: filled[found[1]], value)
+    substituted = {
+        name: re.sub(r"\$\{(\w+)[^}]*\}", lambda match: filled[match[1]], value)
         for name, value in services["sync"]["environment"].items()
     }
-    settings = load_settings(filled | told)
+    settings = load_settings(filled | substituted)
     assert settings.lake is not None and settings.lake.on_s3
     assert settings.ledger_database == settings.lake.catalog
     assert settings.lake.s3_secret == filled["AWS_SECRET_ACCESS_KEY"]

@@ -1,5 +1,6 @@
-"""The sources alone, into destinations other than clipmart's: docs/destinations.md, as far as it
-runs without an account.
+"""The sources alone, into other destinations than clipmart's.
+
+These are the commands of docs/destinations.md that run without an account.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def test_tables_of_delta_and_iceberg_replace_no_clips() -> None:
         assert "delete-insert" not in strategies
 
 
-def test_the_sources_are_made_ready_for_what_needs_an_account(
+def test_the_sources_are_prepared_for_destinations_that_need_an_account(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """Extracted and normalised by each destination's rules: keys, types and Parquet files."""

@@ -40,11 +40,11 @@ def synced(machine: Clipmart) -> Clipmart:
     return machine
 
 
-def test_before_the_first_sync_readers_are_told(machine: Clipmart) -> None:
+def test_before_the_first_sync_readers_are_informed(machine: Clipmart) -> None:
     """Nothing is published yet, so: 3, where it looked and what to run."""
     for command in (["report"], ["query", "SELECT 1"]):
-        told = machine(*command)
-        assert told.code == 3 and "clipmart sync" in told.err and "postgresql://" in told.err
+        done = machine(*command)
+        assert done.code == 3 and "clipmart sync" in done.err and "postgresql://" in done.err
     assert machine("status").code == 0
 
 
@@ -108,7 +108,7 @@ main(["publish"], prog_name="clipmart")
 """
 
 
-def test_a_catalog_that_goes_away_while_publishing_is_told_and_changes_nothing(
+def test_a_catalog_lost_while_publishing_is_reported_and_changes_nothing(
     synced: Clipmart, shared: Shared
 ) -> None:
     """Its server closes every connection in the middle of the one transaction."""
@@ -144,11 +144,11 @@ def test_a_catalog_that_goes_away_while_publishing_is_told_and_changes_nothing(
 def test_a_lake_that_is_half_set_names_what_lacks(
     tmp_path: Path, environ: dict[str, str], named: str
 ) -> None:
-    told = Clipmart(tmp_path, environ)("report")
-    assert told.code == 3 and named in told.err and "hunter2" not in told.err
+    done = Clipmart(tmp_path, environ)("report")
+    assert done.code == 3 and named in done.err and "hunter2" not in done.err
 
 
-def test_a_catalog_that_is_away_tells_no_password(tmp_path: Path) -> None:
+def test_an_unreachable_catalog_reveals_no_password(tmp_path: Path) -> None:
     """DuckDB's message repeats the whole address; ours does not."""
     environ = {
         "CLIPMART_DESTINATION": "ducklake",
@@ -156,9 +156,9 @@ def test_a_catalog_that_is_away_tells_no_password(tmp_path: Path) -> None:
         "CLIPMART_LAKE_FILES": str(tmp_path / "files"),
     }
     for command in ("report", "sync"):
-        told = Clipmart(tmp_path, environ | {"KLIPIT_API_KEY": "k"})(command)
-        assert told.code == 75 and "postgresql://127.0.0.1:9/clips" in told.err, told
-        assert "hunter2" not in told.err + told.out
+        done = Clipmart(tmp_path, environ | {"KLIPIT_API_KEY": "k"})(command)
+        assert done.code == 75 and "postgresql://127.0.0.1:9/clips" in done.err, done
+        assert "hunter2" not in done.err + done.out
 
 
 @pytest.mark.parametrize("variable", ["CLIPMART_LEDGER", "CLIPMART_LAKE_CATALOG"])

@@ -1,4 +1,4 @@
-"""Reading a lake: it shows the published tables and nothing else, and nobody writes by reading."""
+"""Reading a lake: it shows the published tables and nothing else, and a reader writes nothing."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ def shared(empty_lake: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="module")
 def machine(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Clipmart:
-    """One that published an empty lake, in which the page's lines created the readers' role, and
-    then a job that landed later.
+    """A machine that published an empty lake, and then a job that landed later.
+
+    Between the two the commands of docs/lake.md created the readers' role.
     """
     machine = Clipmart(tmp_path_factory.mktemp("machine"), shared.environ)
     assert machine("publish").code == 0
@@ -189,8 +190,9 @@ def test_no_list_of_duckdbs_shows_the_password(shared: Shared) -> None:
 def test_all_readers_use_the_role_and_see_the_next_publication(
     reader: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows that came after the rights were given; and connect(), which checks no statement, stands
-    in as the role, and so cannot write.
+    """The role reads rows that landed after it got its rights.
+
+    connect() checks no statement, but reads as the role, so it cannot write.
     """
     only = {k: v for k, v in reader.environ.items() if k != "CLIPMART_LAKE_CATALOG"}
     shown = Clipmart(reader.folder, only)("query", "FROM klipit.jobs", "--format", "csv")
@@ -208,7 +210,7 @@ def test_all_readers_use_the_role_and_see_the_next_publication(
 
 
 def test_doctor_warns_of_a_reader_that_may_write(machine: Clipmart) -> None:
-    """Where the variable is not set, and where its role has more rights than it should."""
+    """If the variable is not set, and if its role has more rights than it should."""
     assert "CLIPMART_LAKE_READER is not set" in machine("doctor").out
     writer = {"CLIPMART_LAKE_READER": machine.environ["CLIPMART_LAKE_CATALOG"]}
     shown = Clipmart(machine.folder, machine.environ | writer)("doctor").out

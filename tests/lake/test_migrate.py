@@ -59,7 +59,7 @@ def landing(shared: Shared) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture(scope="module")
 def first(machine: Clipmart, before: dict[str, list[Any]]) -> Any:
-    """What the first migration told."""
+    """What the first migration reported."""
     done = machine("migrate", "--json")
     assert done.code == 0, done.err
     return done.json()
@@ -75,7 +75,7 @@ def test_every_report_is_equal_after_migrate(
 
 
 def test_every_landed_row_is_copied_and_counted(first: Any, folder: Path) -> None:
-    """What it tells is what stands in the file."""
+    """It reports what the file holds."""
     with duckdb.connect(str(folder / "data/state/landing.duckdb"), read_only=True) as con:
         for table in first["tables"]:
             rows = con.execute(f"SELECT count(*) FROM {table['table']}").fetchone()
@@ -93,7 +93,7 @@ def test_the_ledger_is_copied_and_known_ids_are_known(first: Any, machine: Clipm
     assert first["events"] == first["new_events"] > 0
 
 
-def test_migrating_again_copies_nothing_and_keeps_what_is_newer(
+def test_migrating_again_copies_nothing_and_replaces_nothing_newer(
     first: Any, machine: Clipmart, landing: duckdb.DuckDBPyConnection
 ) -> None:
     """A job that the lake has learnt more about since is not set back."""
@@ -119,8 +119,9 @@ def test_a_failed_audit_leaves_readers_what_they_had(
     shared: Shared,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A clip without its job is landed by hand: publishing says so, and what `connect()` and
-    `report()` give in Python is what it was.
+    """A clip without its job is landed by hand, and publishing reports it.
+
+    What `connect()` and `report()` return in Python is unchanged.
     """
     landing.execute(
         """INSERT INTO klipit.clips BY NAME
@@ -151,10 +152,10 @@ def test_housekeeping_removes_files_and_no_row(
 
 
 def test_without_a_lake_it_says_what_to_set(tmp_path: Path) -> None:
-    told = Clipmart(tmp_path, {})("migrate")
-    assert told.code == 3 and "CLIPMART_DESTINATION" in told.err
+    done = Clipmart(tmp_path, {})("migrate")
+    assert done.code == 3 and "CLIPMART_DESTINATION" in done.err
 
 
-def test_an_empty_folder_is_told(tmp_path: Path, shared: Shared) -> None:
-    told = Clipmart(tmp_path, dict(shared.environ))("migrate")
-    assert told.code == 3 and "holds neither" in told.err
+def test_an_empty_folder_is_reported(tmp_path: Path, shared: Shared) -> None:
+    done = Clipmart(tmp_path, dict(shared.environ))("migrate")
+    assert done.code == 3 and "holds neither" in done.err

@@ -87,7 +87,7 @@ def machines(
 def both_synced(
     machines: list[Clipmart], sandbox: Sandbox, processes: ForkedCommands
 ) -> tuple[list[Any], list[Any]]:
-    """Two syncs at once, and a reader: (what each sync told, what the reader saw)."""
+    """Two syncs at once, and a reader: (each sync's JSON, what the reader saw)."""
     one, two = machines
     one("track", "klipit", *sandbox.jobs)
     two("track", "clipus", *sandbox.campaigns)
@@ -123,16 +123,16 @@ def landed_equals(sandbox: Sandbox, shared: Shared) -> None:
 def test_two_syncs_at_once_land_the_truth(
     both_synced: tuple[list[Any], list[Any]], sandbox: Sandbox, shared: Shared
 ) -> None:
-    """Both end with 0; what one machine was told, the other asked for as well."""
-    told, _ = both_synced
+    """Both end with 0, and both requested something."""
+    runs, _ = both_synced
     landed_equals(sandbox, shared)
-    assert all(run["services"]["klipit"]["asked"] for run in told)
+    assert all(run["services"]["klipit"]["asked"] for run in runs)
 
 
 def test_two_machines_never_pass_the_quota(
     both_synced: tuple[list[Any], list[Any]], sandbox: Sandbox
 ) -> None:
-    """No 429 to either, and no id asked for by both."""
+    """No 429 to either, and no id requested by both."""
     assert sandbox.asked(status=429) == 0
     polls = Counter(a.path for a in sandbox.requests if fullmatch("/jobs/[^/]+", a.path))
     assert polls == Counter(f"/jobs/{id_}" for id_ in sandbox.jobs)
@@ -173,7 +173,7 @@ def test_killing_one_of_two_loses_nothing(
     sandbox: Sandbox,
     shared: Shared,
 ) -> None:
-    """Killed amid its requests, it leaves its ids to the next sync, wherever that runs."""
+    """Killed during its requests, it leaves its ids to the next sync on any machine."""
     one, two = machines
     one("track", "klipit", *add_jobs(sandbox, MORE))
     killed, other = processes.start(one, "sync"), processes.start(two, "sync")
@@ -197,8 +197,9 @@ def test_twenty_kills_of_two_machines_lose_nothing(
     sandbox: Sandbox,
     shared: Shared,
 ) -> None:
-    """Each time both sync at once; one of them is killed at a random moment, loading and publishing
-    included.
+    """Both sync at once, and one of them is killed at a random moment, again and again.
+
+    The moments include loading and publishing.
     """
     dice = random.Random(20260408)
     for number in range(20):
@@ -219,14 +220,14 @@ def test_a_query_reads_the_lake_and_nothing_else(
     both_synced: tuple[list[Any], list[Any]], machines: list[Clipmart]
 ) -> None:
     """Its Parquet files on S3, and neither another file nor a write."""
-    found = machines[0]("query", "SELECT count(*) AS n FROM reports.top_clips", "--format", "json")
-    assert found.code == 0 and '"n": ' in found.out, found.err
+    done = machines[0]("query", "SELECT count(*) AS n FROM reports.top_clips", "--format", "json")
+    assert done.code == 0 and '"n": ' in done.out, done.err
     for sql in ("SELECT * FROM read_text('/etc/hostname')", "DELETE FROM reports.top_clips"):
         assert machines[0]("query", sql).code == 2
     assert machines[0]("status", "--json").json()["published"] is not None
 
 
-def test_nothing_that_a_machine_keeps_tells_the_key_of_the_files(
+def test_no_file_of_a_machine_reveals_the_key_of_the_lakes_files(
     both_synced: tuple[list[Any], list[Any]], machines: list[Clipmart]
 ) -> None:
     """Neither S3's secret nor an API's key is written below a data folder."""

@@ -1,4 +1,4 @@
-"""What is changed of dlt's duckdb destination, and that no more is."""
+"""What clipmart changes in dlt's duckdb destination, and that it changes nothing else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipelines.landing.destination import Merge, destination
 def test_rows_are_deleted_without_comparing_every_pair(
     job: type[SqlMergeFollowupJob], compared_in_pairs: bool
 ) -> None:
-    """No nested loop, which dlt's own way, for comparison, is for DuckDB."""
+    """Without a nested loop, which dlt's own clauses, for comparison, need."""
     clauses = job.gen_key_table_clauses("landed", "new", ["id"], ["job_id"], for_delete=True)
     with duckdb.connect() as con:
         con.execute("CREATE TABLE landed AS SELECT i AS id, i // 6 AS job_id FROM RANGE(5000) r(i)")
@@ -33,7 +33,7 @@ def test_rows_are_deleted_without_comparing_every_pair(
 
 
 def test_rows_of_either_key_are_deleted() -> None:
-    """A clip that is there already, and what else its job had."""
+    """A clip that has landed before, and the other clips of its job."""
     with duckdb.connect() as con:
         con.execute("CREATE TABLE landed (id TEXT, job_id TEXT)")
         con.execute("INSERT INTO landed VALUES ('a', '1'), ('b', '1'), ('c', '2'), ('d', '3')")
@@ -43,13 +43,13 @@ def test_rows_of_either_key_are_deleted() -> None:
         assert con.execute("FROM landed").fetchall() == [("d", "3")]
 
 
-def test_what_is_answered_once_is_what_dlt_would_answer(tmp_path: Path) -> None:
-    """And nobody's changes to an answer reach the next."""
+def test_cached_capabilities_are_those_of_dlt(tmp_path: Path) -> None:
+    """A change to one answer does not reach the next."""
     ours, dlts = destination(tmp_path / "f.duckdb"), dlt.destinations.duckdb("f.duckdb")
     naming = NamingConvention()
-    for asked in (None, naming, None):
-        answer = ours.capabilities(naming=asked)
-        assert dict(answer) == dict(dlts.capabilities(naming=asked))
+    for given in (None, naming, None):
+        answer = ours.capabilities(naming=given)
+        assert dict(answer) == dict(dlts.capabilities(naming=given))
         answer.max_identifier_length = 1
     assert ours.destination_type == dlts.destination_type
     assert ours.destination_name == dlts.destination_name

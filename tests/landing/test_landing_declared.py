@@ -1,4 +1,4 @@
-"""The landing tables that SQL relies on are the ones the sources land."""
+"""The landing tables that SQL relies on are those that the sources land."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ DECLARED = {model["name"]: model["columns"] for model in yaml.safe_load(FILE.rea
 
 
 def test_the_sql_project_knows_the_tables_that_the_sources_declare() -> None:
-    """`make models` was run since a column or its meaning changed."""
+    """`make models` was run after the last change of a column or its meaning."""
     assert external_models() == FILE.read_text()
 
 
 def test_a_columns_meaning_is_declared_once_and_reaches_dlt() -> None:
-    """Destinations that have comments get it from dlt's hint."""
+    """Destinations with comments get it from dlt's hint."""
     hints = CLIPS.hints()
     assert hints["start_seconds"]["description"] == CLIPS.documented["start_seconds"][1]
     assert all(meaning for table in KLIPIT.api.all for _, meaning in table.documented.values())
 
 
-def test_a_sandbox_load_makes_every_declared_column(
+def test_a_sandbox_load_creates_every_declared_column(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
     sandbox.add_job("job_1", clips=1)

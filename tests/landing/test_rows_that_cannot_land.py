@@ -1,6 +1,6 @@
-"""What happens when the landing store refuses rows: the id at fault is quarantined, all else lands.
+"""What happens when the landing store refuses rows: the bad id is quarantined, all else lands.
 
-A unique index on the landing file stands for whatever makes a load fail for the sake of its rows.
+A unique index on the landing file stands for anything that makes a load fail because of its rows.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ def refuse_equal(clipmart: Clipmart, table: str, column: str) -> None:
         con.execute(f"CREATE UNIQUE INDEX refusing ON {table} ({column})")
 
 
-def test_an_id_whose_rows_cannot_land_is_quarantined_alone(
+def test_only_an_id_whose_rows_cannot_land_is_quarantined(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """Of four jobs one is refused; the others and the other service land, and nothing is stuck."""
+    """One of four jobs is refused; the others and the other service land, also in the next sync."""
     refuse_equal(landing_only, "klipit.jobs", "duration_seconds")
     for number in range(4):
         seconds = 1000 if number in (1, 3) else number

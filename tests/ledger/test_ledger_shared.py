@@ -25,14 +25,14 @@ POLLS = Bucket("klipit", "polls", "key", per_minute=6)
 
 @pytest.fixture
 def opened(database: str) -> Iterator[Callable[[], Ledger]]:
-    """Opens the same ledger again, as another machine would."""
+    """A function that opens the same ledger again, as another machine would."""
     ledgers: list[Ledger] = []
 
-    def open_one() -> Ledger:
+    def open_again() -> Ledger:
         ledgers.append(Ledger(Address(database, "CLIPMART_LEDGER")))
         return ledgers[-1]
 
-    yield open_one
+    yield open_again
     for ledger in ledgers:
         ledger.close()
 
@@ -42,31 +42,31 @@ def event(id_: str, kind: str = "import") -> Event:
 
 
 def together(*works: Callable[[], Any]) -> list[Any]:
-    """Do these at the same time; returns what each gave."""
-    answers: list[Any] = [None] * len(works)
+    """Do these at the same time; returns their results."""
+    results: list[Any] = [None] * len(works)
 
     def run(number: int, work: Callable[[], Any]) -> None:
-        answers[number] = work()
+        results[number] = work()
 
     threads = [threading.Thread(target=run, args=item) for item in enumerate(works)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    return answers
+    return results
 
 
 def test_an_event_written_twice_is_one(opened: Callable[[], Ledger]) -> None:
-    """By event_id, as in SQLite; another machine reads it whole."""
+    """By event_id, as in SQLite; another machine reads the whole event."""
     first, second = opened(), opened()
     assert first.add([event("job_1"), event("job_1"), event("job_2")]) == 2
     assert second.add([event("job_2")]) == 0
-    found = list(second.events("klipit", kinds=["import"]))
-    assert [(e.subject, e.body, e.recorded_at) for e in found] == [
+    events = list(second.events("klipit", kinds=["import"]))
+    assert [(e.subject, e.body, e.recorded_at) for e in events] == [
         ("job_1", {"job_id": "job_1"}, AT),
         ("job_2", {"job_id": "job_2"}, AT),
     ]
-    assert second.last_seq("klipit", ["import"]) == found[-1].seq
+    assert second.last_seq("klipit", ["import"]) == events[-1].seq
 
 
 def test_a_cursor_never_passes_an_event_that_is_still_being_written(
@@ -81,9 +81,9 @@ def test_a_cursor_never_passes_an_event_that_is_still_being_written(
         last = 0
         while True:
             ended = done.is_set()
-            for found in reader.events("klipit", last):
-                last = found.seq
-                seen.append(str(found.subject))
+            for new in reader.events("klipit", last):
+                last = new.seq
+                seen.append(str(new.subject))
             if ended:
                 return
 
@@ -104,12 +104,12 @@ def take_six(slots: RateSlots) -> list[tuple[int, float]]:
 
 
 def test_machines_share_one_quota(opened: Callable[[], Ledger]) -> None:
-    """Six slots a minute, asked for by three machines at once: six are given."""
+    """Of six slots a minute, requested by three machines at once, six are granted."""
     ledgers = [opened() for _ in range(3)]
     slots = [ledger.slots(60.0) for ledger in ledgers]
-    given = together(*(partial(take_six, s) for s in slots))
-    taken = [slot for answers in given for slot, _ in answers if slot]
-    waits = [wait for answers in given for slot, wait in answers if not slot]
+    granted = together(*(partial(take_six, s) for s in slots))
+    taken = [slot for answers in granted for slot, _ in answers if slot]
+    waits = [wait for answers in granted for slot, wait in answers if not slot]
     assert len(taken) == 6 and len(waits) == 12 and min(waits) > 59
     assert slots[0].in_use(POLLS) == 6
 
@@ -117,13 +117,13 @@ def test_machines_share_one_quota(opened: Callable[[], Ledger]) -> None:
 def test_slots_follow_the_servers_clock(
     opened: Callable[[], Ledger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine whose clock is a day ahead gets no slot early, and keeps none from others."""
+    """A machine whose clock is a day ahead gets no slot early, and withholds none from others."""
     ahead = opened().slots(1.0)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 86_400)
-    given = [ahead.take(POLLS, 30.0)[0] for _ in range(6)]
-    assert all(given) and ahead.take(POLLS, 30.0)[0] == 0
-    for slot in given:
+    granted = [ahead.take(POLLS, 30.0)[0] for _ in range(6)]
+    assert all(granted) and ahead.take(POLLS, 30.0)[0] == 0
+    for slot in granted:
         ahead.answered(slot)
     monkeypatch.setattr(time, "time", real)
     right = opened().slots(1.0)
@@ -136,7 +136,7 @@ def test_slots_follow_the_servers_clock(
 def test_a_learnt_limit_and_a_pause_reach_the_other_machine(
     opened: Callable[[], Ledger],
 ) -> None:
-    """What one machine's answers told, the other obeys."""
+    """One machine obeys what the other one learnt from its answers."""
     unknown = Bucket("clipus", "requests", "key")
     here, there = opened().slots(60.0), opened().slots(60.0)
     assert here.take(unknown, 30.0)[0] and there.take(unknown, 30.0) == (0, 0.05)
@@ -148,7 +148,7 @@ def test_a_learnt_limit_and_a_pause_reach_the_other_machine(
 
 
 def test_runs_at_the_same_time_share_the_ids(opened: Callable[[], Ledger]) -> None:
-    """An id that a living run asks for is left to it; one of a dead run is taken over."""
+    """An id that a living run requests is left to it; one of a dead run is taken over."""
     here, there = opened(), opened()
     here.start_run("run_1", AT)
     there.start_run("run_2", AT)
@@ -164,8 +164,8 @@ def test_runs_at_the_same_time_share_the_ids(opened: Callable[[], Ledger]) -> No
     assert [i for i in ids if third.claim("klipit", i)] == mine
 
 
-def test_a_part_for_one_alone_waits_for_the_other(opened: Callable[[], Ledger]) -> None:
-    """Whoever comes second waits; a process that dies lets go."""
+def test_a_part_for_one_process_waits_for_the_other(opened: Callable[[], Ledger]) -> None:
+    """The second process waits until the first one has left."""
     here, there = opened(), opened()
     order: list[str] = []
 
@@ -185,7 +185,7 @@ def test_a_part_for_one_alone_waits_for_the_other(opened: Callable[[], Ledger]) 
 
 
 def test_a_restarted_server_ends_no_run(opened: Callable[[], Ledger], database: str) -> None:
-    """A connection that was cut is made anew, and holds what it held."""
+    """A lost connection is opened again, with the locks that it held."""
     import psycopg
 
     here, there = opened(), opened()
@@ -198,38 +198,38 @@ def test_a_restarted_server_ends_no_run(opened: Callable[[], Ledger], database: 
                WHERE pid <> pg_backend_pid() AND datname = current_database()"""
         )
     here.note("progress", ["half"])
-    assert there.noted("progress") == ["half"]
+    assert there.read_note("progress") == ["half"]
     assert not there.claim("klipit", "job_1")
 
 
 def test_a_server_that_is_away_is_try_again_later(tmp_path: Any) -> None:
     """The message names the address without its password, and what became of the data."""
-    with pytest.raises(StoreDown) as told:
+    with pytest.raises(StoreDown) as raised:
         Ledger(Address("postgresql://me:hunter2@127.0.0.1:9/clips", "CLIPMART_LEDGER"))
-    assert "postgresql://127.0.0.1:9/clips" in str(told.value)
-    assert "hunter2" not in str(told.value) and told.value.exit_code == 75
+    assert "postgresql://127.0.0.1:9/clips" in str(raised.value)
+    assert "hunter2" not in str(raised.value) and raised.value.exit_code == 75
 
 
-def test_a_database_that_is_not_there_is_configuration(postgres: str) -> None:
+def test_an_absent_database_is_configuration(postgres: str) -> None:
     with pytest.raises(FixConfiguration, match="CLIPMART_LEDGER"):
         Ledger(Address(f"{postgres}/nowhere", "CLIPMART_LEDGER"))
 
 
-def test_a_ledger_setting_that_is_no_address_is_configuration(clipmart: Clipmart) -> None:
+def test_a_ledger_setting_that_is_not_an_address_is_configuration(clipmart: Clipmart) -> None:
     clipmart.environ["CLIPMART_LEDGER"] = "mysql://me:hunter2@host/db"
-    told = clipmart("status")
-    assert told.code == 3 and "CLIPMART_LEDGER" in told.err and "hunter2" not in told.err
+    done = clipmart("status")
+    assert done.code == 3 and "CLIPMART_LEDGER" in done.err and "hunter2" not in done.err
 
 
-def test_a_claim_of_a_server_whose_clock_was_ahead_holds_nobody_back(
+def test_a_claim_of_a_server_whose_clock_was_ahead_blocks_no_run(
     opened: Callable[[], Ledger],
 ) -> None:
-    """Its run is gone, and its instant would come in a year: the next run takes the id."""
-    gone, here = opened(), opened()
-    gone.start_run("a", AT)
-    assert gone.claim("klipit", "job_ahead")
-    gone.store.execute("UPDATE claims SET made_at = made_at + 31536000")
-    gone.close()
+    """Its run has ended and its instant is a year ahead: the next run takes the id."""
+    ended, here = opened(), opened()
+    ended.start_run("a", AT)
+    assert ended.claim("klipit", "job_ahead")
+    ended.store.execute("UPDATE claims SET made_at = made_at + 31536000")
+    ended.close()
 
     here.start_run("b", AT)
 

@@ -1,6 +1,6 @@
-"""Every notebook runs from top to bottom on the demo's data and shows what it was kept with.
+"""Every notebook runs from top to bottom on the demo's data and shows its saved outputs.
 
-After a change that shows in them: python -m tests.support.run_notebooks
+After a change of their outputs: python -m tests.support.run_notebooks
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import html
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -141,7 +142,7 @@ def code(notebook: Notebook) -> list[Notebook]:
 
 
 def said(cell: Notebook) -> list[str]:
-    """What each of a cell's outputs tells a reader: text as it is, a chart's words and values."""
+    """What each of a cell's outputs shows: text as it is, a chart's words and values."""
     words = []
     for output in cell["outputs"]:
         data = output.get("data", {})
@@ -175,16 +176,16 @@ def test_there_are_five_notebooks() -> None:
 
 
 @each_notebook
-def test_a_notebook_shows_what_it_was_kept_with(path: Path, shown: dict[str, Notebook]) -> None:
-    """Every table, sentence and value in a chart is the one that the demo's data gives today."""
-    run, kept = shown[f"{path.stem} demo"], read(path)
-    for now, before in zip(code(run), code(kept), strict=True):
+def test_a_notebook_shows_its_saved_outputs(path: Path, shown: dict[str, Notebook]) -> None:
+    """Every table, sentence and value in a chart is what the demo's data gives today."""
+    run, saved = shown[f"{path.stem} demo"], read(path)
+    for now, before in zip(code(run), code(saved), strict=True):
         assert said(now) == said(before), now["source"]
 
 
 @each_notebook
-def test_a_notebook_says_so_where_there_is_nothing(path: Path, shown: dict[str, Notebook]) -> None:
-    """With a store that is still empty it runs to its end, without an error or a warning."""
+def test_a_notebook_runs_on_an_empty_store(path: Path, shown: dict[str, Notebook]) -> None:
+    """To its end, without an error or a warning."""
     run = shown[f"{path.stem} empty"]
     kinds = {
         output.get("name", output["output_type"]) for c in code(run) for output in c["outputs"]
@@ -200,7 +201,7 @@ def test_a_notebook_says_so_where_there_is_nothing(path: Path, shown: dict[str, 
 def test_a_notebook_runs_without_names_or_dates(
     path: Path, world: str, shown: dict[str, Notebook]
 ) -> None:
-    """In a kernel as in the tests over all worlds: no error, and no sentence about None."""
+    """In a kernel, as in the tests over all worlds: no error, and no sentence with None."""
     outputs = [o for cell in code(shown[f"{path.stem} {world}"]) for o in cell["outputs"]]
     assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
     assert "None" not in "".join(str(o["text"]) for o in outputs if o["output_type"] == "stream")
@@ -208,7 +209,7 @@ def test_a_notebook_runs_without_names_or_dates(
 
 @pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
 def test_a_chart_survives_control_characters(path: Path, shown: dict[str, Notebook]) -> None:
-    """NUL, ESC or a line separator in a name ended the kernel; in a chart they are visible."""
+    """NUL, ESC or a line separator in a name once ended the kernel; in a chart they are visible."""
     outputs = [o for cell in code(shown[f"{path.stem} control"]) for o in cell["outputs"]]
     assert not [o for o in outputs if o["output_type"] == "error"]
     charts = "".join(o.get("data", {}).get("image/svg+xml", "") for o in outputs)
@@ -217,7 +218,7 @@ def test_a_chart_survives_control_characters(path: Path, shown: dict[str, Notebo
 
 
 def test_the_first_notebook_names_every_report(shown: dict[str, Notebook]) -> None:
-    """Tables and views alike, each with what it tells."""
+    """Tables and views alike, each with its description."""
     rows = table(shown["01_start_here demo"], "reports")
     models = (FOLDER.parent / "sql/models/reports").glob("*.sql")
     assert [row["report"] for row in rows] == sorted(path.stem for path in models)
@@ -239,7 +240,7 @@ def test_links_lead_to_files_that_jupyterlab_serves(path: Path) -> None:
 
 @each_notebook
 def test_text_of_an_api_stays_text(path: Path, shown: dict[str, Notebook]) -> None:
-    """Names, titles and hooks that look like HTML are shown, never obeyed."""
+    """Names, titles and hooks that look like HTML are shown as text."""
     outputs = [o for cell in code(shown[f"{path.stem} odd"]) for o in cell["outputs"]]
     assert not [o for o in outputs if o["output_type"] == "error"]
     for kind in ("text/html", "image/svg+xml"):
@@ -258,22 +259,22 @@ def test_text_of_an_api_stays_text(path: Path, shown: dict[str, Notebook]) -> No
     ],
 )
 def test_a_notebook_finds_its_data(occasion: str, data: str, shown: dict[str, Notebook]) -> None:
-    """Wherever it is started: what the variable names, else one's own, else the demo's; it says."""
+    """From any folder: CLIPMART_DATA_DIR, else data/, else the demo; it says which."""
     (opening, *_) = code(shown[f"{START.stem} {occasion}"])
     assert f"This page reads {data}, published on 22 April 2026 at 16:00 UTC" in said(opening)[0]
 
 
 def test_without_data_it_says_what_to_do(shown: dict[str, Notebook]) -> None:
     """Before anything is published: where it looked, and the command to run."""
-    told = "".join(said(code(shown[f"{START.stem} nothing"])[0]))
-    assert re.search(r"bare/data/warehouse\.duckdb\. Run `clipmart sync` first", told)
+    output = "".join(said(code(shown[f"{START.stem} nothing"])[0]))
+    assert re.search(r"bare/data/warehouse\.duckdb\. Run `clipmart sync` first", output)
 
 
 @pytest.mark.parametrize(
     ("variable", "dotenv", "data_dir"),
     [(None, None, "data"), (None, "'my data'", "my data"), ("/mnt/clips", "other", "/mnt/clips")],
 )
-def test_make_notebooks_opens_the_first_on_ones_data(
+def test_make_notebooks_opens_the_first_on_your_data(
     variable: str | None, dotenv: str | None, data_dir: str, tmp_path: Path
 ) -> None:
     """`make notebooks` starts JupyterLab with the folder that the variable or .env names."""
@@ -310,21 +311,21 @@ def test_make_notebooks_opens_the_first_on_ones_data(
 
 
 @each_notebook
-def test_a_notebook_is_kept_clean(path: Path) -> None:
-    """It is committed run, in order, without errors, and without a path of any machine."""
+def test_a_notebook_is_committed_clean(path: Path) -> None:
+    """It was run in order, without errors, and has no path of any machine."""
     notebook = read(path)
     assert [cell["execution_count"] for cell in code(notebook)] == [
         number for number, _ in enumerate(code(notebook), 1)
     ]
-    kept = path.read_text()
+    saved = path.read_text()
     for word in (str(FOLDER.parent), str(Path.home()), gettempdir(), '"error"', "stderr"):
-        assert word not in kept
-    assert len(kept) < 150_000
+        assert word not in saved
+    assert len(saved) < 150_000
 
 
 @each_notebook
 def test_a_chart_needs_no_network_and_no_script(path: Path) -> None:
-    """Charts are kept as pictures alone, with a white ground of their own and a title."""
+    """Charts are saved as pictures only, with a white background and a title."""
     outputs = [o for cell in code(read(path)) for o in cell["outputs"]]
     charts = [o["data"] for o in outputs if "image/svg+xml" in o.get("data", {})]
     assert bool(charts) is (path != START)
@@ -338,8 +339,8 @@ def test_a_chart_needs_no_network_and_no_script(path: Path) -> None:
 
 
 @each_notebook
-def test_a_notebook_reads_through_the_warehouse_alone(path: Path) -> None:
-    """It imports nothing else that could reach data, it writes nothing, and opens like the rest."""
+def test_a_notebook_reads_only_through_the_warehouse(path: Path) -> None:
+    """It imports nothing else that could reach data, writes nothing, and opens like the rest."""
     cells = code(read(path))
     source = "\n".join(cell["source"] for cell in cells)
     imported = {
@@ -370,7 +371,7 @@ def data(demo_run: DemoRun) -> dict[str, list[dict[str, Any]]]:
 def test_the_clip_to_post_next_is_the_best(
     shown: dict[str, Notebook], data: dict[str, list[dict[str, Any]]]
 ) -> None:
-    """One clip an episode of at most a minute; the first is the best of the last 14 days."""
+    """One clip of at most a minute for each episode; the first is the best of the last 14 days."""
     rows = table(shown["01_start_here demo"], "next")
     assert len({row["job_id"] for row in rows}) == len(rows) == 10
     at = {row["job_id"]: row["submitted_at"] for row in data["klipit.submissions"]}
@@ -380,11 +381,11 @@ def test_the_clip_to_post_next_is_the_best(
         for clip in data["klipit.clips"]
         if clip["duration_seconds"] <= 60 and at[clip["job_id"]].timestamp() >= since
     ]
-    assert float(rows[0]["score"]) == max(score for score in fitting if score == score)
+    assert float(rows[0]["score"]) == max(score for score in fitting if not math.isnan(score))
 
 
 def test_a_guest_by_luck(shown: dict[str, Notebook], data: dict[str, list[dict[str, Any]]]) -> None:
-    """The shuffles come near to all ways in which the names could have fallen, counted out."""
+    """The shuffles come close to all possible assignments of the names, counted out."""
     scores: dict[str, list[float]] = {}
     for clip in data["klipit.clips"]:
         if clip["shareability_score"] == clip["shareability_score"]:
@@ -416,7 +417,7 @@ def test_a_guest_by_luck(shown: dict[str, Notebook], data: dict[str, list[dict[s
 def test_a_kind_above_average(
     shown: dict[str, Notebook], data: dict[str, list[dict[str, Any]]]
 ) -> None:
-    """The sandbox gives reveals and stories high scores and how-tos low ones: so it is found."""
+    """In the sandbox reveals and stories score high and how-tos low, and so it is shown."""
     short = text(shown["03_moment_types demo"], "short").splitlines()
     assert "founder_reveal" in short[0]
     assert "how_to" in short[1]
@@ -428,7 +429,7 @@ def test_a_kind_above_average(
 def test_every_video_is_in_one_state(
     shown: dict[str, Notebook], data: dict[str, list[dict[str, Any]]]
 ) -> None:
-    """Counted by hand; the likely range of the failures solves Wilson's equation."""
+    """Counted by hand; the likely range of failures solves Wilson's equation."""
     videos = data["clipus.videos"]
     states = Counter(
         "1 published"
@@ -457,7 +458,7 @@ def test_every_video_is_in_one_state(
 def test_the_cost_of_the_shows_adds_up(
     shown: dict[str, Notebook], data: dict[str, list[dict[str, Any]]]
 ) -> None:
-    """The estimate splits what was used, and loses or invents none of it."""
+    """The estimate divides what was used; nothing is lost or added."""
     snapshots = sorted(data["klipit.account_snapshots"], key=lambda row: row["observed_at"])
     used = sum(max(a["balance"] - b["balance"], 0) for a, b in pairwise(snapshots))
     *shows, everything = table(shown["05_credits demo"], "shows")

@@ -127,7 +127,7 @@ STRUCTURE = {
 
 
 @pytest.mark.parametrize(("harm", "named"), STRUCTURE.values(), ids=STRUCTURE)
-def test_what_is_not_as_it_landed_is_named(synced: Clipmart, harm: Damage, named: str) -> None:
+def test_an_altered_table_is_named(synced: Clipmart, harm: Damage, named: str) -> None:
     harm(landing_of(synced.data_dir))
 
     assert named in (damage_of(synced.data_dir) or "")
@@ -156,7 +156,7 @@ OFTEN = ("a flipped byte", "a missing table")  # the file itself, and what is in
 def test_after_recover_the_next_sync_is_complete(
     sandbox: Sandbox, synced: Clipmart, harm: Damage
 ) -> None:
-    """Sync names `recover` or repairs it itself; then everything old and new is there, once."""
+    """Sync names `recover` or repairs the store; then every old and new row exists once."""
     before = published(synced)
     harm(landing_of(synced.data_dir))
     sandbox.add_job("job_4", clips=3)
@@ -180,7 +180,7 @@ def test_after_recover_the_next_sync_is_complete(
 def test_what_landed_after_the_last_publication_is_taken_from_the_old_store(
     sandbox: Sandbox, synced: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job with its clips, and the removal of another's, were landed and never published."""
+    """A job with its clips, and the removal of another's, landed but were not published."""
     sandbox.add_job("job_4", clips=3)
     synced("track", "klipit", "job_4")
     with monkeypatch.context() as unpublished:
@@ -211,8 +211,8 @@ def test_clips_that_an_answer_removed_do_not_come_back_from_the_published_file(
     assert synced.landed("SELECT clips FROM klipit.clip_reads WHERE job_id = 'job_1'") == [(0,)]
 
 
-def test_an_older_landing_store_takes_nothing_back(sandbox: Sandbox, synced: Clipmart) -> None:
-    """A backup of it was put back: what was published since stays."""
+def test_an_older_landing_store_replaces_nothing_newer(sandbox: Sandbox, synced: Clipmart) -> None:
+    """A backup of it was restored: what was published since stays."""
     landing = landing_of(synced.data_dir)
     shutil.copy(landing, synced.folder / "backup")
     sandbox.add_job("job_4", clips=3)
@@ -226,7 +226,7 @@ def test_an_older_landing_store_takes_nothing_back(sandbox: Sandbox, synced: Cli
     assert synced.landed("SELECT count(job_id) FROM klipit.submissions") == [(4,)]
 
 
-def test_force_rebuilds_a_sound_store_and_saves_the_old_one(synced: Clipmart) -> None:
+def test_force_rebuilds_an_intact_store_and_saves_the_old_one(synced: Clipmart) -> None:
     landing = landing_of(synced.data_dir)
     rows = published(synced)
 
@@ -240,7 +240,7 @@ def test_force_rebuilds_a_sound_store_and_saves_the_old_one(synced: Clipmart) ->
     assert published(synced) == rows
 
 
-def test_a_store_that_another_program_has_open_is_not_taken_for_damaged(synced: Clipmart) -> None:
+def test_a_store_that_another_program_has_open_does_not_count_as_damaged(synced: Clipmart) -> None:
     landing = landing_of(synced.data_dir)
     code = (
         f"import duckdb; c = duckdb.connect({str(landing)!r}); print('open', flush=True); input()"
@@ -309,7 +309,7 @@ def page_with(path: Path, text: bytes, first: int) -> int:
 
 
 def overwrite(path: Path, page: int) -> bytes:
-    """Fill a page with ones, and return what it held."""
+    """Fill a page with ones; returns what it held."""
     with path.open("r+b") as file:
         file.seek(page * 4096)
         held = file.read(4096)
@@ -320,7 +320,7 @@ def overwrite(path: Path, page: int) -> bytes:
 
 @pytest.mark.parametrize("page", ["first", "rows", "index", "inner"])
 def test_only_the_events_of_a_damaged_page_are_lost(clipmart: Clipmart, page: str) -> None:
-    """The file's first page, one of rows, one of an index, one that leads to the others."""
+    """The file's first page, a page of rows, one of an index, one that refers to the others."""
     path = ledger_with(clipmart.data_dir, 2_000)
     before = events_of(path)
     pages: dict[str, Callable[[], int]] = {
@@ -390,10 +390,10 @@ def test_events_of_the_log_of_a_killed_receiver_are_saved_too(clipmart: Clipmart
     assert "late" in events_of(path)
 
 
-def test_a_ledger_that_another_program_writes_is_not_moved_from_under_it(
+def test_a_ledger_that_another_program_writes_is_not_moved(
     clipmart: Clipmart,
 ) -> None:
-    """What `clipmart listen` answers 2xx would land in a file that nobody reads any more."""
+    """Events that `clipmart listen` answers 2xx would be written to a file that nobody reads."""
     path = ledger_with(clipmart.data_dir, 500)
     overwrite(path, page_with(path, b"event-", first=13))
     code = f"""
@@ -466,7 +466,7 @@ CONTENTS: dict[str, Callable[[bytes], bytes]] = {
         for package in ("none", "extracted", "normalized")
     ],
 )
-def test_any_file_of_dlts_may_be_damaged_and_sync_goes_on(
+def test_any_file_of_dlt_may_be_damaged_and_sync_continues(
     sandbox: Sandbox, landing_only: Clipmart, content: str, package: str
 ) -> None:
     """Every file of the folder in turn: losing it loses nothing, so no sync stops at it.
@@ -504,7 +504,7 @@ def test_any_file_of_dlts_may_be_damaged_and_sync_goes_on(
     assert tried > 3
 
 
-def test_a_package_that_can_never_load_is_dropped_and_said_so(
+def test_a_package_that_can_never_load_is_dropped_and_reported(
     sandbox: Sandbox, synced: Clipmart
 ) -> None:
     leave_a_package(synced.data_dir, "job_1", normalized=True)

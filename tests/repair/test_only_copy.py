@@ -42,7 +42,7 @@ def content(clipmart: Clipmart) -> dict[str, Counter[tuple[str, ...]]]:
 
 
 def lost(before: dict[str, Counter[tuple[str, ...]]], clipmart: Clipmart) -> dict[str, Any]:
-    """Rows that were published before and are no more, by table."""
+    """Rows that were published before and no longer are, by table."""
     after = content(clipmart)
     return {table: rows - after[table] for table, rows in before.items() if rows - after[table]}
 
@@ -54,7 +54,7 @@ def add_campaign(sandbox: Sandbox) -> None:
 
 @pytest.fixture(scope="session")
 def both_data(shared_folder: SharedFolder, synced_data: Path) -> Path:
-    """Three jobs and a campaign landed and published, one balance noted by hand."""
+    """Three jobs and a campaign landed and published, one balance entered by hand."""
 
     def fill(folder: Path) -> None:
         with running(Sandbox(now=NOW, minute_seconds=0)) as sandbox:
@@ -112,7 +112,7 @@ def test_a_sync_without_its_state_recovers_first(
 def test_the_only_service_loses_nothing_while_its_api_is_down(
     synced: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The landing store alone is gone; the other service has no row and no key."""
+    """Only the landing store is gone; the other service has no row and no key."""
     monkeypatch.setattr("sources.shared.http.BACKOFF_SECONDS", 0.0)
     before = content(synced)
     (state(synced) / "landing.duckdb").unlink()
@@ -136,7 +136,7 @@ def test_the_only_service_loses_nothing_while_its_api_is_down(
 def test_every_command_that_opens_the_landing_store_recovers_it_first(
     both: Clipmart, command: list[str]
 ) -> None:
-    """None of them leaves an empty one that would look sound."""
+    """None of them leaves an empty store that would look intact."""
     before = content(both)
     shutil.rmtree(state(both))
 
@@ -173,14 +173,14 @@ def test_a_landing_store_with_fewer_ids_ends_with_3_before_anything_is_requested
     assert lost(before, both) == {}
 
 
-def test_a_submission_that_was_merged_into_another_is_no_loss(both: Clipmart) -> None:
-    """Its row is gone, its job's id is not."""
+def test_a_submission_that_was_merged_into_another_is_not_a_loss(both: Clipmart) -> None:
+    """Its row is gone, but its job's id is not."""
     change_landing(both, "UPDATE klipit.submissions SET submission_id = 'x' WHERE job_id = 'job_1'")
     assert both("publish").code == 0
 
 
 def test_a_program_that_holds_the_published_file_open_hides_no_loss(both: Clipmart) -> None:
-    """Its lock keeps others out of the file; what is in it is compared all the same."""
+    """Its lock keeps other programs out of the file, which is compared nevertheless."""
     change_landing(both, "DELETE FROM clipus.campaigns", "DELETE FROM clipus.videos")
     holder = both.start_python(
         f"import duckdb, time; con = duckdb.connect({str(both.warehouse)!r})\n"
@@ -200,7 +200,7 @@ def saved(clipmart: Clipmart) -> list[Path]:
 
 
 def test_the_last_three_published_files_are_saved(both: Clipmart) -> None:
-    """For their owner alone, named by the instant, each as it was published."""
+    """Readable only by their owner, named by the instant, each as it was published."""
     contents = []
     for _ in range(4):
         contents.append(both.warehouse.read_bytes())
@@ -227,10 +227,10 @@ def test_how_many_are_saved_is_a_setting(both: Clipmart, number: str, left: int)
     assert refused.code == 3 and "CLIPMART_KEEP_PUBLISHED" in refused.err
 
 
-def test_where_files_have_one_name_only_they_are_copied(
+def test_files_are_copied_if_hard_links_are_not_supported(
     both: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A memory card or a network share may know no hard links."""
+    """A memory card or a network share may not support hard links."""
 
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -279,8 +279,8 @@ def test_killed_between_saving_and_replacing_the_file_is_whole(both: Clipmart, a
 
 
 @pytest.mark.soak
-def test_back_to_a_saved_file_as_the_page_on_faults_says(both: Clipmart) -> None:
-    """Its commands, run as they are written there: what was published then is published again."""
+def test_returning_to_a_saved_file_as_the_page_on_faults_describes(both: Clipmart) -> None:
+    """Its commands are run as written: what was published then is published again."""
     before = content(both)
     both("publish")
     _, commands = re.findall(r"^```sh\n(.*?)^```", FAULTS.read_text(), flags=re.M | re.S)
@@ -314,7 +314,7 @@ def test_with_every_other_file_gone_the_latest_saved_one_is_used(both: Clipmart)
 def test_without_landing_store_a_damaged_published_file_is_not_replaced(
     sandbox: Sandbox, both: Clipmart
 ) -> None:
-    """It may hold what a person can still rescue: 3, and the way on."""
+    """It may hold what a person can still rescue: 3, and what to do."""
     shutil.rmtree(state(both))
     both.warehouse.write_bytes(b"damaged" * 1000)
 
@@ -327,8 +327,8 @@ def test_without_landing_store_a_damaged_published_file_is_not_replaced(
 
 
 @pytest.mark.soak
-def test_a_recovery_that_is_killed_begins_again(both: Clipmart) -> None:
-    """What it had landed so far never looks like a landing store."""
+def test_a_killed_recovery_starts_again(both: Clipmart) -> None:
+    """What it has landed so far never looks like a landing store."""
     before = content(both)
     shutil.rmtree(state(both))
     killed = both.start_python(
@@ -351,6 +351,6 @@ def test_a_recovery_that_is_killed_begins_again(both: Clipmart) -> None:
 
 
 def test_every_column_that_is_compared_is_declared() -> None:
-    """A table that is renamed must not drop out of the comparison."""
+    """A renamed table must not be left out of the comparison."""
     declared = declared_types(project())
     assert [ids for ids in only_copy.IDS if ids[1] not in declared[ids[0]]] == []

@@ -31,7 +31,7 @@ def damage(path: Path) -> None:
 def test_a_damaged_landing_store_is_rebuilt_from_the_published_file(
     sandbox: Sandbox, synced: Clipmart
 ) -> None:
-    """Sync says what to do; after `recover` nothing is asked for again and the rows are equal."""
+    """Sync says what to do; after `recover` nothing is requested again and the rows are equal."""
     before = content(synced)
     damage(synced.data_dir / "state" / "landing.duckdb")
 
@@ -51,7 +51,7 @@ def test_a_damaged_landing_store_is_rebuilt_from_the_published_file(
 def test_a_landing_store_that_is_gone_is_rebuilt_the_same_way(
     sandbox: Sandbox, synced: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where it takes several batches: one that split a job's clips would lose some."""
+    """Also in several batches: a batch that split a job's clips would lose some."""
     monkeypatch.setattr("pipelines.repair.recover.BATCH_ROWS", 1)
     before = content(synced)
     (synced.data_dir / "state" / "landing.duckdb").unlink()
@@ -73,7 +73,7 @@ def test_a_lost_dlt_folder_loses_nothing(sandbox: Sandbox, synced: Clipmart) -> 
     assert sum(after["klipit.clips"].values()) == 3
 
 
-def test_a_damaged_ledger_is_moved_aside_and_known_ids_stay_known(
+def test_a_damaged_ledger_is_renamed_and_known_ids_stay_known(
     sandbox: Sandbox, synced: Clipmart
 ) -> None:
     before = content(synced)
@@ -106,13 +106,13 @@ def test_a_truncated_ledger_keeps_the_events_that_can_be_read(synced: Clipmart) 
     assert "job_1" in synced("ids", "klipit").out
 
 
-def test_a_healthy_state_is_left_alone(synced: Clipmart) -> None:
+def test_an_intact_state_is_unchanged(synced: Clipmart) -> None:
     before = (synced.data_dir / "state" / "landing.duckdb").stat().st_mtime_ns
     assert "Nothing is damaged" in synced("recover").out
     assert (synced.data_dir / "state" / "landing.duckdb").stat().st_mtime_ns == before
 
 
-def test_a_file_that_is_no_database_where_the_warehouse_stands_is_named(synced: Clipmart) -> None:
+def test_a_file_in_place_of_the_warehouse_that_is_not_a_database_is_named(synced: Clipmart) -> None:
     synced.warehouse.write_bytes(b"not a database" * 1000)
     done = synced("report")
     assert done.code == 3
@@ -127,10 +127,10 @@ def test_a_landing_store_of_a_newer_duckdb_is_named(synced: Clipmart) -> None:
     raw = bytearray(landing.read_bytes())
     raw[12:20] = (999).to_bytes(8, "little")
     landing.write_bytes(raw)
-    with pytest.raises(duckdb.IOException) as told:
+    with pytest.raises(duckdb.IOException) as raised:
         duckdb.connect(str(landing))
-    # The header's checksum, which DuckDB just told, stands in the first eight bytes.
-    (checksum,) = re.findall(r"computed checksum (\d+)", str(told.value))
+    # The header's checksum, which DuckDB has just reported, is in the first eight bytes.
+    (checksum,) = re.findall(r"computed checksum (\d+)", str(raised.value))
     raw[:8] = int(checksum).to_bytes(8, "little")
     landing.write_bytes(raw)
 

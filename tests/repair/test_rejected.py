@@ -29,7 +29,7 @@ def test_rejected_records_are_listed_with_their_reason(
     assert "s3cr" not in done.out + done.err
 
 
-def test_a_replay_lands_what_the_rules_now_allow_beside_what_had_landed(
+def test_a_replay_lands_what_the_rules_now_allow_and_keeps_what_had_landed(
     sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A later version reads numbers given as text: job and clip land, without a request."""
@@ -80,7 +80,9 @@ def test_a_replay_does_not_bring_back_what_a_newer_answer_replaced(
     assert landing_only.rows("SELECT id FROM klipit.clips") == [("new",)]
 
 
-def test_what_still_cannot_be_read_stays(sandbox: Sandbox, landing_only: Clipmart) -> None:
+def test_records_that_still_cannot_be_read_stay_rejected(
+    sandbox: Sandbox, landing_only: Clipmart
+) -> None:
     sandbox.add_job("job_1", clips=[{"no": "id"}])
     landing_only("track", "klipit", "job_1")
     landing_only("sync")

@@ -1,4 +1,4 @@
-"""What a statement of `clipmart query` may take: time, memory, rows, and room below state/."""
+"""The limits of `clipmart query`: time, memory, rows, and space below state/."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def clipmart(published: Settings) -> Clipmart:
 
 
 def test_a_statement_ends_when_its_time_is_up(clipmart: Clipmart) -> None:
-    """In one line that names the setting, and with 1."""
+    """With exit code 1 and one line that names the setting."""
     clipmart.environ["CLIPMART_QUERY_SECONDS"] = "0.3"
     ended = clipmart(
         "query", "SELECT sum(a.range * b.range) FROM range(1e6::INT) a, range(1e6::INT) b"
@@ -32,8 +32,8 @@ def test_a_statement_ends_when_its_time_is_up(clipmart: Clipmart) -> None:
 
 
 @pytest.mark.soak
-def test_a_function_that_sees_no_interrupt_is_ended_too(clipmart: Clipmart) -> None:
-    """One comparison of two long texts takes minutes; the process ends a few seconds late."""
+def test_a_function_that_ignores_the_interrupt_is_ended_too(clipmart: Clipmart) -> None:
+    """Comparing two long texts takes minutes; the process ends a few seconds late."""
     clipmart.environ["CLIPMART_QUERY_SECONDS"] = "0.3"
     sql = "SELECT levenshtein(repeat('a', 500000), repeat('b', 500000))"
     ended = clipmart.run("query", sql, timeout=30)
@@ -44,15 +44,15 @@ def test_a_function_that_sees_no_interrupt_is_ended_too(clipmart: Clipmart) -> N
     "sql", ["SELECT list(range) FROM range(100000000)", "SELECT len(range(1000000000))"]
 )
 def test_a_statement_ends_when_its_memory_is_used_up(clipmart: Clipmart, sql: str) -> None:
-    """Lists too, which DuckDB does not count: 8 GB here."""
+    """Lists count too, which DuckDB ignores: 8 GB here."""
     clipmart.environ["CLIPMART_QUERY_MEMORY"] = "100 MB"
     ended = clipmart("query", sql)
     assert ended.code == 1 and "CLIPMART_QUERY_MEMORY" in ended.err, ended
     assert ended.err.count("\n") == 1
 
 
-def test_what_is_too_large_for_memory_goes_below_state_and_is_removed(clipmart: Clipmart) -> None:
-    """What a killed query left goes too; without a state folder nothing is written anywhere."""
+def test_data_too_large_for_memory_is_written_below_state_and_removed(clipmart: Clipmart) -> None:
+    """So is what a killed query left; without a state folder nothing is written."""
     clipmart.environ["CLIPMART_QUERY_MEMORY"] = "100 MB"
     state = clipmart.data_dir / "state"
     (state / "tmp-query-999999999").mkdir()
@@ -65,8 +65,8 @@ def test_what_is_too_large_for_memory_goes_below_state_and_is_removed(clipmart: 
     assert not state.exists() and not (clipmart.folder / ".tmp").exists()
 
 
-def test_more_than_a_million_rows_are_printed_as_csv_alone(clipmart: Clipmart) -> None:
-    """As they come, under one header; in another format they would fill the memory first."""
+def test_more_than_a_million_rows_are_printed_only_as_csv(clipmart: Clipmart) -> None:
+    """As they come, under one header; another format would fill the memory first."""
     ended = clipmart("query", "SELECT range AS n FROM range(1000001)", "--format", "json")
     assert (ended.code, ended.out) == (1, "") and "--format csv" in ended.err
     lines = clipmart("query", "SELECT range AS n FROM range(25000)", "--format", "csv").out
@@ -85,14 +85,14 @@ def test_more_than_a_million_rows_are_printed_as_csv_alone(clipmart: Clipmart) -
 def test_a_limit_that_cannot_be_read_is_named(
     clipmart: Clipmart, variable: str, value: str
 ) -> None:
-    """3, and the variable."""
+    """Exit 3, and the variable."""
     clipmart.environ[variable] = value
     ended = clipmart("query", "SELECT 1")
     assert ended.code == 3 and variable in ended.err
 
 
 def test_an_answer_leaves_out_the_lakes_password_and_no_other_word() -> None:
-    """In an address it is hidden, encoded or not; a show of the same name stays."""
+    """It is hidden in an address, encoded or not; a show of the same name is shown."""
     lake = Lake(
         Address("postgresql://me:hunter%402@host/db", "CLIPMART_LAKE_CATALOG"),
         "files",

@@ -1,4 +1,4 @@
-"""Reports as text: the same rows in four formats, none of which can be abused by an API's text."""
+"""Reports as text: the same rows in four formats, none of which an API's text can abuse."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def con(published: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def test_json_is_one_object_keyed_by_report(con: duckdb.DuckDBPyConnection) -> None:
-    """Instants in Z, days as dates, lists as lists, numbers as numbers, NULL as null."""
+    """Instants end in Z, days are dates, lists lists, numbers numbers, NULL null."""
     tables = json.loads(render([read_report(con, name) for name in MAIN], "json"))
     assert list(tables) == list(MAIN)
     (campaign,) = tables["video_readiness"]
@@ -37,8 +37,8 @@ def test_json_is_one_object_keyed_by_report(con: duckdb.DuckDBPyConnection) -> N
     assert tables["credit_usage"][0]["day"] == "2026-04-08"
 
 
-def test_json_holds_no_value_that_json_lacks(con: duckdb.DuckDBPyConnection) -> None:
-    """NaN and infinity are null; big sums and decimals numbers; JSON columns JSON."""
+def test_json_has_only_values_that_json_allows(con: duckdb.DuckDBPyConnection) -> None:
+    """NaN and infinity are null; sums and decimals are numbers; JSON columns are JSON."""
     table = fetch(
         con.execute(
             """
@@ -62,7 +62,7 @@ def test_json_holds_no_value_that_json_lacks(con: duckdb.DuckDBPyConnection) -> 
     }
 
 
-def test_csv_reads_back(con: duckdb.DuckDBPyConnection) -> None:
+def test_csv_can_be_read_back(con: duckdb.DuckDBPyConnection) -> None:
     """Commas, quotes, line breaks and all; NULL is an empty cell."""
     rows = list(csv.DictReader(io.StringIO(render([read_report(con, "shareability")], "csv"))))
     assert [row["job_id"] for row in rows] == ["job_1", "job_2"]
@@ -74,7 +74,7 @@ STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # the last four as wide as a Japa
 
 
 def test_csv_of_a_report_starts_no_formula(con: duckdb.DuckDBPyConnection) -> None:
-    """Text gets an apostrophe where a spreadsheet would calculate; numbers stay numbers."""
+    """Text that a spreadsheet would calculate gets an apostrophe; numbers stay numbers."""
     (row, _) = csv.DictReader(io.StringIO(render([read_report(con, "shareability")], "csv")))
     assert row["best_hook"] == "'" + HOOK
     assert row["show_name"] == '\'@The, "Founders" 日本'
@@ -89,7 +89,7 @@ def test_csv_of_a_report_starts_no_formula(con: duckdb.DuckDBPyConnection) -> No
 
 
 def test_csv_of_a_report_quotes_every_text() -> None:
-    """So no text is taken for a number or a date, and an empty one is not NULL."""
+    """So no text is read as a number or a date, and an empty one is not NULL."""
     values = ("007", "", None, 7, -1.5, True, ["a", "b"])
     types = ("VARCHAR", "VARCHAR", "VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR[]")
     table = Table("rows", tuple("abcdefg"), types, [values])
@@ -98,13 +98,13 @@ def test_csv_of_a_report_quotes_every_text() -> None:
 
 
 def test_csv_of_a_query_is_raw(con: duckdb.DuckDBPyConnection) -> None:
-    """As the file holds it."""
+    """Every cell is as in the file."""
     table = fetch(con.execute("SELECT '=1+1' AS formula, ['a', 'b'] AS list, TRUE AS yes"))
     assert render([table], "csv", raw=True) == 'formula,list,yes\n=1+1,"[""a"", ""b""]",true\n'
 
 
-def test_markdown_keeps_its_columns(con: duckdb.DuckDBPyConnection) -> None:
-    """A pipe or a line break in a text makes no new cell or row, a tag no markup."""
+def test_text_cannot_break_a_markdown_table(con: duckdb.DuckDBPyConnection) -> None:
+    """A pipe or a line break starts no cell or row, and a tag is no markup."""
     table = fetch(con.execute("SELECT 'a|b' || CHR(10) || '<b>' AS text, 1 AS number"))
     assert render([table], "markdown") == "| text | number |\n|---|---:|\n| a\\|b \\<b\\> | 1 |\n"
     hook = render([read_report(con, "shareability")], "markdown")
@@ -122,16 +122,16 @@ def test_a_terminal_shows_text_as_text(con: duckdb.DuckDBPyConnection, name: str
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_no_format_lets_an_api_steer_a_terminal(
+def test_no_format_lets_an_api_control_a_terminal(
     con: duckdb.DuckDBPyConnection, format: str
 ) -> None:
-    """But for csv, which is data."""
+    """Except csv, which is data."""
     if format != "csv":
         assert not {"\x1b", "\x9b", "\u202e"} & set(render([read_report(con, "top_clips")], format))
 
 
 def test_every_report_fits_eighty_columns(con: duckdb.DuckDBPyConnection) -> None:
-    """Numbers and instants are never cut, text is."""
+    """Numbers and instants are never cut; text is."""
     for name in report_names(con):
         lines = render([read_report(con, name)], "table", width=80).splitlines()
         assert max(map(len, lines)) <= 80, name
@@ -140,7 +140,7 @@ def test_every_report_fits_eighty_columns(con: duckdb.DuckDBPyConnection) -> Non
 
 
 def test_a_long_report_says_what_it_leaves_out(con: duckdb.DuckDBPyConnection) -> None:
-    """A terminal gets the first rows; the other formats give all."""
+    """A terminal shows the first rows; the other formats have all."""
     table = fetch(con.execute("SELECT range AS n FROM range(100)"))
     assert "40 of 100 rows" in render([table], "table")
     assert len(json.loads(render([table], "json"))["rows"]) == 100
@@ -151,7 +151,7 @@ def test_a_long_report_says_what_it_leaves_out(con: duckdb.DuckDBPyConnection) -
 def test_colour_is_for_terminals_that_want_it(
     con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NO_COLOR and a pipe both mean plain text."""
+    """With NO_COLOR or a pipe, the text is plain."""
     table = read_report(con, "moment_types")
     assert "\x1b" not in render([table], "table")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
@@ -161,7 +161,7 @@ def test_colour_is_for_terminals_that_want_it(
 
 
 def test_links_can_be_left_out(con: duckdb.DuckDBPyConnection) -> None:
-    """They may hold a signature that lets anyone download."""
+    """They may have a signature that lets anyone download."""
     for name in report_names(con):
         assert not LINKS & set(read_report(con, name, links=False).columns)
     assert "media_url" in read_report(con, "top-clips").columns

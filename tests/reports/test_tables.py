@@ -1,4 +1,4 @@
-"""Tables fit the terminal that they are printed to; a number, an instant or an id is never cut."""
+"""Tables fit the terminal that shows them; a number, an instant or an id is never cut."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def demo_clipmart(demo: DemoRun) -> Clipmart:
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_fits_the_terminal(demo_clipmart: Clipmart, name: str, width: int) -> None:
-    """By what the letters take up, Japanese ones two columns each; only text is cut."""
+    """Measured in columns, of which Japanese letters take two; only text is cut."""
     demo_clipmart.environ["COLUMNS"] = str(width)
     lines = demo_clipmart("report", name).out.splitlines()
 
@@ -48,7 +48,7 @@ def test_a_report_fits_the_terminal(demo_clipmart: Clipmart, name: str, width: i
 
 
 def test_a_wider_terminal_shows_more(demo_clipmart: Clipmart) -> None:
-    """And says less of columns left out."""
+    """And reports fewer columns as left out."""
     shown = {}
     for width in (80, 120, 400):
         demo_clipmart.environ["COLUMNS"] = str(width)
@@ -58,7 +58,7 @@ def test_a_wider_terminal_shows_more(demo_clipmart: Clipmart) -> None:
 
 
 def test_a_query_that_is_too_wide_leaves_columns_out(demo_clipmart: Clipmart) -> None:
-    """Whole ones, and it says so."""
+    """Whole columns, and it says so."""
     demo_clipmart.environ["COLUMNS"] = "80"
     out = demo_clipmart("query", "FROM klipit.clips").out
     assert max(map(cell_len, out.splitlines())) <= 80
@@ -76,8 +76,8 @@ def test_a_query_that_is_too_wide_leaves_columns_out(demo_clipmart: Clipmart) ->
         (12, []),
     ],
 )
-def test_numbers_are_whole_or_not_there(width: int, numbers: list[str]) -> None:
-    """Beside a long text, which gives way to them; the first column is always shown."""
+def test_numbers_are_shown_whole_or_not_at_all(width: int, numbers: list[str]) -> None:
+    """Next to a long text, which is cut instead; the first column is always shown."""
     table = Table(
         "rows",
         ("name", "count", "small", "share", "nought"),
@@ -103,7 +103,7 @@ def on_a_terminal(demo: DemoRun, *arguments: str, **environ: str) -> str:
         | environ,
     )
     os.close(far)
-    told = b""
+    output = b""
     while True:
         try:
             part = os.read(near, 65536)
@@ -111,14 +111,14 @@ def on_a_terminal(demo: DemoRun, *arguments: str, **environ: str) -> str:
             break
         if not part:
             break
-        told += part
+        output += part
     os.close(near)
     assert process.wait(30) == 0
-    return told.decode()
+    return output.decode()
 
 
 def test_colours_are_for_terminals_that_want_them(demo: DemoRun) -> None:
-    """A real terminal gets them; NO_COLOR, a pipe and a dumb terminal none."""
+    """A real terminal gets them; NO_COLOR, a pipe and a dumb terminal do not."""
     plain = {"NO_COLOR": "1"}, {"TERM": "dumb"}
     assert "\x1b[" in on_a_terminal(demo, "report", "moment-types")
     for environ in plain:

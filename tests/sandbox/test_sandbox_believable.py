@@ -1,4 +1,4 @@
-"""The month of use has something to say to every report."""
+"""The month of use has data for every report."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def month(request: pytest.FixtureRequest) -> Any:
     return sandbox, uses
 
 
-def test_a_month_lies_within_its_thirty_days_in_order(month: Any) -> None:
+def test_a_month_is_within_its_thirty_days_in_order(month: Any) -> None:
     """Thirty days and no instant after the end; the same plan every time."""
     sandbox, uses = month
     end = sandbox.clock.now()
@@ -49,12 +49,12 @@ def test_every_outcome_of_a_job_occurs(month: Any) -> None:
     """Complete, failed, empty, stuck, and one that still runs at the end."""
     sandbox, _ = month
     now = sandbox.clock.now()
-    told = [job.at(now) for job in sandbox.jobs.values()]
-    statuses = Counter(job["status"] for job in told)
+    jobs = [job.at(now) for job in sandbox.jobs.values()]
+    statuses = Counter(job["status"] for job in jobs)
     assert statuses["complete"] > 25
     assert statuses["failed"] >= 1
-    assert sum(job["clip_count"] == 0 for job in told) >= 1
-    running = [job for job in told if job["status"] in ("queued", "transcribing", "clipping")]
+    assert sum(job["clip_count"] == 0 for job in jobs) >= 1
+    running = [job for job in jobs if job["status"] in ("queued", "transcribing", "clipping")]
     ages = [now - datetime.fromisoformat(job["created_at"]) for job in running]
     assert max(ages) > timedelta(hours=2)
     assert min(ages) < timedelta(hours=2)
@@ -84,21 +84,21 @@ def test_every_outcome_of_a_campaign_occurs(month: Any) -> None:
     """Completed, failed, stuck, and completed with a video pending; published and not."""
     sandbox, _ = month
     now = sandbox.clock.now()
-    told = [campaign.at(now) for campaign in sandbox.campaigns.values()]
-    assert {campaign["status"] for campaign in told} >= {"completed", "failed", "rendering"}
+    campaigns = [campaign.at(now) for campaign in sandbox.campaigns.values()]
+    assert {campaign["status"] for campaign in campaigns} >= {"completed", "failed", "rendering"}
     pending = [
         campaign
-        for campaign in told
+        for campaign in campaigns
         if campaign["status"] == "completed"
         and any(video["status"] == "rendering" for video in campaign["videos"])
     ]
     assert pending
-    videos = [video for campaign in told for video in campaign["videos"]]
+    videos = [video for campaign in campaigns for video in campaign["videos"]]
     assert any(video["published_at"] for video in videos)
     assert any(video["status"] == "ready" and not video["published_at"] for video in videos)
 
 
-def test_one_campaign_of_the_month_meets_the_quota(month: Any) -> None:
+def test_one_campaign_of_the_month_reaches_the_quota(month: Any) -> None:
     """Exactly one submission is refused, and every other one is accepted."""
     sandbox, uses = month
     planned = [use for use in uses if use.service == "clipus"]
@@ -106,7 +106,7 @@ def test_one_campaign_of_the_month_meets_the_quota(month: Any) -> None:
     assert max(sandbox.videos_used.values()) == sandbox.plans["growth"].videos_per_month
 
 
-def test_credits_run_down_and_are_topped_up(month: Any) -> None:
+def test_credits_fall_and_are_topped_up(month: Any) -> None:
     """No submission is refused, the balance stays positive and is topped up at least once."""
     sandbox, uses = month
     assert len(sandbox.jobs) == sum(use.service == "klipit" for use in uses)
@@ -116,7 +116,7 @@ def test_credits_run_down_and_are_topped_up(month: Any) -> None:
 
 
 def test_a_preloaded_sandbox_can_still_be_used() -> None:
-    """The month's videos are forgiven, and the clock stays where it was."""
+    """The month's videos are given back, and the clock is unchanged."""
     sandbox = Sandbox(now="2026-04-08T12:00:00Z")
     preload(sandbox)
     assert len(sandbox.jobs) > 30

@@ -68,7 +68,7 @@ def test_videos_become_ready_one_after_another(sandbox: Sandbox, clipus: httpx.C
 
 
 def test_publication_comes_later_or_never(sandbox: Sandbox, clipus: httpx.Client) -> None:
-    """published_at is filled in after the campaign ended, for some of the videos."""
+    """published_at is set after the campaign ended, for some of the videos."""
     published = []
     for number in range(10):
         body = {"url": f"https://good.example/{number}", "languages": ["en"]}
@@ -87,10 +87,10 @@ def test_publication_comes_later_or_never(sandbox: Sandbox, clipus: httpx.Client
         ("straggling.example", "completed", 1),
     ],
 )
-def test_campaigns_end_badly_on_purpose(
+def test_some_hosts_decide_how_a_campaign_ends(
     sandbox: Sandbox, clipus: httpx.Client, host: str, status: str, pending: int
 ) -> None:
-    """Named hosts fail, hang, or complete with a video that never comes."""
+    """Named hosts fail, hang, or complete with a video that never becomes ready."""
     body = {"url": f"https://{host}/", "languages": ["en", "ko"]}
     path = f"{CAMPAIGNS}/{clipus.post(CAMPAIGNS, json=body).json()['campaign_id']}"
     sandbox.clock.advance(hours=48)
@@ -114,10 +114,10 @@ def test_campaigns_end_badly_on_purpose(
         (b'{"url": "https://blocked.example/login"}', 422),
     ],
 )
-def test_an_unfit_campaign_is_refused(
+def test_an_invalid_campaign_is_refused(
     sandbox: Sandbox, clipus: httpx.Client, body: bytes, status: int
 ) -> None:
-    """Errors carry success false, a text and the rate headers; no campaign is made."""
+    """Errors have success false, a text and the rate headers; no campaign is created."""
     answer = clipus.post(CAMPAIGNS, content=body)
     assert answer.status_code == status
     assert answer.json()["success"] is False
@@ -138,9 +138,7 @@ def test_both_ways_to_send_the_key_work(sandbox: Sandbox, clipus: httpx.Client) 
 def test_a_client_like_the_vendors_creates_polls_and_checks_its_key(
     sandbox: Sandbox, clipus: httpx.Client
 ) -> None:
-    """X-API-Key and a content type on every request, GETs included; the nil UUID is a 404
-    whose headers show that the key works.
-    """
+    """X-API-Key on every request; the headers of a 404 for the nil UUID show that the key works."""
     created = clipus.post(CAMPAIGNS, json={**PAGE, "languages": ["en"]}).json()
     assert created["success"] and created["campaign_id"] and created["job_id"]
     assert created["status"] == "collecting"
@@ -153,7 +151,7 @@ def test_a_client_like_the_vendors_creates_polls_and_checks_its_key(
 
 
 def test_missing_and_unknown_keys_are_401(sandbox: Sandbox, clipus: httpx.Client) -> None:
-    """Even then the three headers are there; they name no plan."""
+    """The three headers are there too; they name no plan."""
     del clipus.headers["x-api-key"]
     for headers in ({}, {"x-api-key": "sk_live_other"}, {"x-api-key": "klipit_sk_sandbox"}):
         answer = clipus.get(f"{CAMPAIGNS}/{NIL}", headers=headers)
@@ -163,7 +161,7 @@ def test_missing_and_unknown_keys_are_401(sandbox: Sandbox, clipus: httpx.Client
 
 
 def test_a_plan_without_the_api_is_403(sandbox: Sandbox, clipus: httpx.Client) -> None:
-    """The starter plan's key is known but may not do anything."""
+    """The starter plan's key is known but has no rights."""
     sandbox.add_clipus_key("sk_live_starter", plan="starter")
     answer = clipus.get(f"{CAMPAIGNS}/{NIL}", headers={"x-api-key": "sk_live_starter"})
     assert answer.status_code == 403
@@ -171,7 +169,7 @@ def test_a_plan_without_the_api_is_403(sandbox: Sandbox, clipus: httpx.Client) -
 
 
 def test_a_larger_plan_allows_more_languages(sandbox: Sandbox, clipus: httpx.Client) -> None:
-    """Eight languages, which Growth refuses, pass on Scale."""
+    """Eight languages, which Growth refuses, are accepted on Scale."""
     sandbox.add_clipus_key("sk_live_scale", plan="scale")
     body = {**PAGE, "languages": list("abcdefgh")}
     assert clipus.post(CAMPAIGNS, json=body).status_code == 400
@@ -180,7 +178,7 @@ def test_a_larger_plan_allows_more_languages(sandbox: Sandbox, clipus: httpx.Cli
     assert_headers(answer, "scale", "120")
 
 
-def test_a_campaign_that_would_pass_the_quota_is_refused_whole(
+def test_a_campaign_that_would_exceed_the_quota_is_refused_whole(
     sandbox: Sandbox, clipus: httpx.Client
 ) -> None:
     """58 of 60 videos are used: one more fits, three do not, and the refusal uses none."""
@@ -200,11 +198,11 @@ def test_a_campaign_that_would_pass_the_quota_is_refused_whole(
 def test_the_monthly_quota_refuses_until_the_month_ends(
     sandbox: Sandbox, clipus: httpx.Client
 ) -> None:
-    """The 429 of the quota says so in words, uses no place, and ends with the month."""
+    """The quota's 429 says so in its text, does not count, and ends with the month."""
     sandbox.set_plan("growth", videos_per_month=10)
     page = {**PAGE, "languages": ["en"]}
-    made = len(believable.launch(sandbox.seed, PAGE["url"]).platforms)
-    sandbox.videos_used["sandbox", "2026-04"] = 10 - made
+    videos = len(believable.launch(sandbox.seed, PAGE["url"]).platforms)
+    sandbox.videos_used["sandbox", "2026-04"] = 10 - videos
     assert clipus.post(CAMPAIGNS, json=page).status_code == 200
     answer = clipus.post(CAMPAIGNS, json=page)
     assert answer.status_code == 429
@@ -215,7 +213,7 @@ def test_the_monthly_quota_refuses_until_the_month_ends(
 
 
 def test_the_rate_limit_follows_the_plan_at_once(sandbox: Sandbox, clipus: httpx.Client) -> None:
-    """The header tells the new limit on the next answer, and the window obeys it."""
+    """The header of the next answer has the new limit, and the window follows it."""
     sandbox.limits.minute_seconds = 60
     sandbox.set_plan("growth", requests_per_minute=3)
     answers = [clipus.get(f"{CAMPAIGNS}/{NIL}") for _ in range(4)]
@@ -227,9 +225,7 @@ def test_the_rate_limit_follows_the_plan_at_once(sandbox: Sandbox, clipus: httpx
     assert_headers(answers[0], limit="5")
 
 
-def test_a_refusal_tells_when_to_come_back_if_configured(
-    sandbox: Sandbox, clipus: httpx.Client
-) -> None:
+def test_a_refusal_has_retry_after_if_configured(sandbox: Sandbox, clipus: httpx.Client) -> None:
     """Retry-After is undocumented, so it is sent only on request."""
     sandbox.limits.minute_seconds = 60
     sandbox.set_plan("growth", requests_per_minute=0)
@@ -241,7 +237,7 @@ def test_a_refusal_tells_when_to_come_back_if_configured(
 def test_a_campaign_exists_although_its_client_gave_up(
     sandbox: Sandbox, clipus: httpx.Client
 ) -> None:
-    """The POST can stay open; a time-out leaves a campaign that nobody knows the id of."""
+    """The POST can stay open; after a time-out nobody knows the id of the campaign."""
     sandbox.campaign_open_seconds = 0.3
     with pytest.raises(httpx.ReadTimeout):
         clipus.post(CAMPAIGNS, json=PAGE, timeout=0.05)

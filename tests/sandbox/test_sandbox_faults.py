@@ -1,4 +1,4 @@
-"""Each fault does on the wire what it says."""
+"""Each fault does what it says, on the wire."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_bad_gateway_is_html(sandbox: Sandbox, klipit: httpx.Client) -> None:
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_unavailable_tells_when_to_come_back(sandbox: Sandbox, klipit: httpx.Client) -> None:
+def test_unavailable_has_retry_after(sandbox: Sandbox, klipit: httpx.Client) -> None:
     """503 with Retry-After."""
     sandbox.faults.plan([Fault("unavailable", retry_after="7"), Fault("unavailable")])
     assert [klipit.get("/jobs/job_1").headers["retry-after"] for _ in range(2)] == ["7", "1"]
@@ -41,7 +41,7 @@ def test_unavailable_tells_when_to_come_back(sandbox: Sandbox, klipit: httpx.Cli
 def test_too_many_requests_carries_any_retry_after(
     sandbox: Sandbox, klipit: httpx.Client, value: str | None
 ) -> None:
-    """429 with seconds, a date, rubbish or nothing."""
+    """429 with seconds, a date, an unreadable value or none."""
     sandbox.faults.plan([Fault("too_many_requests", retry_after=value)])
     answer = klipit.get("/jobs/job_1")
     assert answer.status_code == 429
@@ -49,7 +49,7 @@ def test_too_many_requests_carries_any_retry_after(
 
 
 def test_drop_ends_the_connection_and_does_nothing(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """No byte of an answer comes, and the submission did not happen."""
+    """No byte of an answer arrives, and nothing was submitted."""
     sandbox.faults.plan([Fault("drop")])
     with pytest.raises(httpx.RemoteProtocolError):
         klipit.post("/jobs", json={"source_url": "https://good.example/1"})
@@ -59,7 +59,7 @@ def test_drop_ends_the_connection_and_does_nothing(sandbox: Sandbox, klipit: htt
 
 
 def test_lost_does_the_work_and_ends_the_connection(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """No byte of an answer comes, although the submission happened."""
+    """No byte of an answer arrives, although the submission was accepted."""
     sandbox.faults.plan([Fault("lost", method="POST")])
     with pytest.raises(httpx.RemoteProtocolError):
         klipit.post("/jobs", json={"source_url": "https://good.example/1"})
@@ -75,7 +75,7 @@ def test_truncated_promises_more_than_it_sends(sandbox: Sandbox, klipit: httpx.C
 
 
 def test_malformed_is_half_a_json(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """200, JSON by its header, and no JSON."""
+    """200 with the content type of JSON, and a body that is not JSON."""
     sandbox.faults.plan([Fault("malformed")])
     answer = klipit.get("/jobs/job_1")
     assert answer.status_code == 200
@@ -85,14 +85,14 @@ def test_malformed_is_half_a_json(sandbox: Sandbox, klipit: httpx.Client) -> Non
 
 
 def test_empty_is_a_200_without_a_body(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """200 and nothing."""
+    """Status 200 and no bytes."""
     sandbox.faults.plan([Fault("empty")])
     answer = klipit.get("/jobs/job_1")
     assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_trickle_is_slow_and_whole(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """The right answer, over a time that no read time-out notices."""
+    """The right answer, so slowly that no read time-out notices."""
     sandbox.faults.plan([Fault("trickle", seconds=0.02)])
     started = time.monotonic()
     assert klipit.get("/jobs/job_1").json()["id"] == "job_1"
@@ -108,13 +108,13 @@ def test_redirect_leads_to_another_host(sandbox: Sandbox, klipit: httpx.Client) 
 
 
 def test_wrong_shape_is_valid_json_of_another_form(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """The object comes inside a list."""
+    """The object is inside a list."""
     sandbox.faults.plan([Fault("wrong_shape")])
     assert klipit.get("/jobs/job_1").json()[0]["id"] == "job_1"
 
 
-def test_answer_is_whatever_is_planned(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """Any status, headers and body, for shapes that no kind covers."""
+def test_answer_is_as_planned(sandbox: Sandbox, klipit: httpx.Client) -> None:
+    """Any status, headers and body, for shapes that no other kind has."""
     sandbox.faults.plan(
         [
             Fault("answer", "/account", body={"credit_balance": 7}),
@@ -132,8 +132,8 @@ def test_answer_is_whatever_is_planned(sandbox: Sandbox, klipit: httpx.Client) -
     assert answer.headers.get_list("content-type") == ["text/html"]
 
 
-def test_planned_faults_that_nobody_met_are_told(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """A plan's leftovers can be asserted; one without end is used once it was met."""
+def test_unused_faults_are_reported(sandbox: Sandbox, klipit: httpx.Client) -> None:
+    """A test can assert that none is left; one without a limit is used after one request."""
     sandbox.faults.plan([Fault("error", times=None), Fault("drop", "/jobs/none")])
     assert len(sandbox.faults.unused) == 2
     klipit.get("/jobs/job_1")
@@ -143,7 +143,7 @@ def test_planned_faults_that_nobody_met_are_told(sandbox: Sandbox, klipit: httpx
 
 
 def test_an_unknown_kind_is_named(sandbox: Sandbox) -> None:
-    """A typing error in a test is no silent success."""
+    """A typing error in a test is an error."""
     with pytest.raises(ValueError, match="eror"):
         sandbox.faults.plan([Fault("eror")])
 

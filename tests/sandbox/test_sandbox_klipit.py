@@ -16,7 +16,7 @@ GOOD = {"source_url": "https://good.example/1.mp3", "show_name": "Über Gründer
 
 
 def test_a_submission_is_answered_with_a_queued_job(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """POST /jobs gives id, status and created_at, and nothing of what was submitted."""
+    """POST /jobs returns id, status and created_at, and nothing of the submission."""
     answer = klipit.post("/jobs", json=GOOD)
     assert answer.status_code == 201
     assert answer.json().keys() == {"id", "status", "created_at"}
@@ -51,10 +51,8 @@ def test_a_job_progresses_with_the_domain_clock(sandbox: Sandbox, klipit: httpx.
     assert job["clip_count"] == len(clips) > 0
 
 
-def test_a_failed_job_tells_its_error_and_has_no_clips(
-    sandbox: Sandbox, klipit: httpx.Client
-) -> None:
-    """A failing source ends failed with an error text; asking for its clips is a conflict."""
+def test_a_failed_job_has_an_error_and_no_clips(sandbox: Sandbox, klipit: httpx.Client) -> None:
+    """A failing source ends as failed with an error text; its clips are a conflict."""
     job_id = klipit.post("/jobs", json={"source_url": "https://failing.example/1"}).json()["id"]
     sandbox.clock.advance(hours=1)
     job = klipit.get(f"/jobs/{job_id}").json()
@@ -72,7 +70,7 @@ def test_a_silent_episode_completes_without_clips(sandbox: Sandbox, klipit: http
 
 
 def test_clips_come_best_first_and_unscored_last(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """Clips are sorted by score, descending; those without a score follow."""
+    """Clips are sorted by score, descending; unscored clips follow."""
     scores = [50, None, 94.5, 70]
     clips = [{"id": f"clip_{n}", "shareability_score": score} for n, score in enumerate(scores)]
     sandbox.add_job("job_1", clips=clips)
@@ -87,7 +85,7 @@ def test_clips_of_any_shape_are_served_as_given(
     klipit: httpx.Client,
     clips: dict[str, Any] | list[dict[str, Any]] | list[str] | None,
 ) -> None:
-    """Drift is a test's business: nothing repairs it on the way."""
+    """For tests of drift: nothing is corrected."""
     sandbox.add_job("job_1", clips=clips)
     assert klipit.get("/jobs/job_1/clips").json() == {"clips": clips}
 
@@ -107,7 +105,7 @@ def test_any_field_of_a_job_can_be_overridden_or_left_out(
 
 
 def test_an_upload_is_counted_and_becomes_a_job(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """A multipart `file` makes a job; its size is known, its text fields are kept."""
+    """A multipart `file` becomes a job; its size and its text fields are recorded."""
     answer = klipit.post(
         "/jobs",
         files={"file": ("épisode.mp3", b"\0" * 3_000_000)},
@@ -144,10 +142,10 @@ def test_an_upload_over_the_limit_is_refused(sandbox: Sandbox, klipit: httpx.Cli
         (b'{"file": "a.mp3"}', 422),
     ],
 )
-def test_an_unfit_submission_is_refused_in_klipits_error_shape(
+def test_an_invalid_submission_is_refused_in_klipits_error_shape(
     sandbox: Sandbox, klipit: httpx.Client, body: bytes, status: int
 ) -> None:
-    """A body that is not JSON is 400, one that says the wrong thing 422; no job is made."""
+    """A body that is not JSON is 400, one with wrong fields 422; no job is created."""
     answer = klipit.post("/jobs", content=body)
     assert answer.status_code == status
     assert answer.json()["error"].keys() == {"code", "message"}
@@ -158,8 +156,8 @@ def test_an_unfit_submission_is_refused_in_klipits_error_shape(
     "form",
     [b"--x\r\nnonsense", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'],
 )
-def test_an_unfit_form_is_refused(sandbox: Sandbox, klipit: httpx.Client, form: bytes) -> None:
-    """A form that cannot be read, or holds no file, is a 4xx."""
+def test_an_invalid_form_is_refused(sandbox: Sandbox, klipit: httpx.Client, form: bytes) -> None:
+    """A form that cannot be read, or has no file, is a 4xx."""
     headers = {"content-type": "multipart/form-data; boundary=x"}
     assert klipit.post("/jobs", content=form, headers=headers).status_code in (400, 422)
 
@@ -175,7 +173,7 @@ def test_other_keys_are_refused(sandbox: Sandbox, klipit: httpx.Client, key: str
 
 
 def test_a_key_without_the_scope_is_refused(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """403 names the scope that is missing."""
+    """403 names the missing scope."""
     sandbox.add_klipit_key("klipit_sk_reader", scopes=["jobs:read"])
     sandbox.add_job("job_1")
     klipit.headers["authorization"] = "Bearer klipit_sk_reader"
@@ -218,7 +216,7 @@ def test_unknown_ids_paths_and_methods(
 
 
 def test_a_job_costs_credits_until_there_are_none(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """Every submission is charged, every change is kept, and an empty account gets 402."""
+    """Every submission is charged, every change is recorded, an empty account gets 402."""
     sandbox.balance = 12
     while (answer := klipit.post("/jobs", json=GOOD)).status_code == 201:
         balance = klipit.get("/account").json()["credits"]["balance"]
@@ -234,7 +232,7 @@ def test_a_job_costs_credits_until_there_are_none(sandbox: Sandbox, klipit: http
 def test_an_export_is_not_ready_then_ready_then_expires(
     sandbox: Sandbox, klipit: httpx.Client
 ) -> None:
-    """The first answer has no link; a later one has; a day on it is dead and made anew."""
+    """The first answer has no link, a later one has; after a day a new export is needed."""
     sandbox.add_job("job_1", clips=1)
     wanted = {"format": "zip", "platform": "reels"}
     first = klipit.post("/jobs/job_1/export", json=wanted)
@@ -276,7 +274,7 @@ def test_an_export_of_an_unknown_kind_is_refused(sandbox: Sandbox, klipit: httpx
 def test_reads_are_limited_as_documented(
     klipit: httpx.Client, sandbox: Sandbox, path: str, limit: int | None
 ) -> None:
-    """60 polls and 120 clip reads pass in a minute, the next is 429; the account is free."""
+    """60 polls and 120 clip reads in a minute, then 429; the account is not limited."""
     sandbox.limits.minute_seconds = 60
     sandbox.add_job("job_1", clips=1)
     answered = [klipit.get(path).status_code for _ in range((limit or 150) + 1)]
@@ -284,7 +282,7 @@ def test_reads_are_limited_as_documented(
 
 
 def test_submissions_are_limited_as_documented(klipit: httpx.Client, sandbox: Sandbox) -> None:
-    """Ten submissions pass in a minute, the eleventh is 429 and costs nothing."""
+    """Ten submissions in a minute; the eleventh is 429 and costs nothing."""
     sandbox.limits.minute_seconds = 60
     answered = [klipit.post("/jobs", json=GOOD).status_code for _ in range(11)]
     assert answered == [201] * 10 + [429]
@@ -292,13 +290,15 @@ def test_submissions_are_limited_as_documented(klipit: httpx.Client, sandbox: Sa
 
 
 def test_the_same_seed_and_submissions_give_the_same_answers() -> None:
-    """Two servers of one seed answer alike to the byte; another seed makes other ids."""
-    told = []
+    """Two servers with one seed answer alike to the byte; another seed gives other ids."""
+    answers = []
     for seed in (7, 7, 8):
         with running(Sandbox(seed=seed, now="2026-04-08T12:00:00Z", minute_seconds=0)) as served:
             served.add_job("job_1", clips=3)
             job_id = served.submit_job(GOOD)
             served.clock.advance(hours=1)
             headers = {"authorization": f"Bearer {KLIPIT_KEY}"}
-            told.append(httpx.get(f"{served.klipit_url}/jobs/{job_id}/clips", headers=headers).text)
-    assert told[0] == told[1] != told[2]
+            answers.append(
+                httpx.get(f"{served.klipit_url}/jobs/{job_id}/clips", headers=headers).text
+            )
+    assert answers[0] == answers[1] != answers[2]

@@ -1,4 +1,4 @@
-"""Starting, stopping, the clock, the log, the windows, webhooks, and a process apart."""
+"""Starting, stopping, the clock, the log, the windows, webhooks, and a separate process."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def inbox() -> Iterator[Any]:
 
 
 def test_the_date_header_follows_the_domain_clock(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """One Date, from the clock; faults carry it too."""
+    """One Date, from the clock; faults have it too."""
     sandbox.clock.advance(seconds=1.7)
     sandbox.faults.plan([{"kind": "error"}])
     for _ in range(2):
@@ -89,7 +89,7 @@ def test_the_clock_defaults_to_the_machine_or_to_clipmart_now(
 def test_no_web_page_reaches_the_control_path(
     sandbox: Sandbox, headers: dict[str, Any], status: int
 ) -> None:
-    """Neither across origins nor by a name of its own that leads to this machine."""
+    """Neither from another origin nor under a host name of its own for this machine."""
     before = sandbox.balance
     body = [["top_up", [1], {}]]
     answer = httpx.post(f"{sandbox.url}/_sandbox/call", json=body, headers=headers)
@@ -99,7 +99,7 @@ def test_no_web_page_reaches_the_control_path(
 
 
 def test_the_log_names_keys_and_never_shows_them(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """Every arrival is there with its status; an unknown key is a fingerprint."""
+    """Every request is there with its status; an unknown key is a fingerprint."""
     klipit.get("/account")
     klipit.get("/jobs/none", headers={"authorization": "Bearer klipit_sk_private"})
     first, second = sandbox.requests
@@ -113,10 +113,8 @@ def test_the_log_names_keys_and_never_shows_them(sandbox: Sandbox, klipit: httpx
     assert sandbox.asked() == 0
 
 
-def test_a_window_slides_over_arrivals_and_refusals_take_no_place() -> None:
-    """At no instant do more than the limit lie within the last minute; room comes one
-    minute after an arrival, to the instant.
-    """
+def test_a_window_slides_over_arrivals_and_refusals_do_not_count() -> None:
+    """At most the limit within any minute; a place is free exactly one minute after an arrival."""
     limits, bucket = Limits(60), ("key", "polls")
     assert [limits.admit(bucket, 2, at) for at in (0.0, 30.0, 59.0)] == [0, 0, 1.0]
     assert limits.admit(bucket, 2, 60.0) == 0
@@ -132,9 +130,7 @@ def test_the_rate_minute_is_as_long_as_configured(monkeypatch: pytest.MonkeyPatc
     assert Sandbox(minute_seconds=0).limits.minute_seconds == 0
 
 
-def test_klipits_events_are_signed_and_sent_when_the_clock_passes(
-    sandbox: Sandbox, inbox: Any
-) -> None:
+def test_klipits_events_are_signed_and_sent_when_due(sandbox: Sandbox, inbox: Any) -> None:
     """job.created at once, job.complete with clip_count at its instant, each once."""
     url, came = inbox
     sandbox.webhooks.url = url
@@ -152,8 +148,8 @@ def test_klipits_events_are_signed_and_sent_when_the_clock_passes(
         assert headers["x-klipit-signature"] == wanted
 
 
-def test_a_failed_job_and_any_other_event_can_be_told(sandbox: Sandbox, inbox: Any) -> None:
-    """job.failed carries error; notify() tells of jobs that were only added."""
+def test_a_failed_job_and_any_other_event_can_be_sent(sandbox: Sandbox, inbox: Any) -> None:
+    """job.failed has the error; notify() works for jobs that were only added."""
     url, came = inbox
     sandbox.webhooks.url = url
     sandbox.submit_job({"source_url": "https://failing.example/1"})
@@ -181,7 +177,7 @@ def test_clipus_calls_the_submissions_url_unsigned(
 
 
 def test_a_receiver_that_is_away_breaks_nothing(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """The failure is noted, and the server goes on."""
+    """The failure is recorded, and the server continues."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         sandbox.webhooks.url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
@@ -191,7 +187,7 @@ def test_a_receiver_that_is_away_breaks_nothing(sandbox: Sandbox, klipit: httpx.
     assert klipit.get("/account").status_code == 200
 
 
-def test_webhooks_go_out_in_the_background_if_asked(inbox: Any) -> None:
+def test_webhooks_are_sent_in_the_background_if_configured(inbox: Any) -> None:
     """As `serve` does it."""
     url, came = inbox
     with running(Sandbox(webhook_url=url), deliver_webhooks=True) as sandbox:
@@ -203,7 +199,7 @@ def test_webhooks_go_out_in_the_background_if_asked(inbox: Any) -> None:
 
 
 def test_the_lines_to_paste_start_the_clipmart_that_runs(tmp_path: Path) -> None:
-    """By its path where it is not on PATH, as after `make demo`."""
+    """By its path if it is not on PATH, as after `make demo`."""
     program = Path(sys.executable).with_name("clipmart")
     environ = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
     served = subprocess.Popen(
@@ -223,8 +219,8 @@ def test_the_lines_to_paste_start_the_clipmart_that_runs(tmp_path: Path) -> None
     assert [shlex.split(line)[0] for line in tracking] == [str(program)] * 2
 
 
-def test_submissions_at_once_get_ids_of_their_own(sandbox: Sandbox, klipit: httpx.Client) -> None:
-    """Forty parallel submissions: forty ids, and credits that add up."""
+def test_parallel_submissions_get_different_ids(sandbox: Sandbox, klipit: httpx.Client) -> None:
+    """Forty submissions: forty ids, and credits that add up."""
     sandbox.balance = 1000
     with ThreadPoolExecutor(8) as pool:
         answers = list(
@@ -237,8 +233,8 @@ def test_submissions_at_once_get_ids_of_their_own(sandbox: Sandbox, klipit: http
     assert sandbox.balance == sandbox.credit_changes[-1].balance
 
 
-def test_a_process_apart_takes_the_same_calls() -> None:
-    """Records, clock, faults, keys and the log work over HTTP; errors come back as such."""
+def test_a_separate_process_takes_the_same_calls() -> None:
+    """Records, clock, faults, keys and the log work over HTTP; errors come back as errors."""
     with running_apart("--minute-seconds", "0", "--now", "2026-04-08T12:00:00Z") as remote:
         remote.call([("add_job", (f"job_{n}",), {"clips": 2}) for n in range(50)])
         remote.add_campaign("c-1", videos=[{"id": "v1"}])
@@ -271,8 +267,8 @@ def start(*arguments: Any) -> Any:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_quickly_and_well(number: Any) -> None:
-    """It prints what to paste, serves, and ends with 0 while a client is still connected."""
+def test_a_signal_ends_it_quickly(number: Any) -> None:
+    """It prints its lines, serves, and ends with 0 while a client is still connected."""
     with start("--port", "0", "--history") as process:
         lines = [process.stdout.readline().strip() for _ in range(8)]
         exported = dict(re.findall(r"^export (\w+)=(.*)$", "\n".join(lines), re.MULTILINE))

@@ -116,14 +116,14 @@ def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
 
     sync = f"sync --max-minutes 14 --notify {HOOK}"
     for name, arguments in [("sync", sync), ("listen", "listen")]:
-        told = subprocess.run(
+        output = subprocess.run(
             [analyze, "verify", units / f"clipmart-{name}.service"],
             env={"SYSTEMD_LOG_LEVEL": "debug"},
             capture_output=True,
             text=True,
             timeout=60,
         ).stdout
-        loaded = told.split(f"-> Unit clipmart-{name}.service:")[1]
+        loaded = output.split(f"-> Unit clipmart-{name}.service:")[1]
         assert f"WorkingDirectory: {place.folder}\n" in loaded
         assert f"Environment: CLIPMART_DATA_DIR={place.data_dir}\n" in loaded
         assert f"ReadWritePaths: {place.data_dir}\n" in loaded
@@ -148,7 +148,7 @@ def test_the_service_is_shut_in(here: Clipmart, tmp_path: Path) -> None:
 
 
 def test_written_units_are_the_printed_ones(here: Clipmart, data: Path, tmp_path: Path) -> None:
-    """Three files; they name this checkout's program and whoever owns the data."""
+    """Three files; they name this checkout's program and the owner of the data."""
     printed = here("schedule", "systemd").out
     written = here("schedule", "systemd", "--write", str(tmp_path / "units")).out
 
@@ -191,7 +191,7 @@ def test_a_folder_that_no_unit_can_name_is_refused(clipmart: Clipmart, odd: str)
     assert not (clipmart.folder / "units").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_told(clipmart: Clipmart) -> None:
+def test_a_folder_that_cannot_be_written_is_named(clipmart: Clipmart) -> None:
     """2, with what to do instead."""
     (clipmart.folder / "units").write_text("")
     done = clipmart("schedule", "systemd", "--write", "units/deeper")
@@ -202,7 +202,7 @@ def test_a_folder_that_cannot_be_written_is_told(clipmart: Clipmart) -> None:
 def test_a_data_folder_in_which_dlt_cannot_write_is_refused(
     sandbox: Sandbox, clipmart: Clipmart, odd: str
 ) -> None:
-    """3, before anything is asked for, where dlt or DuckDB would fail half-way."""
+    """3, before anything is requested, instead of a failure of dlt or DuckDB half-way."""
     clipmart("track", "klipit", "job_1")
     clipmart.environ["CLIPMART_DATA_DIR"] = str(clipmart.folder / odd)
     done = clipmart("sync")

@@ -26,7 +26,7 @@ def with_dotenv(clipmart: Clipmart, *names: str) -> None:
 def test_a_key_of_the_environment_is_not_sent_to_an_address_of_dotenv(
     sandbox: Sandbox, clipmart: Clipmart
 ) -> None:
-    """The folder may be somebody else's: 3, naming both variables, before any request."""
+    """The folder may come from someone else: 3, naming both variables, before any request."""
     with_dotenv(clipmart, "KLIPIT_BASE_URL")
     done = clipmart("sync")
     assert (done.code, sandbox.requests) == (3, [])

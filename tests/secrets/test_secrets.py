@@ -1,4 +1,4 @@
-"""Canary secrets appear nowhere, whatever fails, at DEBUG of every library."""
+"""Canary secrets appear nowhere if anything fails, at DEBUG of every library."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class TalkitClient:
 
     async def read(self, due, watch):
         answer = await self.api.get(f"/talks/{due.id}", None, watch=watch)
-        read = Read(due.id, self.now(), ok=answer.status < 400, found=answer.status != 404)
+        read = Read(due.id, self.now(), ok=answer.status < 400, exists=answer.status != 404)
         if read.ok:
             read.take_record(TABLES, answer.body)
             read.take_children(TABLES, answer.body["slides"])

@@ -1,4 +1,4 @@
-"""One API over HTTP: what is retried, how long is waited, what is refused. Time is injected."""
+"""One API over HTTP: what is retried, how long it waits, what is refused. Time is injected."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ in_use: ContextVar[str] = ContextVar("in_use")
 
 @pytest.fixture(autouse=True, params=CLIENTS)
 def client(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test holds for the client of a few GETs and for that of many."""
+    """Every test runs with the client for a few GETs and with the one for many."""
     token = in_use.set(request.param)
     yield
     in_use.reset(token)
@@ -54,7 +54,7 @@ def sandbox(server: Sandbox) -> Sandbox:
 
 
 class Clock:
-    """Seconds that pass when somebody sleeps."""
+    """Seconds that pass only while somebody sleeps."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -75,7 +75,7 @@ def get(
     first: str | None = None,
     **api: Any,
 ) -> tuple[Any, list[float], Api]:
-    """GET with recorded instead of slept waits; the error is returned, not raised."""
+    """GET with recorded instead of real waits; the error is returned, not raised."""
     waits: list[float] = []
     clock = Clock()
 
@@ -85,7 +85,7 @@ def get(
 
     async def run() -> tuple[Any, Api]:
         async with CLIENTS[in_use.get()]() as client:
-            made = Api(
+            api_client = Api(
                 **{
                     "name": "Klipit",
                     "base_url": sandbox.klipit_url,
@@ -101,13 +101,15 @@ def get(
             )
             try:
                 if first is not None:
-                    await made.get(first, BUCKET)
-                return await made.get(path, BUCKET, lambda body: isinstance(body, dict)), made
+                    await api_client.get(first, BUCKET)
+                return await api_client.get(
+                    path, BUCKET, lambda body: isinstance(body, dict)
+                ), api_client
             except Exception as error:
-                return error, made
+                return error, api_client
 
-    answer, made = asyncio.run(run())
-    return answer, waits, made
+    answer, api_client = asyncio.run(run())
+    return answer, waits, api_client
 
 
 @pytest.mark.parametrize(
@@ -117,8 +119,8 @@ def get(
         *("lost", "truncated", "malformed", "empty", "wrong_shape", "redirect"),
     ],
 )
-def test_a_passing_fault_is_survived(sandbox: Sandbox, kind: str) -> None:
-    """Two faulty answers of each kind, then the true one."""
+def test_a_temporary_fault_is_survived(sandbox: Sandbox, kind: str) -> None:
+    """Two faulty answers of each kind, then the real one."""
     sandbox.faults.plan([Fault(kind, "/jobs/*", times=2)])
 
     answer, _, _ = get(sandbox)
@@ -127,7 +129,7 @@ def test_a_passing_fault_is_survived(sandbox: Sandbox, kind: str) -> None:
     assert sandbox.faults.unused == []
 
 
-def test_a_kept_connection_that_breaks_costs_no_uncounted_request(sandbox: Sandbox) -> None:
+def test_a_reused_connection_that_breaks_sends_no_uncounted_request(sandbox: Sandbox) -> None:
     """A client that repeats a GET by itself would send it without a rate slot."""
     sandbox.faults.plan([Fault("drop", "/jobs/job_1")])
 
@@ -136,10 +138,10 @@ def test_a_kept_connection_that_breaks_costs_no_uncounted_request(sandbox: Sandb
     assert sandbox.asked("GET", "/jobs/*") == api.tally.requests == 3
 
 
-def test_a_trickling_body_is_given_up_and_asked_for_again(
+def test_a_trickling_body_is_given_up_and_requested_again(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bytes keep coming, but not within the attempt's time."""
+    """Bytes arrive, but not within the attempt's time."""
     monkeypatch.setattr(http, "ATTEMPT_SECONDS", 0.5)
     sandbox.faults.plan([Fault("trickle", "/jobs/*", seconds=0.2)])
 
@@ -149,7 +151,8 @@ def test_a_trickling_body_is_given_up_and_asked_for_again(
     assert len(waits) == 1
 
 
-def test_a_fault_that_stays_is_told_with_the_id_and_without_the_key(sandbox: Sandbox) -> None:
+def test_a_permanent_fault_is_reported_with_the_id_and_without_the_key(sandbox: Sandbox) -> None:
+    """After all attempts, with waits that grow."""
     sandbox.faults.plan([Fault("error", "/jobs/*", times=None)])
 
     error, waits, _ = get(sandbox)
@@ -161,7 +164,7 @@ def test_a_fault_that_stays_is_told_with_the_id_and_without_the_key(sandbox: San
 
 
 @pytest.mark.parametrize(
-    ("asked", "waited"),
+    ("retry_after", "waited"),
     [
         ("0", 0.0),
         ("7", 7.0),
@@ -169,8 +172,11 @@ def test_a_fault_that_stays_is_told_with_the_id_and_without_the_key(sandbox: San
         ("Wed, 08 Apr 2026 11:00:00 GMT", 0.0),
     ],
 )
-def test_retry_after_is_kept_never_early(sandbox: Sandbox, asked: str, waited: float) -> None:
-    sandbox.faults.plan([Fault("too_many_requests", "/jobs/*", retry_after=asked)])
+def test_retry_after_is_obeyed_and_never_early(
+    sandbox: Sandbox, retry_after: str, waited: float
+) -> None:
+    """As seconds or as a date; one in the past means no wait."""
+    sandbox.faults.plan([Fault("too_many_requests", "/jobs/*", retry_after=retry_after)])
 
     answer, waits, api = get(sandbox)
 
@@ -179,9 +185,10 @@ def test_retry_after_is_kept_never_early(sandbox: Sandbox, asked: str, waited: f
     assert api.tally.refused == 1
 
 
-@pytest.mark.parametrize("garbage", ["soon", "-5", "1e3", "", "\uff17", "99999999999999999999 GMT"])
-def test_a_retry_after_of_garbage_is_like_none(sandbox: Sandbox, garbage: str) -> None:
-    assert retry_after_seconds(garbage, NOW) is None
+@pytest.mark.parametrize("value", ["soon", "-5", "1e3", "", "\uff17", "99999999999999999999 GMT"])
+def test_an_unreadable_retry_after_is_ignored(sandbox: Sandbox, value: str) -> None:
+    """It counts as absent."""
+    assert retry_after_seconds(value, NOW) is None
 
 
 def test_a_retry_after_longer_than_the_run_may_wait_ends_it(sandbox: Sandbox) -> None:
@@ -209,7 +216,7 @@ def test_a_429_without_retry_after_is_waited_out_for_at_least_a_rate_minute(
 
 
 def test_a_redirect_is_not_followed(sandbox: Sandbox) -> None:
-    """The other host is never asked; the message names the variable."""
+    """The other host gets no request; the message names the variable."""
     sandbox.faults.plan([Fault("redirect", "/jobs/*", times=None, location=f"{sandbox.url}/else")])
 
     error, _, _ = get(sandbox)
@@ -218,8 +225,8 @@ def test_a_redirect_is_not_followed(sandbox: Sandbox) -> None:
     assert {request.path for request in sandbox.requests} == {"/jobs/job_1"}
 
 
-def test_a_body_without_end_is_cut(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound nothing is read; the answer says so, and no row is made of half of it."""
+def test_an_endless_body_is_cut(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read beyond the limit; the answer says so, and half a body is not used."""
     monkeypatch.setattr(answers, "MAX_BODY_BYTES", 1000)
     sandbox.faults.plan([Fault("answer", "/jobs/*", body=b"x" * 5000, times=None)])
 
@@ -232,8 +239,8 @@ def test_a_body_without_end_is_cut(sandbox: Sandbox, monkeypatch: pytest.MonkeyP
     "date",
     ["Fri, 31 Dec 9999 23:59:59 -2359", "Fri, 31 Dec 99999 00:00:00 GMT", "²", "", "x" * 999],
 )
-def test_a_date_header_that_is_no_instant_costs_no_answer(sandbox: Sandbox, date: str) -> None:
-    """Whatever a header says, the body of a 2xx is not lost."""
+def test_an_unreadable_date_header_loses_no_answer(sandbox: Sandbox, date: str) -> None:
+    """The body of a 2xx is used, whatever its headers contain."""
     fault = Fault("answer", "/jobs/*", body={"id": "job_1"}, headers={"date": date})
     sandbox.faults.plan([fault])
 
@@ -246,7 +253,7 @@ def test_a_date_header_that_is_no_instant_costs_no_answer(sandbox: Sandbox, date
 def test_a_header_longer_than_the_client_reads_is_a_failed_request(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """aiohttp has an error of its own for it, which must not pass for a defect of clipmart."""
+    """aiohttp raises an error of its own, which must not look like a bug of clipmart."""
     monkeypatch.setattr(http, "ATTEMPTS", 1)
     sandbox.faults.plan([Fault("answer", "/jobs/*", headers={"x-long": "x" * 200_000})])
 
@@ -255,10 +262,10 @@ def test_a_header_longer_than_the_client_reads_is_a_failed_request(
     assert isinstance(error, RequestFailed)
 
 
-def test_an_encoding_nobody_asked_for_is_refused(
+def test_an_encoding_that_was_not_requested_is_refused(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A small gzip body may unpack to anything."""
+    """A small gzip body may decode to a huge one."""
     monkeypatch.setattr(http, "ATTEMPTS", 1)
     sandbox.faults.plan(
         [Fault("answer", "/jobs/*", body=b"\x1f\x8b", headers={"content-encoding": "gzip"})]
@@ -269,12 +276,14 @@ def test_an_encoding_nobody_asked_for_is_refused(
     assert isinstance(error, RequestFailed) and "encoding" in str(error)
 
 
-def test_a_refused_connection_is_told_without_a_traceback(sandbox: Sandbox) -> None:
+def test_a_refused_connection_is_a_failed_request(sandbox: Sandbox) -> None:
+    """The message names the error."""
     error, _, _ = get(sandbox, base_url="http://127.0.0.1:9")
     assert isinstance(error, RequestFailed) and re.search("Connect.*Error", str(error))
 
 
-def test_nan_is_no_json(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nan_is_not_json(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's decoder would accept it."""
     monkeypatch.setattr(http, "ATTEMPTS", 1)
     sandbox.faults.plan([Fault("answer", "/jobs/*", body=b'{"id": NaN}')])
 

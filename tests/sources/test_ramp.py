@@ -1,4 +1,4 @@
-"""How many ids are worked on at a time. Time is virtual: waiting costs none."""
+"""How many ids are in work at a time. Time is virtual, so waiting takes none."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def most_at_once(
     request_seconds: float = 0.0,
     other_seconds: float = 0.0,
 ) -> int:
-    """How many items are worked on at once; each makes a request, then does other work."""
+    """How many items are in work at once; each sends a request, then does other work."""
     ramp = Ramp(60)
     now, most = 0, 0
 
-    async def ask(_: int, sent: Callable[[], None]) -> None:
+    async def work(_: int, sent: Callable[[], None]) -> None:
         nonlocal now, most
         now += 1
         most = max(most, now)
@@ -43,7 +43,7 @@ def most_at_once(
 
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:
-            await request_each(tasks, iter(range(items)), ask, ramp)
+            await request_each(tasks, iter(range(items)), work, ramp)
 
     run_at_once(run)
     return most
@@ -56,16 +56,17 @@ def most_at_once(
 def test_the_number_follows_the_time_of_an_answer(
     request_seconds: float, least: int, most: int
 ) -> None:
-    """Four where answers come at once, 64 at the most."""
+    """Four if answers come at once, 64 at most."""
     assert least <= most_at_once(300, request_seconds) <= most
 
 
-def test_waiting_for_anything_but_the_api_asks_for_no_more() -> None:
+def test_waiting_for_anything_but_the_api_adds_no_place() -> None:
     """A full chunk that is being loaded, or the pause before a retry."""
     assert most_at_once(100, 0.01, other_seconds=10.0) == FIRST
 
 
 def test_errors_halve_it_down_to_four_and_it_does_not_grow_again_before_a_good_answer() -> None:
+    """From 64 to 4; then five ids wait for four places."""
     ramp = Ramp(60)
     ramp.places = 64
     halved = []
@@ -76,7 +77,7 @@ def test_errors_halve_it_down_to_four_and_it_does_not_grow_again_before_a_good_a
     assert halved == [32, 16, 8, 4, 4, 4]
 
     async def places_after(seconds: float) -> int:
-        """Five want to enter, and the four in it wait for the API."""
+        """Places after a fifth id wants to enter and the four in work wait for the API."""
         for _ in range(FIRST):
             await ramp.enter()
             ramp.begin()
@@ -89,7 +90,7 @@ def test_errors_halve_it_down_to_four_and_it_does_not_grow_again_before_a_good_a
 
 
 def test_at_most_four_requests_are_being_repeated() -> None:
-    """Forty fail at once: those that wait for their turn are not sent meanwhile."""
+    """Forty fail at once: those that wait for their turn are not sent."""
     server = Late(latency_seconds=5.0, minute_seconds=0, outage=(0.0, 1e9))
 
     async def get_forty(api: Api) -> list[BaseException]:
@@ -107,7 +108,7 @@ def test_at_most_four_requests_are_being_repeated() -> None:
 
 
 def test_the_sources_alone_do_not_wait_for_one_slow_answer_after_another(sandbox: Sandbox) -> None:
-    """80 jobs and their clips, each answer after 0.2 s: four at a time take 8 s."""
+    """80 jobs and their clips, each answer after 0.2 s: four at a time would take 8 s."""
     ids = [f"job_{number:02}" for number in range(80)]
     for id_ in ids:
         sandbox.add_job(id_, clips=1)

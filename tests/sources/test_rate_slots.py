@@ -1,4 +1,4 @@
-"""Rate slots: a window counted from the answer, shared through the file, by an injected clock."""
+"""Rate slots: a window counted from the answer, shared through the file, with an injected clock."""
 
 from __future__ import annotations
 
@@ -38,18 +38,16 @@ def opened(folder: Path, clock: Clock, minute: float = 60.0) -> RateSlots:
     return RateSlots(SqliteStore(connection, clock), minute)
 
 
-def test_the_limit_is_reached_and_not_passed(slots: RateSlots) -> None:
-    """Three of three are given; the fourth is told to wait the whole minute."""
-    given = [slots.take(POLLS, TIMEOUT) for _ in range(3)]
-    for slot, wait in given:
+def test_the_limit_is_reached_and_not_exceeded(slots: RateSlots) -> None:
+    """Three of three are given; the fourth must wait the whole minute."""
+    taken = [slots.take(POLLS, TIMEOUT) for _ in range(3)]
+    for slot, wait in taken:
         assert slot > 0 and wait == 0
         slots.answered(slot)
     assert slots.take(POLLS, TIMEOUT) == (0, pytest.approx(60.0, abs=0.01))
 
 
-def test_a_slot_is_free_one_minute_after_its_answer_not_its_sending(
-    slots: RateSlots, clock: Clock
-) -> None:
+def test_a_slot_is_free_one_minute_after_its_answer(slots: RateSlots, clock: Clock) -> None:
     """Sent at 0, answered at 5: taken at 64.9, free at 65."""
     taken = [slots.take(POLLS, TIMEOUT)[0] for _ in range(3)]
     clock.now += 5
@@ -61,7 +59,7 @@ def test_a_slot_is_free_one_minute_after_its_answer_not_its_sending(
     assert slots.take(POLLS, TIMEOUT)[0] > 0
 
 
-def test_a_slot_whose_process_died_counts_until_its_request_would_have_given_up(
+def test_the_slot_of_a_killed_process_is_free_after_its_time_out(
     slots: RateSlots, clock: Clock
 ) -> None:
     """Never answered: it may have arrived up to 30 s late, so it is free after 90 s."""
@@ -74,7 +72,7 @@ def test_a_slot_whose_process_died_counts_until_its_request_would_have_given_up(
 
 
 def test_while_requests_are_open_nobody_waits_longer_than_a_minute(slots: RateSlots) -> None:
-    """Each may be answered at once; to wait for its time-out besides would waste a free slot."""
+    """Each may be answered at once; waiting for its time-out would waste a free slot."""
     for _ in range(3):
         slots.take(POLLS, TIMEOUT)
     assert slots.take(POLLS, TIMEOUT) == (0, pytest.approx(60.0, abs=0.01))
@@ -83,6 +81,7 @@ def test_while_requests_are_open_nobody_waits_longer_than_a_minute(slots: RateSl
 def test_processes_that_share_the_file_share_the_quota(
     slots: RateSlots, tmp_path: Path, clock: Clock
 ) -> None:
+    """Two take turns; the fourth slot of three is refused."""
     other = opened(tmp_path, clock)
     assert [bool(s.take(POLLS, TIMEOUT)[0]) for s in (slots, other, slots, other)] == [
         *(True, True, True),
@@ -91,6 +90,7 @@ def test_processes_that_share_the_file_share_the_quota(
 
 
 def test_keys_and_kinds_have_quotas_of_their_own(slots: RateSlots) -> None:
+    """A full bucket does not block another kind or another key."""
     for _ in range(3):
         slots.take(POLLS, TIMEOUT)
     assert slots.take(Bucket("klipit", "clips", "key", per_minute=3), TIMEOUT)[0]
@@ -98,15 +98,17 @@ def test_keys_and_kinds_have_quotas_of_their_own(slots: RateSlots) -> None:
 
 
 def test_until_the_limit_is_known_one_request_is_sent_at_a_time(slots: RateSlots) -> None:
+    """The second waits for the answer to the first."""
     first, _ = slots.take(UNKNOWN, TIMEOUT)
     assert slots.take(UNKNOWN, TIMEOUT)[0] == 0
     slots.answered(first)
     assert slots.take(UNKNOWN, TIMEOUT)[0] > 0
 
 
-def test_a_learnt_limit_is_remembered_and_a_change_obeyed_at_once(
+def test_a_learned_limit_is_remembered_and_a_change_applies_at_once(
     slots: RateSlots, tmp_path: Path, clock: Clock
 ) -> None:
+    """In another process too."""
     slots.learn(UNKNOWN, 2)
     later = opened(tmp_path, clock)
     assert later.limit(UNKNOWN) == 2
@@ -115,7 +117,8 @@ def test_a_learnt_limit_is_remembered_and_a_change_obeyed_at_once(
     assert slots.take(UNKNOWN, TIMEOUT)[0] > 0
 
 
-def test_a_pause_holds_the_whole_bucket(slots: RateSlots, clock: Clock) -> None:
+def test_a_pause_stops_the_whole_bucket(slots: RateSlots, clock: Clock) -> None:
+    """For seven seconds nothing of it is sent."""
     slots.pause(POLLS, 7)
     assert slots.take(POLLS, TIMEOUT) == (0, pytest.approx(7.0))
     clock.now += 7
@@ -123,19 +126,21 @@ def test_a_pause_holds_the_whole_bucket(slots: RateSlots, clock: Clock) -> None:
 
 
 def test_minute_0_turns_pacing_off_but_not_a_pause(tmp_path: Path, clock: Clock) -> None:
+    """A 429 is obeyed even without pacing."""
     slots = opened(tmp_path, clock, minute=0)
     assert all(slots.take(POLLS, TIMEOUT)[0] for _ in range(100))
     slots.pause(POLLS, 1)
     assert slots.take(POLLS, TIMEOUT)[0] == 0
 
 
-def test_a_fingerprint_does_not_tell_its_key() -> None:
+def test_a_fingerprint_does_not_reveal_its_key() -> None:
+    """Two keys differ, and neither can be read."""
     assert fingerprint("klipit_sk_a") != fingerprint("klipit_sk_b")
     assert "klipit" not in fingerprint("klipit_sk_a")
 
 
 def test_slots_of_a_clock_that_was_a_year_ahead_are_dropped(slots: RateSlots, clock: Clock) -> None:
-    """All three are taken a year ahead, answered or not; today's requests go out, by the limit."""
+    """All three are taken a year ahead; today's requests are sent within the limit."""
     clock.now += YEAR
     taken = [slots.take(POLLS, TIMEOUT)[0] for _ in range(3)]
     slots.answered(taken[0])
@@ -160,7 +165,7 @@ def test_a_slot_may_be_ahead_by_the_longest_time_out_of_its_requests(
 def test_a_pause_of_a_clock_that_was_a_year_ahead_is_dropped(
     slots: RateSlots, clock: Clock
 ) -> None:
-    """It holds nothing back, and a pause of today takes its place."""
+    """It delays nothing, and a new pause replaces it."""
     clock.now += YEAR
     slots.pause(POLLS, 7)
     clock.now -= YEAR

@@ -1,8 +1,9 @@
-"""The sources in somebody's own dlt pipeline: incremental by dlt's state, on any destination."""
+"""The sources alone, in any dlt pipeline: incremental by dlt's state, on any destination."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import dlt
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from sandbox import Sandbox
+from sandbox import Fault, Sandbox
 from sources.clipus import clipus_source
 from sources.klipit import klipit_source
 from sources.shared import resources
@@ -27,10 +28,10 @@ Run = Callable[..., list[str]]
 
 @pytest.fixture(params=["duckdb", "filesystem"])
 def run(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Sandbox) -> Run:
-    """Run a source alone, each time from an empty working folder; gives the paths it requested."""
+    """Run a source alone, each time from an empty working folder; returns the requested paths."""
     numbers = count()
 
-    def one_run(name: str, ids: list[str], **arguments: Any) -> list[str]:
+    def run_source(name: str, ids: list[str], **arguments: Any) -> list[str]:
         destination: Any = dlt.destinations.filesystem((tmp_path / "files").as_uri())
         if request.param == "duckdb":
             destination = dlt.destinations.duckdb(str(tmp_path / "mine.duckdb"))
@@ -47,7 +48,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path, sandbox: Sandbox) -> Run
         )
         return sorted(request.path for request in sandbox.requests)
 
-    return one_run
+    return run_source
 
 
 def test_a_second_run_requests_no_settled_job(sandbox: Sandbox, run: Run) -> None:
@@ -82,7 +83,33 @@ def test_a_second_run_requests_no_settled_campaign(sandbox: Sandbox, run: Run) -
     assert run("clipus", ids) == [f"{CAMPAIGNS}/c-rendering", f"{CAMPAIGNS}/c-unpublished"]
 
 
+def test_a_finished_campaign_is_settled_after_14_days(sandbox: Sandbox, run: Run) -> None:
+    """Its unpublished video is not waited for any longer."""
+    now = sandbox.clock.now()
+    for id_, days in (("c-13-days", 13), ("c-14-days", 14)):
+        created_at = now - timedelta(days=days)
+        sandbox.add_campaign(id_, videos=[{"id": "v1"}], created_at=created_at)
+    run("clipus", ["c-13-days", "c-14-days"])
+
+    assert run("clipus", ["c-13-days", "c-14-days"]) == [f"{CAMPAIGNS}/c-13-days"]
+
+
+def test_a_run_that_fails_settles_nothing(sandbox: Sandbox, run: Run) -> None:
+    """Nothing of it landed, so the next run requests all its ids again."""
+    sandbox.add_job("job_failed", status="failed")
+    sandbox.add_job("job_open", status="queued")
+    sandbox.faults.plan([Fault("answer", "/jobs/job_open", status=401)])
+    with pytest.raises(PipelineStepFailed):
+        run("klipit", ["job_failed", "job_open"])
+
+    assert run("klipit", ["job_failed", "job_open"]) == [
+        f"{JOBS}/job_failed",
+        f"{JOBS}/job_open",
+    ]
+
+
 def test_refresh_requests_settled_ids_too(sandbox: Sandbox, run: Run) -> None:
+    """With `refresh`, a complete job and its clips are read again."""
     sandbox.add_job("job_done", clips=1)
     run("klipit", ["job_done"])
 
@@ -93,7 +120,7 @@ def test_refresh_requests_settled_ids_too(sandbox: Sandbox, run: Run) -> None:
 
 
 def test_another_accounts_key_settles_nothing(sandbox: Sandbox, run: Run) -> None:
-    """Twenty 404s and nothing else end the run; with the right jobs there, they are requested."""
+    """Twenty 404s and nothing else end the run; once the right jobs exist, they are requested."""
     ids = [f"job_{number:02}" for number in range(20)]
     with pytest.raises(PipelineStepFailed) as failed:
         run("klipit", ids)

@@ -119,14 +119,14 @@ def test_a_large_file_is_streamed(linked: Clipmart, host: Host) -> None:
 
 @pytest.mark.parametrize("status", [403, 404, 410, 500])
 def test_a_link_that_is_refused_says_what_to_do(linked: Clipmart, host: Host, status: int) -> None:
-    """75: the same command asks for a new one. Nothing is left in the folder."""
+    """75: the same command requests a new link. Nothing is left in the folder."""
     host.status = status
     done = linked("export", "job_1", "--download", "out", "--json")
     assert done.code == 75
-    told = done.json()
-    assert (told["state"], told["path"]) == ("ready", None)
-    assert str(status) in told["error"]
-    assert "new link" in told["error"]
+    document = done.json()
+    assert (document["state"], document["path"]) == ("ready", None)
+    assert str(status) in document["error"]
+    assert "new link" in document["error"]
     assert "canary" not in done.out + done.err
     assert folder(linked) == []
 
@@ -149,7 +149,7 @@ def test_what_is_not_the_whole_file_leaves_what_was_there(
     why: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """75; the earlier file stays, and nothing beside it."""
+    """75; the earlier file stays, and no other file is left."""
     monkeypatch.setattr("pipelines.submissions.download.MOST_BYTES", 300_000)
     monkeypatch.setattr("pipelines.submissions.download.MOST_SECONDS", 1.0)
     (linked.folder / "out").mkdir()
@@ -235,7 +235,7 @@ def test_a_link_that_is_no_web_address_is_not_opened(
 
 
 def test_an_expired_link_of_the_sandbox(sandbox: Sandbox, clipmart: Clipmart) -> None:
-    """An answer with a link of yesterday is told as expired; asked again, it comes anew."""
+    """An answer with yesterday's link is reported as expired; a second request gets a new one."""
     sandbox.add_job("job_1", clips=1)
     sandbox.export_seconds = 0
     clipmart("export", "job_1", "--download", "out")
@@ -247,10 +247,10 @@ def test_an_expired_link_of_the_sandbox(sandbox: Sandbox, clipmart: Clipmart) ->
     assert clipmart("export", "job_1", "--download", "out").code == 0
 
 
-def test_a_folder_that_cannot_be_made_stops_it_before_it_is_sent(
+def test_a_folder_that_cannot_be_created_stops_it_before_it_is_sent(
     sandbox: Sandbox, clipmart: Clipmart
 ) -> None:
-    """A file stands in its place."""
+    """A file is in its place."""
     (clipmart.folder / "out").write_text("")
     assert clipmart("export", "job_1", "--download", "out/deeper").code == 3
     assert sandbox.asked() == 0

@@ -66,7 +66,7 @@ def test_a_job_that_failed_is_not_live(sandbox: Sandbox, clipmart: Clipmart) -> 
 def test_a_double_that_comes_while_waiting_to_send_is_refused(
     sandbox: Sandbox, clipmart: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check is made again in the transaction that writes the intent."""
+    """The check is repeated in the transaction that writes the intent."""
     take = RateSlots.take
 
     def meanwhile(self: RateSlots, *arguments: Any) -> tuple[int, float]:
@@ -87,8 +87,9 @@ def test_a_double_that_comes_while_waiting_to_send_is_refused(
 def test_what_is_published_counts_even_without_the_ledger(
     sandbox: Sandbox, clipmart: Clipmart
 ) -> None:
-    """A failed job and a failed campaign are free again; a complete one is not; and the quota's
-    words, kept in `error`, reach its report.
+    """The URLs of a failed job and a failed campaign are free again, those of complete ones not.
+
+    The message about the quota, recorded in `error`, reaches its report.
     """
     failing, page = "https://failing.example/1", "https://failing.example/"
     job_id = clipmart("submit", "klipit", "--source-url", URL).out.strip()

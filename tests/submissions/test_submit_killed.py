@@ -78,8 +78,9 @@ def _outcome(sandbox: Sandbox, clipmart: Clipmart, service: str, url: str, posts
 
 @contextmanager
 def _forking(clipmart: Clipmart) -> Iterator[Callable[[tuple[str, ...], float | None], float]]:
-    """Gives a function that submits in a fresh process, kills it after so many seconds, and
-    returns how long it lived.
+    """A function that submits in a fresh process and kills it after so many seconds.
+
+    It returns how long the process lived.
     """
     with ForkedCommands(
         *("duckdb", "pipelines.submissions.request", "pipelines.submissions.submit"),

@@ -72,7 +72,7 @@ def wrong_address(sandbox: Sandbox, clipmart: Clipmart) -> None:
         ),
     ],
 )
-def test_a_refusal_is_told_with_its_remedy_and_kept_as_failed(
+def test_a_refusal_is_reported_with_its_remedy_and_recorded_as_failed(
     sandbox: Sandbox,
     clipmart: Clipmart,
     arguments: tuple[str, ...],
@@ -80,7 +80,7 @@ def test_a_refusal_is_told_with_its_remedy_and_kept_as_failed(
     code: int,
     words: tuple[str, ...],
 ) -> None:
-    """One POST, the exit code of the contract, the vendor's words in `error`, nothing made."""
+    """One POST, the exit code of the contract, the vendor's message in `error`, nothing created."""
     spoil(sandbox, clipmart)
     done = clipmart("submit", *arguments)
     assert (done.code, done.out) == (code, "")
@@ -109,7 +109,7 @@ SECOND = {"loc": ["body", "platforms", 0], "msg": "not a platform"}
         ([], "(422)"),
     ],
 )
-def test_fastapis_errors_are_told_with_their_place(
+def test_fastapis_errors_are_reported_with_their_place(
     sandbox: Sandbox, clipmart: Clipmart, detail: object, words: str
 ) -> None:
     """FastAPI lists what it refuses under `detail`, each with its message and its place."""
@@ -138,7 +138,7 @@ def test_an_upload_that_is_too_large_is_refused(sandbox: Sandbox, clipmart: Clip
 
 
 def test_a_rate_limit_is_waited_for_and_sent_again(sandbox: Sandbox, clipmart: Clipmart) -> None:
-    """A rate 429 took nothing, so sending again makes one job, not two."""
+    """A rate 429 created nothing, so sending again creates one job, not two."""
     sandbox.faults.plan([Fault("too_many_requests", "/jobs", retry_after="0", times=2)])
     assert clipmart("submit", *KLIPIT).code == 0
     assert sandbox.asked("POST", "/jobs") == 3
@@ -200,13 +200,14 @@ def test_a_redirect_is_not_followed(sandbox: Sandbox, clipmart: Clipmart) -> Non
 def test_an_answer_that_repeats_our_secrets_does_not_spread_them(
     sandbox: Sandbox, clipmart: Clipmart, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Keys, tokens and link queries in an error text reach no output, log or file; one is the
-    beginning of another.
+    """Keys, tokens and link queries in an error text reach no output, log or file.
+
+    One of the secrets is the beginning of another.
     """
     caplog.set_level("DEBUG")
     clipmart.environ |= {"CLIPUS_WEBHOOK_TOKEN": "canary", "KLIPIT_WEBHOOK_SECRET": "canary-longer"}
-    told = "no: canary-longer canary sk_live_sandbox https://cdn.example/x?signature=abc\x1b[31m"
-    sandbox.faults.plan([Fault("answer", status=400, body={"error": told})])
+    refusal = "no: canary-longer canary sk_live_sandbox https://cdn.example/x?signature=abc\x1b[31m"
+    sandbox.faults.plan([Fault("answer", status=400, body={"error": refusal})])
     done = clipmart("submit", *CLIPUS, "--webhook-url", "https://me.example/h")
     assert done.code == 1
     spread = done.out + done.err + caplog.text + everything_on_disk(clipmart).decode("latin-1")

@@ -1,4 +1,4 @@
-"""A submission that is taken: what is sent, what is printed, what is kept."""
+"""An accepted submission: what is sent, what is printed, what is recorded."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ def test_an_episode_is_sent_with_its_metadata_and_its_id_is_printed(
 
 
 def test_a_page_is_sent_and_json_is_one_object(sandbox: Sandbox, clipmart: Clipmart) -> None:
-    """Languages and title reach Clipus; its own job's id is kept beside the campaign's."""
+    """Languages and title reach Clipus; its own job's id is recorded with the campaign's."""
     done = clipmart(
         *("submit", "clipus", "--url", "https://good.example/", "--title", "T"),
         *("--language", "en", "--language", "ja", "--json"),
     )
     assert done.code == 0, done.err
-    told = done.json()
-    campaign = sandbox.campaigns[told["campaign_id"]]
+    document = done.json()
+    campaign = sandbox.campaigns[document["campaign_id"]]
     assert campaign.submission["languages"] == ["en", "ja"]
-    assert (told["service"], told["state"], told["error"]) == ("clipus", "known", None)
+    assert (document["service"], document["state"], document["error"]) == ("clipus", "known", None)
     row = only(clipmart, "clipus")
     assert (row["submission_id"], row["campaign_id"]) == (
-        told["submission_id"],
-        told["campaign_id"],
+        document["submission_id"],
+        document["campaign_id"],
     )
     assert row["job_id"]
 
@@ -122,7 +122,7 @@ def test_a_file_is_streamed_from_disk(sandbox: Sandbox, clipmart: Clipmart, tmp_
 def test_the_webhook_carries_the_token_and_the_record_does_not(
     sandbox: Sandbox, clipmart: Clipmart, given: str, sent: str, recorded: str
 ) -> None:
-    """The token goes to Clipus, and into no file or output of ours."""
+    """The token goes to Clipus, and into none of our files or output."""
     clipmart.environ["CLIPUS_WEBHOOK_TOKEN"] = "t/k"
     done = clipmart(
         "submit", "clipus", "--url", "https://good.example/", "--webhook-url", given, "--json"
@@ -134,7 +134,7 @@ def test_the_webhook_carries_the_token_and_the_record_does_not(
 
 
 def test_without_a_token_a_webhook_is_sent_as_given(sandbox: Sandbox, clipmart: Clipmart) -> None:
-    """A token that stands in the URL itself is sent, and left out of the record all the same."""
+    """A token in the URL itself is sent, but left out of the record."""
     url = "https://me.example/h?token=mine&a=1"
     done = clipmart(
         "submit", "clipus", "--url", "https://good.example/", "--webhook-url", url, "--json"
@@ -231,7 +231,7 @@ def test_a_webhook_may_be_local_where_the_api_is(sandbox: Sandbox, clipmart: Cli
 def test_what_cannot_be_sent_is_a_usage_error(
     sandbox: Sandbox, clipmart: Clipmart, arguments: tuple[str, ...]
 ) -> None:
-    """Exit 2, nothing sent, nothing kept."""
+    """Exit 2, nothing sent, nothing recorded."""
     assert clipmart("submit", *arguments).code == 2
     assert sandbox.asked() == 0
     assert not (clipmart.data_dir / "state/ledger.sqlite").exists()

@@ -1,4 +1,4 @@
-"""An unknown submission finds its campaign by url, and its job by time where only one fits."""
+"""An unknown submission is matched with its campaign by url, with its job by time if one fits."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ def after(minutes: float) -> datetime:
 def test_a_campaign_is_joined_by_its_url_when_it_is_polled(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """One row: submitted by us, with our title, known by the tracked id. An older campaign of the
-    same page and another intent's stay their own.
+    """One row: submitted by us, with our title, known by the tracked id.
+
+    An older campaign of the same page and another intent's campaign keep their own rows.
     """
     clipmart = landing_only
     claimed = clipmart("submit", "clipus", "--url", URL).out.strip()
@@ -81,8 +82,8 @@ def test_a_job_is_joined_by_its_event_and_marked_so(
 )
 def test_a_campaign_of_another_time_is_not_joined(created_at: datetime | None, tied: bool) -> None:
     """Within an hour; one without created_at fits by its url alone."""
-    found = match_by_url([Unknown("i", URL, AT)], [Unclaimed("c", URL.rstrip("/"), created_at)])
-    assert found == ([("i", "c")] if tied else [])
+    matches = match_by_url([Unknown("i", URL, AT)], [Unclaimed("c", URL.rstrip("/"), created_at)])
+    assert matches == ([("i", "c")] if tied else [])
 
 
 def test_each_campaign_joins_one_submission() -> None:
@@ -135,7 +136,7 @@ def test_a_file_is_never_joined_by_time() -> None:
     assert match_by_time([file, link], job, after(30)) == []
 
 
-def test_an_id_that_was_guessed_stays_known_when_the_answer_tells_another(
+def test_a_guessed_id_stays_known_if_the_answer_has_another(
     sandbox: Sandbox, clipmart: Clipmart
 ) -> None:
     """An answer later than its tie takes the intent; the tied id keeps a row of its own."""
@@ -144,13 +145,13 @@ def test_an_id_that_was_guessed_stays_known_when_the_answer_tells_another(
     for kind, body in (
         ("intent", {"intent_id": "i", "url": URL}),
         ("tie", {"intent_id": "i", "campaign_id": "c-guessed", "outcome": "known"}),
-        ("answer", {"intent_id": "i", "campaign_id": "c-told", "outcome": "known"}),
+        ("answer", {"intent_id": "i", "campaign_id": "c-answered", "outcome": "known"}),
     ):
         ledger.add([Event("clipus", kind, kind, "i", AT, body)])
     ledger.close()
     rows = {row["campaign_id"]: row for row in submissions(clipmart, "clipus")}
-    assert rows.keys() == {"c-guessed", "c-told"}
-    assert rows["c-told"]["url"] == URL
+    assert rows.keys() == {"c-guessed", "c-answered"}
+    assert rows["c-answered"]["url"] == URL
 
 
 def test_a_wrong_intent_is_refused(sandbox: Sandbox, clipmart: Clipmart) -> None:

@@ -60,7 +60,7 @@ def test_a_lost_answer_is_outcome_unknown_and_one_post(
 def test_an_answer_that_leaves_it_open_is_unknown(
     sandbox: Sandbox, clipmart: Clipmart, status: int, body: object
 ) -> None:
-    """The server gave up, sends elsewhere for the result, or told no usable id."""
+    """The server gave up, redirects, or answers without a usable id."""
     sandbox.faults.plan([Fault("answer", status=status, body=body)])
     assert clipmart("submit", *ARGUMENTS["klipit"]).code == 75
     assert only(clipmart, "klipit")["state"] == "unknown"
@@ -70,17 +70,17 @@ def test_an_answer_that_leaves_it_open_is_unknown(
 def test_a_time_out_is_unknown_and_tied_by_hand(
     sandbox: Sandbox, clipmart: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The campaign exists although nobody heard; `track --intent` gives it back its metadata."""
+    """The campaign exists although its answer was lost; `track --intent` restores its metadata."""
     monkeypatch.setattr(sources.clipus.settings, "SUBMIT_SECONDS", 0.4)
     sandbox.campaign_open_seconds = 1.5
     done = clipmart("submit", *ARGUMENTS["clipus"], "--title", "T", "--json")
     assert done.code == 75
-    told = done.json()
-    assert (told["state"], told["campaign_id"]) == ("unknown", None)
+    document = done.json()
+    assert (document["state"], document["campaign_id"]) == ("unknown", None)
     assert sandbox.asked("POST") == 1
     (campaign_id,) = sandbox.campaigns
 
-    assert clipmart("track", "clipus", campaign_id, "--intent", told["submission_id"]).code == 0
+    assert clipmart("track", "clipus", campaign_id, "--intent", document["submission_id"]).code == 0
     row = only(clipmart, "clipus")
     assert (row["state"], row["campaign_id"], row["title"]) == ("known", campaign_id, "T")
     assert row["error"] is None
@@ -131,10 +131,10 @@ def test_a_file_that_breaks_off_is_unknown(
 
 
 @pytest.mark.parametrize("service", ["klipit", "clipus"])
-def test_an_answer_that_cannot_be_kept_is_printed(
+def test_an_answer_that_cannot_be_recorded_is_printed(
     sandbox: Sandbox, clipmart: Clipmart, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk is full when the id arrives: it goes to stdout, with the command that keeps it."""
+    """The disk is full when the id arrives: it goes to stdout, with the command that records it."""
     clipmart.environ["CLIPMART_MINUTE_SECONDS"] = "1"
 
     def full(*_: object) -> None:

@@ -57,7 +57,7 @@ def test_a_job_is_polled_every_15_s_until_it_is_complete(
     assert "clips" in said[-1]
 
 
-def test_a_campaign_tells_how_many_videos_are_ready(sandbox: Sandbox, settings: Settings) -> None:
+def test_a_campaign_reports_how_many_videos_are_ready(sandbox: Sandbox, settings: Settings) -> None:
     """Until it is completed."""
     said: list[str] = []
     request = clipus_request(url="https://good.example/", languages=["en"])
@@ -100,7 +100,7 @@ def test_an_api_that_goes_down_meanwhile_costs_nothing(
     assert sandbox.asked("POST") == 1
 
 
-def test_stopped_while_waiting_keeps_the_id(
+def test_a_stop_while_waiting_loses_no_id(
     sandbox: Sandbox, settings: Settings, clipmart: Clipmart
 ) -> None:
     """Waiting can end at any time: nothing depends on it."""
@@ -116,7 +116,7 @@ def test_stopped_while_waiting_keeps_the_id(
 
 
 def test_the_command_waits(sandbox: Sandbox, clipmart: Clipmart) -> None:
-    """The id on stdout, progress on stderr, and one JSON object where asked."""
+    """The id on stdout, progress on stderr, and one JSON object with --json."""
     sandbox.add_job("job_1", clips=2)
     sandbox.faults.plan([Fault("answer", "/jobs", "POST", times=None, body={"id": "job_1"})])
     done = clipmart("submit", "klipit", "--source-url", "https://a.example/", "--wait")

@@ -1,4 +1,4 @@
-"""The command line as tests run it, in this process or in one of its own, with a clock they set."""
+"""The command line for tests, in this process or in another one, with a clock that they set."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Clipmart:
 
 
 def command_line(settings: Settings, folder: Path) -> Clipmart:
-    """The command line beside a store that it only reads."""
+    """The command line with a store that it only reads."""
     return Clipmart(
         folder,
         {"CLIPMART_DATA_DIR": str(settings.data_dir), "CLIPMART_NOW": str(settings.now())},

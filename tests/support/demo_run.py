@@ -1,4 +1,4 @@
-"""One run of `clipmart demo` for the whole suite, with everything at hand that it must not use."""
+"""One run of `clipmart demo` for the whole suite, surrounded by everything that it must not use."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def clean_environment() -> dict[str, str]:
 
 def shared_run(suite_folder: Path) -> DemoRun:
     """The suite's one run: whichever of its processes comes first makes it, the others wait."""
-    told = suite_folder / "demo-run.json"
+    saved = suite_folder / "demo-run.json"
     with (suite_folder / "demo-run.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not told.exists():
-            told.write_text(json.dumps(asdict(run_demo(suite_folder / "demo run"))))
-    return DemoRun(**json.loads(told.read_text()))
+        if not saved.exists():
+            saved.write_text(json.dumps(asdict(run_demo(suite_folder / "demo run"))))
+    return DemoRun(**json.loads(saved.read_text()))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What only the page shows, computed a second time in pandas, from the definitions alone."""
+"""What only the page shows, computed again in pandas, from the definitions alone."""
 
 from __future__ import annotations
 

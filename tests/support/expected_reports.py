@@ -1,6 +1,6 @@
-"""Every report computed a second time, in Python and pandas, from the definitions alone.
+"""Every report computed again, in Python and pandas, from the definitions alone.
 
-Takes the landing rows that a test has made up and shares nothing with the SQL.
+It uses a test's landing rows and shares nothing with the SQL.
 """
 
 from __future__ import annotations
@@ -36,17 +36,18 @@ def expected_reports(tables: dict[str, list[Row]], now: datetime) -> dict[str, l
 
 
 def counted(snapshots: list[Row]) -> list[Row]:
-    """The balances that count: a hand note does unless the API reported within the 7 days before
-    it, or at any time after it.
+    """The balances that count.
+
+    A note by hand counts unless the API reported within the 7 days before it, or later.
     """
     by_api = [row["observed_at"] for row in snapshots if row["origin"] == "api"]
     week = timedelta(days=7)
-    kept = [
+    counting = [
         row
         for row in snapshots
         if row["origin"] == "api" or not any(at > row["observed_at"] - week for at in by_api)
     ]
-    return sorted(kept, key=lambda row: row["observed_at"])
+    return sorted(counting, key=lambda row: row["observed_at"])
 
 
 class Landed:
@@ -74,12 +75,12 @@ class Landed:
         return [video for video in self.videos if video["campaign_id"] == campaign_id]
 
     def said(self, job_id: str, field: str) -> Any:
-        told = [
+        balances = [
             (row["recorded_at"], row[field])
             for row in self.job_submissions
             if row["job_id"] == job_id and row.get(field) is not None
         ]
-        return max(told)[1] if told else None
+        return max(balances)[1] if balances else None
 
 
 def moment_types(data: Landed) -> list[Row]:
@@ -139,8 +140,8 @@ def shareability_weekly(data: Landed) -> list[Row]:
     groups: dict[tuple[Any, Any], list[str]] = {}
     for job in data.jobs:
         if job["status"] in FINISHED:
-            made = utc_day(job["created_at"])
-            week = made and made - timedelta(days=made.weekday())
+            day = utc_day(job["created_at"])
+            week = day and day - timedelta(days=day.weekday())
             groups.setdefault((week, data.said(job["id"], "show_name")), []).append(job["id"])
     report = []
     for (week, show), job_ids in groups.items():
@@ -356,10 +357,10 @@ def video_quota(data: Landed) -> list[Row]:
         row["campaigns"] += 1
         row["videos"] += len(data.videos_of(campaign["campaign_id"]))
     for refused in sorted(data.campaign_submissions, key=lambda r: r["recorded_at"]):
-        told = re.search(r"monthly.*\(\s*\d+\s*/\s*(\d+)\s*\)", refused.get("error") or "", re.I)
-        if told:
+        quota = re.search(r"monthly.*\(\s*\d+\s*/\s*(\d+)\s*\)", refused.get("error") or "", re.I)
+        if quota:
             row = month(refused["recorded_at"])
-            row["quota"], row["quota_seen_at"] = int(told[1]), refused["recorded_at"]
+            row["quota"], row["quota_seen_at"] = int(quota[1]), refused["recorded_at"]
     return list(report.values())
 
 

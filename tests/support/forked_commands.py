@@ -1,9 +1,9 @@
-"""Commands as processes of their own whose imports are paid once: each is a fork of one process.
+"""Commands as separate processes whose imports happen once: each is a fork of one process.
 
 Run as a program, it imports the modules that are named. Then each line on stdin is {"folder",
 "environ", "arguments", "output"}, which starts a command that writes to `output`.out and
 `output`.err and prints its process id; or {"wait": id}, which prints its exit code. A process that
-was not awaited is a zombie, so that its id stays its own: it may be killed at any moment.
+was not awaited is a zombie, so its id is not reused: it may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class ForkedCommands:
         """The process id, and where it writes (without .out and .err)."""
         self._started += 1
         output = str(clipmart.folder / f"output-{self._started}")
+        for stream in ("out", "err"):
+            Path(f"{output}.{stream}").touch()  # a child that is killed at once creates neither
         command = {"folder": str(clipmart.folder), "environ": clipmart.environ, "output": output}
         return self._send({**command, "arguments": arguments}), output
 

@@ -1,4 +1,4 @@
-"""Machines that share a lake, on a PostgreSQL server of the suite's own."""
+"""Machines that share a lake, on the suite's own PostgreSQL server."""
 
 from __future__ import annotations
 

@@ -98,14 +98,14 @@ def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
     types = ["bold_prediction", "how_to", "emotional_story", "a_type_nobody_documented", None]
     for n in range(jobs):
         job_id = f"job_{n:04d}"
-        made = moment()
+        created = moment()
         status = dice.choices(
             ["complete", "completed", "failed", "queued", "clipping", "paused?", "cancelled"],
             [70, 4, 8, 5, 5, 4, 4],
         )[0]
-        done = made + timedelta(seconds=dice.randrange(60, 90_000))
+        done = created + timedelta(seconds=dice.randrange(60, 90_000))
         ended = status in ("complete", "completed", "failed", "cancelled")
-        seen = max(made, done if ended else made) + timedelta(minutes=dice.randrange(1, 600))
+        seen = max(created, done if ended else created) + timedelta(minutes=dice.randrange(1, 600))
         tables["klipit.jobs"].append(
             {
                 "id": job_id,
@@ -114,7 +114,7 @@ def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
                 "duration_seconds": dice.choice(
                     [None, 3842.0, 1800.5, float(dice.randrange(9000))]
                 ),
-                "created_at": made if dice.random() > 0.02 else None,
+                "created_at": created if dice.random() > 0.02 else None,
                 "completed_at": done if ended and dice.random() > 0.05 else None,
                 "error": "No speech" if status == "failed" else None,
                 "observed_at": seen,
@@ -142,8 +142,8 @@ def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
                     "show_name": dice.choice(shows),
                     "guest_name": dice.choice(["Jane Creator", "Łukasz", None]),
                     "platforms": dice.choice([None, ["tiktok", "reels"]]),
-                    "submitted_at": made,
-                    "recorded_at": made + timedelta(seconds=dice.randrange(1, 9999)),
+                    "submitted_at": created,
+                    "recorded_at": created + timedelta(seconds=dice.randrange(1, 9999)),
                 }
             )
         finished = status in ("complete", "completed")
@@ -221,11 +221,11 @@ def _balances(dice: random.Random, tables: Rows) -> None:
 def _campaigns(dice: random.Random, tables: Rows, campaigns: int, moment: Any) -> None:
     for n in range(campaigns):
         campaign_id = f"b1c2d3e4-{n:04d}"
-        made = moment()
+        created = moment()
         status = dice.choice(
             ["collecting", "rendering", "complete", "complete", "ready", "failed", "error", "odd"]
         )
-        first = made + timedelta(minutes=dice.randrange(1, 3000))
+        first = created + timedelta(minutes=dice.randrange(1, 3000))
         later = first + timedelta(minutes=dice.randrange(1, 3000))
         tables["clipus.campaigns"].append(
             {
@@ -234,7 +234,7 @@ def _campaigns(dice: random.Random, tables: Rows, campaigns: int, moment: Any) -
                 "url": f"https://saas-{n}.example",
                 "title": dice.choice([None, "My launch demo", "デモ"]),
                 "languages": dice.choice([None, [], ["en", "ja", "ko"], ["日本語"]]),
-                "created_at": made if dice.random() > 0.05 else None,
+                "created_at": created if dice.random() > 0.05 else None,
                 "observed_at": later,
             }
         )
@@ -264,8 +264,8 @@ def _campaigns(dice: random.Random, tables: Rows, campaigns: int, moment: Any) -
                     "origin": origin,
                     "state": "known",
                     "campaign_id": campaign_id,
-                    "submitted_at": made,
-                    "recorded_at": made + timedelta(minutes=5),
+                    "submitted_at": created,
+                    "recorded_at": created + timedelta(minutes=5),
                 }
             )
         for v in range(dice.choice([0, 1, 3, 6])):

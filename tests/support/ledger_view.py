@@ -1,4 +1,4 @@
-"""What the ledger holds of submissions, without a sync."""
+"""What the ledger has about submissions, without a sync."""
 
 from __future__ import annotations
 

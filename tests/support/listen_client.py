@@ -1,4 +1,4 @@
-"""A running receiver, and senders that are quicker or ruder than an HTTP client allows."""
+"""A running receiver, and senders that are faster or less polite than an HTTP client."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Listener:
         return self.client.post(path, content=body, headers=headers)
 
     def klipit(self, body: bytes, signature: str | None = None) -> int:
-        """Send an event, well signed unless told otherwise; returns the status."""
+        """Send an event, correctly signed by default; returns the status."""
         headers = {"x-klipit-signature": sign(body) if signature is None else signature}
         return self.post("/webhooks/klipit", body, headers).status_code
 
-    def clipus(self, told: Any, query: str = "") -> int:
-        return self.post("/webhooks/clipus" + query, json.dumps(told).encode()).status_code
+    def clipus(self, body: Any, query: str = "") -> int:
+        return self.post("/webhooks/clipus" + query, json.dumps(body).encode()).status_code
 
     def raw(self, request: bytes) -> bytes:
         """Send bytes as they are, but for `connection: close`; returns all that comes back."""
@@ -66,7 +66,7 @@ class Listener:
         parts = urlsplit(self.url)
         return socket.create_connection((parts.hostname, parts.port), timeout=15)
 
-    def kept(self, columns: str = "kind, subject") -> list[tuple[Any, ...]]:
+    def saved(self, columns: str = "kind, subject") -> list[tuple[Any, ...]]:
         """Events in the ledger, in order."""
         with sqlite3.connect(self.ledger, timeout=30) as con:
             rows = con.execute(f"SELECT {columns} FROM events ORDER BY seq").fetchall()
@@ -79,8 +79,8 @@ def sign(body: bytes, secret: str = SECRET) -> str:
 
 
 def event(job_id: str, name: str = "job.complete", **fields: Any) -> bytes:
-    told = {"event": name, "job_id": job_id, "timestamp": "2026-04-08T12:04:12Z", **fields}
-    return json.dumps(told).encode()
+    event = {"event": name, "job_id": job_id, "timestamp": "2026-04-08T12:04:12Z", **fields}
+    return json.dumps(event).encode()
 
 
 def request(body: bytes) -> bytes:

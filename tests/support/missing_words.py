@@ -1,4 +1,4 @@
-"""What no text for a person may hold: characters that cannot be seen, words such as NaN."""
+"""What no text for a person may have: invisible characters, and words such as NaN."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MISSING = re.compile(r"(?<![\w/.-])(?:nan|NaN|None|undefined|inf|Infinity|Undefi
 
 def problems(world: Clipmart, text: str) -> list[str]:
     """Invisible characters, and words by which a program shows that it has nothing to show."""
-    bad = [f"U+{ord(found[0]):04X}" for found in UNSEEN.finditer(text)]
+    bad = [f"U+{ord(match[0]):04X}" for match in UNSEEN.finditer(text)]
     if "words_that_look_missing" not in str(world.folder):
         bad += [text[max(m.start() - 40, 0) : m.end() + 20] for m in MISSING.finditer(text)]
     return bad

@@ -1,4 +1,4 @@
-"""A server that keeps what is posted to it, as a chat's webhook would."""
+"""A server that stores what is posted to it, like a chat's webhook."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def receiving_posts() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            told.requests.append(f"{self.path}\n{self.headers}\n{body.decode()}")
-            told.posts.append(json.loads(body))
-            self.send_response(told.status)
-            for name, value in told.headers.items():
+            receiver.requests.append(f"{self.path}\n{self.headers}\n{body.decode()}")
+            receiver.posts.append(json.loads(body))
+            self.send_response(receiver.status)
+            for name, value in receiver.headers.items():
                 self.send_header(name, value)
             self.end_headers()
 
@@ -47,7 +47,9 @@ def receiving_posts() -> Iterator[Receiver]:
             """Says nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told = Receiver(f"http://127.0.0.1:{server.server_port}/services/T0/s3cret?m={{{{.text}}}}")
+        receiver = Receiver(
+            f"http://127.0.0.1:{server.server_port}/services/T0/s3cret?m={{{{.text}}}}"
+        )
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        yield told
+        yield receiver
         server.shutdown()

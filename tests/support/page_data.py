@@ -1,4 +1,4 @@
-"""A month of use in which a part of the APIs' texts would like to be something else."""
+"""A month of use in which some of the APIs' texts are hostile."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BAD_LINKS = [
 
 
 def rows() -> Rows:
-    """The month, with such texts wherever an API or a person may write one."""
+    """The month, with such texts in every field that an API or a person may fill."""
     tables = a_month_of_use(seed=20260408)
     clips = tables["klipit.clips"][: 2 * len(GOOD_LINKS + BAD_LINKS)]
     for n, clip in enumerate(clips):
@@ -43,9 +43,9 @@ def rows() -> Rows:
         clip["moment_type"] = TEXTS[n % 3]
         clip["media_url"] = (GOOD_LINKS + BAD_LINKS)[n % len(GOOD_LINKS + BAD_LINKS)]
         clip["start_seconds"], clip["end_seconds"] = [(3599.96, 1e300), (-4.0, 5023.75)][n % 2]
-    for n, told in enumerate(tables["klipit.submissions"][:40]):
-        told["show_name"] = TEXTS[n % 2]
-        told["guest_name"] = TEXTS[n % 7]
+    for n, submission in enumerate(tables["klipit.submissions"][:40]):
+        submission["show_name"] = TEXTS[n % 2]
+        submission["guest_name"] = TEXTS[n % 7]
     for n, campaign in enumerate(tables["clipus.campaigns"][:8]):
         campaign |= {"title": TEXTS[n % 7], "url": BAD_LINKS[0], "status": "<b>odd</b>"}
         campaign["created_at"] = NOW - timedelta(days=2, minutes=n)  # the latest that are stuck

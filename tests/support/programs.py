@@ -16,10 +16,10 @@ def needs(program: str) -> str:
         shutil.which(program),
         *map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{program}")),
     ]
-    found = [place for place in places if place]
-    if not found:
+    existing = [place for place in places if place]
+    if not existing:
         not_run(f"{program} is not installed")
-    return found[-1]
+    return existing[-1]
 
 
 def not_run(absent: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""A few landing rows whose text would like to be something else."""
+"""A few landing rows with hostile texts."""
 
 from __future__ import annotations
 

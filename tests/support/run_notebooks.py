@@ -1,7 +1,7 @@
 """Run notebooks in one kernel, each from an empty namespace: most of the time goes into imports.
 
 `python -m tests.support.run_notebooks` runs the demo in a temporary folder and saves the notebooks
-with the output that they then have, which the tests compare.
+with their outputs, which the tests compare.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def run_all(runs: Iterable[Run]) -> None:
                     if "execution_count" in output:
                         output.execution_count = number
                     if " at 0x" in output.get("data", {}).get("text/plain", ""):
-                        del output.data["text/plain"]  # tells where in memory, and nothing else
+                        del output.data["text/plain"]  # only an address in memory
                 if any(output.output_type == "error" for output in cell.outputs):
                     break
             nbformat.write(notebook, run.into)

@@ -1,4 +1,4 @@
-"""An event loop whose seconds pass at once, and a server that answers late in them."""
+"""An event loop whose waiting takes no time, and a server that answers late in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small worlds that real use holds and tidy examples don't, each published once a session.
+"""Small worlds that real use has and tidy examples do not, each published once a session.
 
 A world is a function that fills a `World`; a test over all of them takes the fixture `world`.
 To add one: write the function, its docstring saying what is special, and list it in WORLDS.
@@ -107,15 +107,15 @@ class World:
         self, campaign_id: str, days: float = 1, *, videos: list[dict[str, Any]], **fields: Any
     ) -> None:
         """A campaign of `days` ago, complete unless said otherwise."""
-        made = days_ago(days)
+        created = days_ago(days)
         campaign = {
             "campaign_id": campaign_id,
             "status": "complete",
             "url": "https://product.example/",
             "title": "Launch",
             "languages": ["en", "ja"],
-            "created_at": made,
-            "observed_at": min(made + timedelta(hours=2), NOW),
+            "created_at": created,
+            "observed_at": min(created + timedelta(hours=2), NOW),
             **fields,
         }
         self.tables["clipus.campaigns"].append(campaign)
@@ -125,8 +125,8 @@ class World:
                 "origin": "submit",
                 "state": "known",
                 "campaign_id": campaign_id,
-                "submitted_at": made,
-                "recorded_at": made,
+                "submitted_at": created,
+                "recorded_at": created,
             }
         )
         for n, video in enumerate(videos):
@@ -226,7 +226,7 @@ def null_scores(world: World) -> None:
 
 
 def some_null_scores(world: World) -> None:
-    """A show and a moment type without any score beside others that have them."""
+    """A show and a moment type without any score, next to others that have some."""
     world.job("job_1", 3, show="Scored")
     unscored = {"shareability_score": None, "moment_type": "only_unscored"}
     world.job("job_2", 3, show="Unscored", clips=[unscored] * 3)
@@ -302,9 +302,9 @@ def some_created_at(world: World) -> None:
 
 def dates_of_1970_and_2031(world: World) -> None:
     for n, year in enumerate([1970, 2026, 2031]):
-        made = datetime(year, 1, 1, tzinfo=UTC)
-        world.job(f"job_{n}", created_at=made, completed_at=made, show="The Show")
-        world.campaign(f"c-{n}", created_at=made, videos=[{"published_at": made}])
+        created = datetime(year, 1, 1, tzinfo=UTC)
+        world.job(f"job_{n}", created_at=created, completed_at=created, show="The Show")
+        world.campaign(f"c-{n}", created_at=created, videos=[{"published_at": created}])
 
 
 def ten_years_apart(world: World) -> None:
@@ -384,7 +384,7 @@ def half_the_shows_named(world: World) -> None:
 
 
 def _everywhere(world: World, texts: list[str]) -> None:
-    """The texts wherever an API or a person may write one."""
+    """The texts in every field that an API or a person may fill."""
     for n, text in enumerate(texts):
         clips = [{"moment_type": text, "hook_suggestion": text, "media_url": text}] * 2
         world.job(f"job_{n}", 3 * n, show=text, guest=text, clips=clips, topic=text)

@@ -1,4 +1,4 @@
-"""A clock that was wrong once: this machine's for one sync, or an API's; nothing stays frozen."""
+"""A clock that was wrong once, this machine's or an API's, has no lasting effect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATER = "2026-04-24T12:00:00Z"  # 16 days after NOW
 
 @pytest.fixture
 def wrong_once(sandbox: Sandbox, landing_only: Clipmart) -> Clipmart:
-    """Synced at NOW, then once by a clock a year ahead; the APIs' own clocks are right."""
+    """Synced at NOW, then once with a clock a year ahead; the APIs' clocks are right."""
     sandbox.add_job("job_1", clips=1)
     sandbox.add_job("job_2", status="clipping", created_at="2026-04-08T11:00:00Z")
     landing_only("track", "klipit", "job_1", "job_2")
@@ -30,24 +30,24 @@ def wrong_once(sandbox: Sandbox, landing_only: Clipmart) -> Clipmart:
     return landing_only
 
 
-def test_the_age_of_the_last_sync_is_that_of_the_last_one_with_a_right_clock(
+def test_a_run_dated_in_the_future_does_not_count_as_the_last_sync(
     wrong_once: Clipmart,
 ) -> None:
-    """16 days later the check fails, and says how many runs it left out and why."""
-    found = wrong_once("status", "--check", "--json")
+    """16 days later the check fails, and reports how many runs it ignored and why."""
+    checked = wrong_once("status", "--check", "--json")
 
-    assert found.code == 1
-    status = found.json()
+    assert checked.code == 1
+    status = checked.json()
     assert status["services"]["klipit"]["last_synced_at"] == NOW
     assert status["services"]["klipit"]["hours_since_sync"] == 16 * 24
     assert [run["started_at"][:4] for run in status["last_runs"]] == ["2026"]
     (dates,) = [check for check in status["checks"] if check["name"] == "run dates"]
     assert dates["level"] == "warn"
-    assert dates["told"].startswith("1 run is dated in the future")
+    assert dates["message"].startswith("1 run is dated in the future")
 
 
-def test_what_is_dated_ahead_does_not_pass_for_just_now(prepared: Clipmart) -> None:
-    """A file published by a clock a year ahead, read by a right one."""
+def test_a_file_dated_in_the_future_is_not_shown_as_new(prepared: Clipmart) -> None:
+    """A file published by a clock a year ahead, read with a right one."""
     prepared.at(A_YEAR_AHEAD)
     assert prepared("publish").code == 0
     prepared.at(NOW)
@@ -56,7 +56,7 @@ def test_what_is_dated_ahead_does_not_pass_for_just_now(prepared: Clipmart) -> N
 
 
 def test_runs_after_it_land_in_sync_runs(sandbox: Sandbox, wrong_once: Clipmart) -> None:
-    """The cursor does not stand at the year ahead: a later publishing sync lands its forerunner."""
+    """The cursor is not at the year ahead: a later publishing sync lands the run before it."""
     sandbox.clock.set("2026-04-08T12:30:00Z")
     wrong_once.at("2026-04-08T12:30:00Z")
     assert wrong_once("sync", "klipit").code == 0
@@ -70,10 +70,10 @@ def test_runs_after_it_land_in_sync_runs(sandbox: Sandbox, wrong_once: Clipmart)
     ]
 
 
-def test_a_balance_dated_ahead_does_not_land_the_next_ones_at_every_sync(
+def test_a_balance_dated_in_the_future_does_not_land_again_at_every_sync(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """A snapshot counts as new against the one before it, not against one of a year ahead."""
+    """A snapshot is compared with the one before it, not with one from a year ahead."""
     sandbox.balance = 50
     landing_only("track", "klipit", "job_1")
     landing_only("sync", "klipit")
@@ -91,7 +91,7 @@ def test_a_balance_dated_ahead_does_not_land_the_next_ones_at_every_sync(
     assert landing_only.rows("SELECT count(*) FROM klipit.account_snapshots") == [(2,)]
 
 
-def test_a_sync_that_got_nothing_of_what_is_due_is_no_sync(
+def test_a_sync_that_reads_nothing_due_does_not_count_as_the_last_sync(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
     """--max-minutes ends it with 0, and the service's freshness stays that of the sync before."""
@@ -118,7 +118,7 @@ def test_a_sync_that_got_nothing_of_what_is_due_is_no_sync(
 def test_a_date_of_an_api_counts_up_to_5_minutes_ahead(
     sandbox: Sandbox, landing_only: Clipmart, ahead: str, observed_at: str
 ) -> None:
-    """Beyond that the machine's own clock dates the rows, and a line says so once a service."""
+    """Beyond that, the machine's own clock dates the rows, and each service has a line about it."""
     sandbox.add_job("job_1", clips=2)
     sandbox.add_job("job_2", clips=1)
     sandbox.add_campaign("c-1")
@@ -133,15 +133,15 @@ def test_a_date_of_an_api_counts_up_to_5_minutes_ahead(
         assert landing_only.rows(f"SELECT DISTINCT observed_at FROM {table}") == [(expected,)]
     for table in ("clipus.campaigns", "clipus.plan_observations"):
         assert landing_only.rows(f"SELECT DISTINCT observed_at FROM {table}") == [(expected,)]
-    told = observed_at == NOW
-    assert done.out.count("Klipit's clock is 2 days ahead of this machine's") == told
-    assert done.out.count("Clipus's clock is 2 days ahead of this machine's") == told
+    reported = observed_at == NOW
+    assert done.out.count("Klipit's clock is 2 days ahead of this machine's") == reported
+    assert done.out.count("Clipus's clock is 2 days ahead of this machine's") == reported
 
 
-def test_ids_still_land_after_a_lost_ledger_was_numbered_by_a_clock_ahead(
+def test_ids_land_after_the_loss_of_a_ledger_numbered_by_a_clock_ahead(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """The inbox's cursor is a year ahead, the new ledger's numbers are not: they are raised."""
+    """The inbox's cursor is a year ahead, so the new ledger's numbers are raised."""
     for number in range(4):
         sandbox.add_job(f"job_{number}", clips=0)
     landing_only("track", "klipit", "job_0")
@@ -163,10 +163,10 @@ def test_ids_still_land_after_a_lost_ledger_was_numbered_by_a_clock_ahead(
     assert ids == [("job_0",), ("job_1",), ("job_2",), ("job_3",)]
 
 
-def test_one_due_id_of_an_api_that_is_down_is_try_again_later(
+def test_an_api_that_answers_nothing_is_75_even_with_one_due_id(
     sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No request was answered: 75. With the account answered it is the id that fails: 1."""
+    """No request was answered: 75. If the account was answered, only the id fails: 1."""
     monkeypatch.setattr("sources.shared.http.BACKOFF_SECONDS", 0.0)
     sandbox.add_job("job_1", clips=0)
     landing_only("track", "klipit", "job_1")
@@ -181,12 +181,10 @@ def test_one_due_id_of_an_api_that_is_down_is_try_again_later(
     assert landing_only("sync", "klipit").code == 1
 
 
-def test_a_campaign_named_in_a_call_is_due_once_a_minute_under_numbers_ahead(
+def test_calls_about_a_campaign_count_once_a_minute_with_numbers_ahead(
     prepared: Clipmart,
 ) -> None:
-    """The ledger goes on numbering a year ahead: the first call counts, at once a second does not,
-    and a minute later one does.
-    """
+    """The ledger's numbers are a year ahead: a second call counts only a minute later."""
     from pipelines.settings import load_settings
     from pipelines.webhooks.campaigns import KnownCampaigns
 

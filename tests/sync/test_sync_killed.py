@@ -1,4 +1,4 @@
-"""A sync that is killed anywhere, again and again, ends where an uninterrupted one ends."""
+"""A sync that is killed anywhere, again and again, ends like an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def prove(clipmart: Clipmart, sandbox: Sandbox, folder: Path, kills: int, seed: 
 
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("kills", [4, pytest.param(12, marks=pytest.mark.soak)])
-def test_killed_again_and_again_it_ends_where_an_uninterrupted_sync_ends(
+def test_killed_again_and_again_it_ends_like_an_uninterrupted_sync(
     sandbox: Sandbox, clipmart: Clipmart, tmp_path: Path, kills: int
 ) -> None:
     """state/dlt deleted after every fourth kill; then one sync: the same rows, none twice.
@@ -133,7 +133,7 @@ def test_killed_again_and_again_it_ends_where_an_uninterrupted_sync_ends(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(5))
-def test_a_hundred_kills_end_where_an_uninterrupted_sync_ends(
+def test_a_hundred_kills_end_like_an_uninterrupted_sync(
     sandbox: Sandbox, clipmart: Clipmart, tmp_path: Path, seed: int
 ) -> None:
     """Five stores, 20 kills each."""

@@ -17,7 +17,7 @@ from tests.support.clipmart import Clipmart
 def test_tracked_ids_become_rows_with_their_clips_and_videos(
     sandbox: Sandbox, clipmart: Clipmart
 ) -> None:
-    """One job with two clips and one campaign with a video land as the API tells them."""
+    """One job with two clips and one campaign with a video land as the API returns them."""
     sandbox.add_job(
         "job_1",
         duration_seconds=3842.5,
@@ -61,7 +61,7 @@ def test_tracked_ids_become_rows_with_their_clips_and_videos(
 def test_a_first_sync_without_any_id_lands_the_balance(
     sandbox: Sandbox, clipmart: Clipmart
 ) -> None:
-    """Nothing is tracked, nothing was ever landed: the account is told all the same."""
+    """Nothing is tracked and nothing has landed: the account is reported all the same."""
     sandbox.balance = 42
 
     assert clipmart("sync").code == 0
@@ -69,10 +69,10 @@ def test_a_first_sync_without_any_id_lands_the_balance(
     assert clipmart.rows("SELECT balance FROM klipit.account_snapshots") == [(42.0,)]
 
 
-def test_second_sync_asks_for_no_settled_id_and_leaves_the_file_byte_for_byte(
+def test_a_second_sync_requests_no_settled_id_and_leaves_the_file_unchanged(
     sandbox: Sandbox, prepared: Clipmart
 ) -> None:
-    """Only the account is asked again; the published file does not change."""
+    """Only the account is requested again; the published file is the same byte for byte."""
     sandbox.add_job("job_1", clips=2)
     sandbox.add_job("job_2", status="failed", error="no speech found")
     sandbox.add_job("job_3", clips=0)
@@ -92,7 +92,7 @@ def test_second_sync_asks_for_no_settled_id_and_leaves_the_file_byte_for_byte(
 def test_the_run_log_is_loaded_by_the_next_sync_that_lands(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """`clipmart.sync_runs` holds the runs that had finished before."""
+    """`clipmart.sync_runs` has the runs that had finished before."""
     sandbox.add_job("job_1", clips=2)
     landing_only("track", "klipit", "job_1")
     first = landing_only("sync", "--json").json()
@@ -111,7 +111,7 @@ def test_the_run_log_is_loaded_by_the_next_sync_that_lands(
 def test_an_empty_answer_removes_clips_and_a_new_one_replaces_them(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """What the latest read of a job's clips does not hold is gone."""
+    """Clips that are not in the latest answer are removed."""
     sandbox.add_job("job_1", clips=[{"id": "a"}, {"id": "b"}])
     sandbox.add_job("job_2", clips=[{"id": "c"}])
     landing_only("track", "klipit", "job_1", "job_2")
@@ -128,10 +128,10 @@ def test_an_empty_answer_removes_clips_and_a_new_one_replaces_them(
     ]
 
 
-def test_the_plan_lands_with_the_first_campaign_whose_answer_told_it(
+def test_the_plan_lands_with_the_first_campaign_whose_answer_reports_it(
     sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once both are landed nothing asks again: a sync that dies after it has lost nothing."""
+    """When both have landed, no request would report it again, so a kill loses nothing."""
     for campaign in ("c-1", "c-2"):
         sandbox.add_campaign(campaign, status="completed", videos=[{"id": "v1", "status": "ready"}])
     landing_only("track", "clipus", "c-1", "c-2")
@@ -139,11 +139,11 @@ def test_the_plan_lands_with_the_first_campaign_whose_answer_told_it(
     loaded: list[Any] = []
     load = Loader.load_chunk
 
-    def dies_at_the_second(self: Loader, schema: str, made: Chunk) -> dict[str, int]:
+    def dies_at_the_second(self: Loader, schema: str, chunk: Chunk) -> dict[str, int]:
         if loaded:
             raise MemoryError
         loaded.append(schema)
-        return load(self, schema, made)
+        return load(self, schema, chunk)
 
     monkeypatch.setattr(Loader, "load_chunk", dies_at_the_second)
     with pytest.raises(MemoryError):
@@ -153,10 +153,10 @@ def test_the_plan_lands_with_the_first_campaign_whose_answer_told_it(
     assert landing_only.rows("SELECT count(*) FROM clipus.plan_observations") == [(1,)]
 
 
-def test_observations_are_noted_when_a_status_changes(
+def test_an_observation_is_recorded_when_a_status_changes(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """Three looks at two statuses are two observations."""
+    """Three polls of two statuses are two observations."""
     sandbox.add_job("job_1", status="queued", created_at="2026-04-08T12:00:00Z")
     landing_only("track", "klipit", "job_1")
     for minute, status in ((0, "queued"), (1, "queued"), (2, "clipping")):
@@ -194,10 +194,8 @@ def test_a_balance_lands_when_it_changes_and_once_a_day(
     ]
 
 
-def test_one_service_without_a_key_leaves_its_tables_empty_but_there(
-    sandbox: Sandbox, prepared: Clipmart
-) -> None:
-    """With Klipit alone every Clipus table and report exists."""
+def test_a_service_without_a_key_has_empty_tables(sandbox: Sandbox, prepared: Clipmart) -> None:
+    """With Klipit alone, every Clipus table and report exists."""
     del prepared.environ["CLIPUS_API_KEY"]
     sandbox.add_job("job_1", clips=1)
     prepared("track", "klipit", "job_1")
@@ -208,7 +206,7 @@ def test_one_service_without_a_key_leaves_its_tables_empty_but_there(
 
 
 def test_tracked_metadata_reaches_the_report(sandbox: Sandbox, prepared: Clipmart) -> None:
-    """The show is known from the import alone; a later import adds the guest."""
+    """The show comes from the import alone; a later import adds the guest."""
     sandbox.add_job("job_1", clips=1)
     prepared("track", "klipit", "--from", "-", stdin="job_id,show_name\njob_1,Über Ton\n")
     prepared("sync")
@@ -223,7 +221,7 @@ def test_tracked_metadata_reaches_the_report(sandbox: Sandbox, prepared: Clipmar
 def test_several_ids_after_refresh_are_all_requested(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """Settled or not; a word that is neither a service nor one of these ids is a mistake."""
+    """Settled or not; a word that is neither a service nor a tracked id is an error."""
     for job in ("job_1", "job_2", "job_3"):
         sandbox.add_job(job, clips=1)
     landing_only("track", "klipit", "job_1", "job_2", "job_3")

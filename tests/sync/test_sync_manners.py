@@ -1,4 +1,4 @@
-"""One sync at a time, limits kept, signals obeyed, a run ended in time."""
+"""One sync at a time, within the limits, ended by a signal or by --max-minutes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.clipmart import NOW, Clipmart
 
 
 def test_a_second_sync_ends_at_once_naming_the_first(sandbox: Sandbox, prepared: Clipmart) -> None:
-    """Exit 75 with the holder's process and start; a killed holder's lock is free again."""
+    """Exit 75 with the lock holder's process and start; the lock of a killed holder is free."""
     sandbox.add_job("job_1", clips=0)
     prepared("track", "klipit", "job_1")
     sandbox.faults.plan([Fault("trickle", "/jobs/*", seconds=3.0)])
@@ -37,7 +37,7 @@ def test_a_second_sync_ends_at_once_naming_the_first(sandbox: Sandbox, prepared:
 def test_sigterm_loads_the_chunk_in_hand_and_ends_with_75(
     sandbox: Sandbox, prepared: Clipmart
 ) -> None:
-    """What was fetched before the signal is published; what was not stays due."""
+    """What was fetched before the signal is published; the rest is still due."""
     for number in range(30):
         sandbox.add_job(f"job_{number:02}", clips=0)
     prepared("track", "klipit", *(f"job_{number:02}" for number in range(30)))
@@ -59,7 +59,7 @@ def test_sigterm_loads_the_chunk_in_hand_and_ends_with_75(
 def test_max_minutes_ends_with_0_and_something_remaining(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """The next run goes on where this one ended."""
+    """The next run continues where this one ended."""
     for number in range(8):
         sandbox.add_job(f"job_{number}", clips=0)
     landing_only("track", "klipit", *(f"job_{number}" for number in range(8)))
@@ -74,7 +74,8 @@ def test_max_minutes_ends_with_0_and_something_remaining(
     assert landing_only.rows("SELECT count(*) FROM klipit.jobs") == [(8,)]
 
 
-def test_a_dry_run_asks_for_nothing(sandbox: Sandbox, landing_only: Clipmart) -> None:
+def test_a_dry_run_requests_nothing(sandbox: Sandbox, landing_only: Clipmart) -> None:
+    """It reports what is due, and no request is sent."""
     landing_only("track", "klipit", "job_1", "job_2")
 
     done = landing_only("sync", "--dry-run", "--json")
@@ -83,8 +84,8 @@ def test_a_dry_run_asks_for_nothing(sandbox: Sandbox, landing_only: Clipmart) ->
     assert sandbox.requests == []
 
 
-def test_the_documented_limits_are_reached_without_one_refusal(tmp_path: Path) -> None:
-    """150 jobs with a minute of 1.5 s need two whole minutes; nobody is refused."""
+def test_the_documented_limits_are_reached_without_a_429(tmp_path: Path) -> None:
+    """150 jobs with a minute of 1.5 s need two whole minutes; no request is refused."""
     with running(Sandbox(now=NOW, minute_seconds=1.5)) as sandbox:
         clipmart = Clipmart(
             tmp_path,
@@ -107,8 +108,8 @@ def test_the_documented_limits_are_reached_without_one_refusal(tmp_path: Path) -
     assert polls[149] - polls[0] >= 2 * 1.5
 
 
-def test_what_dlt_keeps_of_old_loads_is_removed(sandbox: Sandbox, landing_only: Clipmart) -> None:
-    """All but the ten latest: a sync every few minutes would else fill the disk in time."""
+def test_dlts_packages_of_old_loads_are_removed(sandbox: Sandbox, landing_only: Clipmart) -> None:
+    """All but the latest ten: otherwise a sync every few minutes would fill the disk in time."""
     loaded = landing_only.data_dir / "state/dlt/klipit/load/loaded"
     for number in range(30):
         (loaded / f"1700000000.{number:04}").mkdir(parents=True)
@@ -117,6 +118,6 @@ def test_what_dlt_keeps_of_old_loads_is_removed(sandbox: Sandbox, landing_only: 
 
     assert landing_only("sync").code == 0
 
-    kept = sorted(path.name for path in loaded.iterdir())
-    assert len(kept) == 10
-    assert kept[-1] > "1700000000.0029" > kept[0]
+    packages = sorted(path.name for path in loaded.iterdir())
+    assert len(packages) == 10
+    assert packages[-1] > "1700000000.0029" > packages[0]

@@ -1,4 +1,4 @@
-"""What lands of records that are odd: unknown fields, wrong types, missing keys, 404s."""
+"""What lands of odd records: unknown fields, wrong types, missing keys, 404s."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.clipmart import Clipmart
 def test_undocumented_fields_become_columns_of_their_own_type(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """BOOLEAN, DOUBLE for every number, VARCHAR even where it looks like a time, JSON."""
+    """BOOLEAN, DOUBLE for every number, VARCHAR even for text like a time, JSON."""
     sandbox.add_job(
         "job_1",
         clips=[
@@ -61,7 +61,7 @@ def test_undocumented_fields_become_columns_of_their_own_type(
 def test_an_undocumented_value_that_does_not_fit_its_column_lands_as_null_and_is_noted(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """The row lands; the note is a `field`, outside the sum of rejected records."""
+    """The row lands; the note has the reason `field` and is not counted as rejected."""
     sandbox.add_job("job_1", clips=[{"id": "a", "views": 3}])
     landing_only("track", "klipit", "job_1")
     landing_only("sync")
@@ -83,7 +83,7 @@ def test_an_undocumented_value_that_does_not_fit_its_column_lands_as_null_and_is
     assert json.loads(payload) == {"column": "views", "value": "many"}
 
 
-def test_a_documented_field_of_the_wrong_type_rejects_its_record_alone(
+def test_a_documented_field_of_the_wrong_type_rejects_only_its_record(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
     """Input = loaded + rejected: 4 clips in, 2 loaded, 2 rejected with their payload."""
@@ -112,10 +112,10 @@ def test_a_documented_field_of_the_wrong_type_rejects_its_record_alone(
     ]
 
 
-def test_a_rejected_job_is_asked_for_again_only_as_its_age_allows(
+def test_a_rejected_job_is_polled_again_as_its_age_allows(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """A job that cannot land is like an unfinished one: not hammered, not forgotten."""
+    """A job that cannot land is treated as unfinished: polled now and then, not forgotten."""
     sandbox.add_job("job_1", clip_count="four", clips=1)
     landing_only("track", "klipit", "job_1")
     assert landing_only("sync").code == 1
@@ -131,10 +131,10 @@ def test_a_rejected_job_is_asked_for_again_only_as_its_age_allows(
     assert landing_only.rows("SELECT clip_count FROM klipit.jobs") == [(1,)]
 
 
-def test_an_unknown_id_is_recorded_once_and_asked_again_only_by_refresh(
+def test_a_missing_id_is_recorded_once_and_requested_again_only_by_refresh(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """404: recorded in rejected_records, then left alone until it is named."""
+    """404: recorded in rejected_records, then not requested until it is named."""
     sandbox.add_job("job_1", clips=1)
     landing_only("track", "klipit", "job_1", "job_gone")
     assert landing_only("sync").code == 1
@@ -153,7 +153,7 @@ def test_an_unknown_id_is_recorded_once_and_asked_again_only_by_refresh(
     ]
 
 
-def test_a_loaded_job_that_vanishes_keeps_its_row_and_is_settled(
+def test_the_row_of_a_loaded_job_that_vanishes_stays_and_is_settled(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
     """404 for a loaded id: an observation `not_found`, no rejection, never due again."""
@@ -221,7 +221,7 @@ def test_field_names_that_no_column_can_have_stop_neither_service(
 def test_three_thousand_unknown_fields_become_a_hundred_columns_and_one_of_json(
     sandbox: Sandbox, landing_only: Clipmart, setting: str, columns: int
 ) -> None:
-    """An object keyed by ids must not widen the table with every record."""
+    """An object whose keys are ids must not add columns with every record."""
     landing_only.environ["CLIPMART_MAX_COLUMNS"] = setting
     sandbox.add_job("job_1", clips=[{"id": "a", **{f"key_{n:04}": n for n in range(3000)}}])
     sandbox.add_job("job_2", clips=[{"id": "b", "another": True}])
@@ -242,10 +242,10 @@ def test_three_thousand_unknown_fields_become_a_hundred_columns_and_one_of_json(
     ) == [(1,)]
 
 
-def test_an_answer_beyond_ten_thousand_records_is_cut_there_and_the_rest_is_one_rejection(
+def test_records_of_an_answer_beyond_ten_thousand_are_one_rejection(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """Input = loaded + rejected holds by answer: what was read, and one for the rest."""
+    """Input = loaded + rejected for the records that were read, and one for the rest."""
     sandbox.add_job("job_1", clips=[{"id": f"clip_{n:05}"} for n in range(10_005)])
     landing_only("track", "klipit", "job_1")
 
@@ -258,17 +258,17 @@ def test_an_answer_beyond_ten_thousand_records_is_cut_there_and_the_rest_is_one_
     assert "10005 records" in reason
 
 
-def test_a_balance_that_is_no_number_lands_nothing_and_stops_nothing(
+def test_a_balance_that_is_not_a_number_lands_nothing_and_stops_nothing(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """`1e999` is JSON, and 400 digits are; neither is a balance."""
+    """`1e999` and 400 digits are JSON; neither is a balance."""
     for body in (b'{"credits": 1e999}', b'{"credits": ' + b"9" * 400 + b"}"):
         sandbox.faults.plan([Fault("answer", "/account", body=body)])
         assert landing_only("sync").code == 0
     assert landing_only.rows("klipit.account_snapshots") == []
 
 
-def test_a_clip_that_two_jobs_claim_stays_with_the_first_and_the_second_is_rejected(
+def test_a_clip_of_two_jobs_stays_with_the_first_and_is_rejected_for_the_second(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
     """In one sync and in a later one: no job silently loses a clip."""
@@ -289,10 +289,10 @@ def test_a_clip_that_two_jobs_claim_stays_with_the_first_and_the_second_is_rejec
     assert landing_only.rows("SELECT clips FROM klipit.clip_reads WHERE job_id = 'job_3'") == [(1,)]
 
 
-def test_the_words_of_a_refusal_stand_in_its_reason_without_the_key(
+def test_the_text_of_a_refusal_is_in_its_reason_without_the_key(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """A status alone says nothing that a person could act on."""
+    """The status alone would not show a person what to do."""
     detail = [{"loc": ["path", "id"], "msg": "no such form: klipit_sk_sandbox"}]
     sandbox.faults.plan([Fault("answer", "/jobs/job_1", status=422, body={"detail": detail})])
     sandbox.faults.plan([Fault("answer", "*campaigns/c-1", status=410, body={"error": "expired"})])

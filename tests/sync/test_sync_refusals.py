@@ -1,4 +1,4 @@
-"""What stops a sync or a service, with which exit code, and what becomes of the rest."""
+"""What stops a sync or a service, with which exit code, and what happens to the rest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_refused_key_stops_its_service_at_once_and_not_the_other(
 
 
 def test_a_missing_scope_is_named(sandbox: Sandbox, landing_only: Clipmart) -> None:
-    """403 on clips stops Klipit with 3; the account's 403 is one line and no failure."""
+    """403 on clips stops Klipit with 3; 403 on the account is only a line."""
     sandbox.add_klipit_key("klipit_sk_narrow", scopes=["jobs:read"])
     sandbox.add_job("job_1", clips=1)
     landing_only("track", "klipit", "job_1")
@@ -69,7 +69,7 @@ def test_a_key_of_another_account_marks_no_id_as_missing(
     assert landing_only.rows("SELECT count(*) FROM klipit.jobs") == [(39,)]
 
 
-def test_without_any_key_nothing_is_asked(landing_only: Clipmart, sandbox: Sandbox) -> None:
+def test_without_any_key_nothing_is_requested(landing_only: Clipmart, sandbox: Sandbox) -> None:
     """Exit 3, both variables named."""
     for name in ("KLIPIT_API_KEY", "CLIPUS_API_KEY"):
         del landing_only.environ[name]
@@ -84,6 +84,7 @@ def test_without_any_key_nothing_is_asked(landing_only: Clipmart, sandbox: Sandb
 def test_a_service_with_ids_but_no_key_is_3_after_the_other_is_done(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
+    """Klipit's missing key is reported after Clipus has landed."""
     sandbox.add_job("job_1", clips=1)
     landing_only("track", "klipit", "job_1")
     landing_only("track", "clipus", "c-1")
@@ -99,7 +100,7 @@ def test_a_service_with_ids_but_no_key_is_3_after_the_other_is_done(
 def test_an_api_that_is_down_stops_after_a_few_ids_and_the_rest_stays_due(
     sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every answer 500: exit 75 after three ids' retries, not after thirty ids'."""
+    """Every answer 500: exit 75 after the retries of three ids, not of thirty."""
     monkeypatch.setattr("sources.shared.http.BACKOFF_SECONDS", 0.0)
     ids = [f"job_{number:02}" for number in range(30)]
     for id_ in ids:
@@ -119,7 +120,7 @@ def test_an_api_that_is_down_stops_after_a_few_ids_and_the_rest_stays_due(
 
 
 def test_an_unwritable_data_folder_is_named(clipmart: Clipmart) -> None:
-    """A file stands where the data folder should be."""
+    """There is a file in the data folder's place."""
     clipmart.data_dir.write_text("not a folder")
 
     done = clipmart("sync")
@@ -132,6 +133,7 @@ def test_an_unwritable_data_folder_is_named(clipmart: Clipmart) -> None:
 def test_reading_before_anything_is_published_names_the_place_and_the_command(
     clipmart: Clipmart,
 ) -> None:
+    """Exit 3, the absolute path, and `clipmart sync`."""
     for command in (["report"], ["query", "SELECT 1"]):
         done = clipmart(*command)
         assert done.code == 3
@@ -151,10 +153,10 @@ def test_reading_before_anything_is_published_names_the_place_and_the_command(
         ("klipit", "job_\x07", "control"),
     ],
 )
-def test_an_id_that_cannot_be_one_is_refused_naming_the_line(
+def test_an_unfit_id_is_refused_naming_its_line(
     prepared: Clipmart, service: str, id_: str, why: str
 ) -> None:
-    """The good one beside it is kept; exit 1."""
+    """The good one next to it is recorded; exit 1."""
     good = "job_good" if service == "klipit" else "c-good"
     done = prepared("track", service, "--from", "-", stdin=f"{good}\n{id_}\n")
 
@@ -166,7 +168,7 @@ def test_an_id_that_cannot_be_one_is_refused_naming_the_line(
 
 
 def test_ids_is_a_backup_that_track_reads_back(prepared: Clipmart, tmp_path: object) -> None:
-    """Known ids with their metadata survive the loss of the data folder."""
+    """Known ids and their metadata survive the loss of the data folder."""
     csv = (
         "job_id,show_name,guest_name,description,platforms,source_url,submitted_at\n"
         'job_1,"Ton, Bild",Ana,"two\nlines",tiktok;reels,https://e.example/1,2026-04-01T10:00:00\n'

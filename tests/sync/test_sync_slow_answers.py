@@ -1,4 +1,4 @@
-"""Slow answers over real HTTP: the quota is spent, and neither service holds up the other."""
+"""Slow answers over real HTTP: the quota is used up, and neither service delays the other."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from sandbox import Fault, Sandbox, running
 from tests.support.clipmart import NOW, Clipmart
 
 
-def test_the_quota_is_spent_with_slow_answers_and_nobody_is_refused(
+def test_the_quota_is_used_up_with_slow_answers_without_a_429(
     tmp_path: Path, landing_only: Clipmart
 ) -> None:
-    """150 jobs, a minute of 1.5 s, answers after 1/12 of it: three windows, where four requests at
-    a time would take five more.
-    """
+    """150 jobs, answers after 1/12 of a minute: three windows; four at a time would need eight."""
     minute, latency = 1.5, 0.125
     with running(Sandbox(now=NOW, minute_seconds=minute, latency_seconds=latency)) as sandbox:
         landing_only.environ |= {
@@ -38,10 +36,10 @@ def test_the_quota_is_spent_with_slow_answers_and_nobody_is_refused(
     assert 2 * minute <= polls[-1] - polls[0] < 0.75 * 150 / 4 * 2 * latency
 
 
-def test_both_services_slow_end_well(
+def test_two_slow_services_both_land(
     sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Answers later than a connection may take to come about: no request waits for another's."""
+    """Answers take longer than opening a connection may: no request waits for another's."""
     monkeypatch.setattr("sources.shared.http.CONNECT_SECONDS", 0.3)
     monkeypatch.setattr("sources.shared.http.BACKOFF_SECONDS", 0.0)
     for number in range(20):
@@ -71,7 +69,7 @@ main(["sync", "--json"], prog_name="clipmart")
 def test_what_one_service_landed_is_published_while_the_other_hangs(
     sandbox: Sandbox, prepared: Clipmart
 ) -> None:
-    """Klipit's rows can be read while the same sync still waits for Clipus; then it goes on."""
+    """Klipit's rows can be read while the same sync waits for Clipus; then it continues."""
     for number in range(3):
         sandbox.add_job(f"job_{number}", clips=2)
         sandbox.add_campaign(f"c-{number}", status="rendering")
@@ -98,10 +96,10 @@ def test_what_one_service_landed_is_published_while_the_other_hangs(
     assert prepared.rows("SELECT count(*) FROM clipus.campaigns") == [(3,)]
 
 
-def test_a_slow_balance_holds_up_no_poll(
+def test_a_slow_balance_delays_no_poll(
     sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its path is undocumented: if it hangs there, jobs are polled meanwhile, and it lands too."""
+    """Its path is undocumented: if it hangs, jobs are polled meanwhile, and it lands too."""
     monkeypatch.setattr("pipelines.sync.services.BALANCE_FIRST_SECONDS", 0.1)
     sandbox.add_job("job_1", clips=1)
     landing_only("track", "klipit", "job_1")

@@ -1,4 +1,4 @@
-"""SIGTERM at any moment of a sync: 75 and a sentence, and the next sync completes to the truth."""
+"""SIGTERM at any moment of a sync: 75 and a sentence, and the next sync completes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_signal_at_any_moment_is_75_and_the_next_sync_completes(
 def test_a_signal_to_another_long_command_is_75_or_lets_it_end(
     synced: Clipmart, command: str
 ) -> None:
-    """At its first import it has begun nothing; the published file still opens."""
+    """At its first import nothing has begun; the published file still opens."""
     process = started(synced, command)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)

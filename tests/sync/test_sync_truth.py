@@ -1,4 +1,4 @@
-"""A large and varied store of the server's lands equal to its truth."""
+"""A large and varied set of jobs and campaigns lands equal to the server's data."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def made_up_clips(dice: random.Random, job: int) -> list[dict[str, Any]]:
     ]
 
 
-def test_400_jobs_and_60_campaigns_land_equal_to_the_truth_and_are_not_asked_for_again(
+def test_400_jobs_and_60_campaigns_land_as_they_are_and_are_not_requested_again(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """Unicode, nulls, halves of seconds, new fields, unknown moment types; then nothing is due."""
+    """Unicode, nulls, half seconds, new fields, unknown moment types; then nothing is due."""
     dice = random.Random(7)
     jobs: dict[str, dict[str, Any]] = {}
     for number in range(400):
         id_ = f"job_{number:03}"
         status = "failed" if number % 10 == 3 else "complete"
-        made = START + timedelta(hours=2 * number)
+        created = START + timedelta(hours=2 * number)
         clips = made_up_clips(dice, number) if status == "complete" else []
         fields: dict[str, Any] = {
             "duration_seconds": dice.choice([3842, 3842.5, None]),
-            "created_at": made.isoformat().replace("+00:00", "Z"),
-            "completed_at": (made + timedelta(minutes=4)).isoformat(),
+            "created_at": created.isoformat().replace("+00:00", "Z"),
+            "completed_at": (created + timedelta(minutes=4)).isoformat(),
             **({"error": "no speech"} if status == "failed" else {}),
         }
         sandbox.add_job(id_, status=status, clips=clips, **fields)
@@ -132,7 +132,7 @@ def test_400_jobs_and_60_campaigns_land_equal_to_the_truth_and_are_not_asked_for
 def test_a_finished_job_costs_one_poll_and_one_clip_read(
     sandbox: Sandbox, landing_only: Clipmart
 ) -> None:
-    """An empty or a failed one costs no clip read."""
+    """An empty or a failed job costs no clip read."""
     sandbox.add_job("job_full", clips=3)
     sandbox.add_job("job_empty", clips=0)
     sandbox.add_job("job_failed", status="failed")

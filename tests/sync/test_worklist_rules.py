@@ -1,4 +1,4 @@
-"""Which ids are due: one landing store holds every case, each rule is asked of its own id."""
+"""Which ids are due: one landing store has every case, and each rule has an id of its own."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def klipit_cases(store: Store) -> None:
         DUE[id_] = due
         return id_
 
-    store.known(case("never asked for", True))
+    store.known(case("never requested", True))
 
     ladder = [
         ("under 10 min", {"minutes": 9}, {"seconds": 15}),
@@ -117,7 +117,9 @@ def klipit_cases(store: Store) -> None:
         ):
             store.job(case(f"{name}, seen {suffix}", due), "clipping", ago(**age), seen)
     store.job(case("older than 14 days", False), "clipping", ago(days=15), ago(days=14))
-    store.job(case("made in the future", True), "queued", NOW + timedelta(hours=3), ago(seconds=15))
+    store.job(
+        case("created in the future", True), "queued", NOW + timedelta(hours=3), ago(seconds=15)
+    )
     store.job(case("without created_at", True), "queued", None, ago(seconds=15))  # type: ignore[arg-type]
 
     done = ago(days=30)
@@ -242,7 +244,7 @@ def clipus_cases(store: Store) -> None:
 
     day, pending = ago(hours=24), {"status": "ready"}
     published = {"status": "ready", "published_at": ago(days=2)}
-    store.campaign(case("campaign never asked for", True), None, NOW, NOW)
+    store.campaign(case("campaign never requested", True), None, NOW, NOW)
     store.campaign(case("rendering", True), "rendering", ago(hours=2), ago(minutes=30))
     store.campaign(
         case("rendering, seen lately", False), "rendering", ago(hours=2), ago(minutes=29)
@@ -301,31 +303,34 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landing]:
 
 @pytest.fixture(scope="module")
 def due(landing: Landing) -> dict[str, Due]:
-    found = worklist(landing, "klipit", NOW).due
-    found += worklist(landing, "clipus", NOW, hints=HINTS).due
-    assert len(found) == len({item.id for item in found})
-    return {item.id: item for item in found}
+    due = worklist(landing, "klipit", NOW).due
+    due += worklist(landing, "clipus", NOW, hints=HINTS).due
+    assert len(due) == len({item.id for item in due})
+    return {item.id: item for item in due}
 
 
 @pytest.mark.parametrize("case", DUE)
 def test_due(case: str, due: dict[str, Due]) -> None:
+    """Each case is due or not, as its id and comment say."""
     assert (case in due) is DUE[case]
 
 
 def test_a_complete_job_with_unread_clips_is_not_polled_again(due: dict[str, Due]) -> None:
+    """Only its clips are read."""
     assert due["complete, unread"].poll is False
     assert due["event after the last look"].poll is True
     assert due["complete, read before, observed ahead"].poll is True, "a poll dates it right"
 
 
 def test_ids_to_refresh_come_first_settled_or_not(landing: Landing) -> None:
-    found = worklist(landing, "klipit", NOW, refresh=["failed", "never asked for"]).due
-    assert [item.id for item in found[:2]] == ["failed", "never asked for"]
-    assert sum(item.id == "never asked for" for item in found) == 1
+    """A named id comes first, even if it is settled."""
+    due = worklist(landing, "klipit", NOW, refresh=["failed", "never requested"]).due
+    assert [item.id for item in due[:2]] == ["failed", "never requested"]
+    assert sum(item.id == "never requested" for item in due) == 1
 
 
 def test_a_row_of_an_incomplete_load_does_not_count(landing: Landing) -> None:
-    """A load that was cut off is as if it had not been: its ids are due."""
+    """An interrupted load counts as if it had not happened: its ids are due."""
     before = {item.id for item in worklist(landing, "klipit", NOW).due}
     assert "complete, read" not in before
     landing.connection.execute("BEGIN; UPDATE klipit._dlt_loads SET status = 1")

@@ -1,4 +1,4 @@
-"""What a build takes over from a landing file that is not as tidy as it might be."""
+"""What a build copies from a landing file that is not tidy."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def untidy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "warehouse.duckdb"
 
 
-def test_fields_that_nobody_documents_come_along(untidy: Path) -> None:
-    """An unknown column and an unknown table are copied, and commented as such."""
+def test_undocumented_fields_are_copied(untidy: Path) -> None:
+    """An unknown column and an unknown table are copied, with a comment that says so."""
     with attach(untidy) as con:
         jobs = con.execute('SELECT id, "new field" FROM klipit.jobs').fetchall()
         assert jobs == [("job_1", '{"a": 1}')]
@@ -49,8 +49,8 @@ def test_fields_that_nobody_documents_come_along(untidy: Path) -> None:
         assert comments == [(UNDOCUMENTED_COLUMN,)]
 
 
-def test_removed_rows_and_orphans_of_a_load_cut_short_are_left_out(untidy: Path) -> None:
-    """clip_3 is marked by dlt as removed; clip_4's job never came, as its load never ended."""
+def test_removed_rows_and_orphans_of_an_interrupted_load_are_left_out(untidy: Path) -> None:
+    """dlt marks clip_3 as removed; clip_4's job never came, since its load never ended."""
     with attach(untidy) as con:
         clips = con.execute("SELECT id FROM klipit.clips ORDER BY id").fetchall()
         assert clips == [("clip_1",), ("clip_2",)]
@@ -75,7 +75,7 @@ def test_views_follow_clipmart_now(
     campaign_settled: bool,
     hours_old: float,
 ) -> None:
-    """The same file says another thing of what is stuck, settled and old as time passes."""
+    """As time passes, the same file has other answers on what is stuck, settled and old."""
     with attach(untidy, now=at(now)) as con:
         assert con.execute(
             """
@@ -87,7 +87,7 @@ def test_views_follow_clipmart_now(
         ).fetchall() == [(job_stuck, campaign_stuck, campaign_settled, hours_old)]
 
 
-def test_views_follow_the_clock_where_no_now_is_set(untidy: Path) -> None:
+def test_views_follow_the_clock_if_no_now_is_set(untidy: Path) -> None:
     """As in any DuckDB that opens the file."""
     with attach(untidy) as con:
         ((hours, clock),) = con.execute(

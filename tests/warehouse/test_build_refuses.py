@@ -1,4 +1,4 @@
-"""What a build refuses, what it overlooks, and what it leaves behind."""
+"""What a build refuses, what it only counts, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ CLIP = {"id": "clip_1", "job_id": "job_1", "shareability_score": 94.0}
     ],
     ids=["keys", "references"],
 )
-def test_a_blocking_audit_names_itself_and_scraps_the_file(
+def test_a_failed_blocking_audit_is_named_and_leaves_no_file(
     tables: Rows, named: list[str], tmp_path: Path
 ) -> None:
-    """Keys and references are clipmart's own doing: where they break, nothing is built."""
+    """Keys and references are clipmart's own work: if they are broken, nothing is built."""
     target = tmp_path / "warehouse.duckdb"
     landing = write_landing(tmp_path / "landing.duckdb", tables)
     before = landing.read_bytes()
@@ -89,10 +89,10 @@ def test_odd_values_of_the_vendors_stop_nothing(tmp_path: Path) -> None:
     target = tmp_path / "warehouse.duckdb"
     build(landing, target)
     with attach(target) as con:
-        found = con.execute(
+        findings = con.execute(
             "SELECT finding FROM staging.audit_findings WHERE rows = 1 ORDER BY finding"
         ).fetchall()
-        assert [finding for (finding,) in found] == [
+        assert [finding for (finding,) in findings] == [
             "campaign without created_at",
             "clip length that is not end less start",
             "clip that does not end after it starts",
@@ -107,7 +107,7 @@ def test_odd_values_of_the_vendors_stop_nothing(tmp_path: Path) -> None:
 
 
 def test_a_landing_column_of_another_type_is_named_at_once(tmp_path: Path) -> None:
-    """Before any model is made."""
+    """Before any model is built."""
     landing = tmp_path / "landing.duckdb"
     with duckdb.connect(str(landing)) as con:
         con.execute(

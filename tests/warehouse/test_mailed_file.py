@@ -1,4 +1,4 @@
-"""A warehouse file that somebody sent: what is in it cannot read the files of who opens it."""
+"""A warehouse file from somebody else: nothing in it can read the files of its reader."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def secret(tmp_path: Path) -> Path:
 
 
 def plant(settings: Settings, table: str, statements: str) -> Clipmart:
-    """Put something of one's own in the place of a published table."""
+    """Replace a published table by another view."""
     with duckdb.connect(str(settings.warehouse)) as con:
         (kind,) = con.execute(
             "SELECT table_type FROM information_schema.tables "
@@ -56,7 +56,7 @@ PLANTED = {
 def test_a_view_over_other_files_is_run_by_no_command(
     published: Settings, secret: Path, planted: str
 ) -> None:
-    """Neither the report, nor the page, nor a query shows a line of the file; connect() refuses."""
+    """Neither report, page nor query shows a line of the file; connect() refuses."""
     clipmart = plant(
         published, "reports.moment_types", planted.format(table="reports.moment_types", file=secret)
     )
@@ -76,7 +76,7 @@ def test_a_view_over_other_files_is_run_by_no_command(
 
 
 @pytest.mark.parametrize("table", ["reports.freshness", "klipit.jobs", "clipmart.rejected_records"])
-def test_what_reads_along_is_locked_down_too(published: Settings, secret: Path, table: str) -> None:
+def test_other_readers_are_locked_down_too(published: Settings, secret: Path, table: str) -> None:
     """Status, doctor, ids, rejected and recover read the published file as well."""
     clipmart = plant(published, table, f"CREATE VIEW {table} AS FROM read_csv('{secret}')")
     published.landing.unlink()
@@ -86,8 +86,8 @@ def test_what_reads_along_is_locked_down_too(published: Settings, secret: Path, 
     assert SECRET not in (published.data_dir / "dictionary.html").read_text()
 
 
-def test_a_published_file_passes(published: Settings, tmp_path: Path) -> None:
-    """connect() takes every view of the models, and a person's own statement writes elsewhere."""
+def test_a_published_file_is_accepted(published: Settings, tmp_path: Path) -> None:
+    """connect() accepts every view of the models, and a person's own statement writes elsewhere."""
     out = tmp_path / "jobs.csv"
     connect().execute(f"COPY (FROM reports.job_turnaround) TO '{out}'")
     assert len(out.read_text().splitlines()) == 3

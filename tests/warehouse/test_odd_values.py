@@ -1,4 +1,4 @@
-"""Numbers and dates that no vendor should send: unknown in the reports, counted, never blocking."""
+"""Impossible numbers and dates from a vendor: unknown in the reports, counted, never blocking."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def balance(day: str, credits: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan, 1.7e308, -1.7e308, 1e15])
-def test_a_store_that_holds_an_impossible_balance_publishes_again(
-    tmp_path: Path, odd: float
-) -> None:
+def test_a_store_with_an_impossible_balance_is_published(tmp_path: Path, odd: float) -> None:
     """It is left out and counted: 10 credits were used from the 6th to the 8th of April."""
     rows = [balance("2026-04-06", 50), balance("2026-04-07", odd), balance("2026-04-08", 40)]
     with built(tmp_path, {"klipit.account_snapshots": rows}) as con:
@@ -43,7 +41,7 @@ def test_a_store_that_holds_an_impossible_balance_publishes_again(
 
 @pytest.mark.parametrize("score", [math.inf, math.nan, 1.7e308])
 def test_an_impossible_score_counts_as_unscored(tmp_path: Path, score: float) -> None:
-    """A mean with it would be infinite, or no number."""
+    """A mean with it would be infinite or NaN."""
     job = {"id": "job_1", "status": "complete", "created_at": at("2026-04-08 12:00")}
     clips = [
         {"id": f"clip_{number}", "job_id": "job_1", "shareability_score": value}
@@ -101,7 +99,7 @@ def test_a_date_before_2000_or_over_a_day_ahead_of_its_answer_is_unknown(
 
 
 def test_the_credit_calendar_begins_in_2020_at_the_earliest(tmp_path: Path) -> None:
-    """A job of 2005 is in the other reports; it does not draw 5,000 empty days."""
+    """A job of 2005 is in the other reports; it does not add 5,000 empty days."""
     jobs = [
         {"id": "job_1", "status": "complete", "created_at": at("2005-06-01 12:00")},
         {"id": "job_2", "status": "complete", "created_at": at("2020-01-02 12:00")},

@@ -1,4 +1,4 @@
-"""The published file: replaced whole or not at all, and able to say what it was built from."""
+"""The published file: replaced whole or not at all, with a record of what it was built from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fingerprint_of_landing(settings: Settings) -> str:
 
 
 def test_the_published_file_says_what_it_was_built_from(published: Settings) -> None:
-    """The same as the landing file says, until another load completes."""
+    """The landing file has the same fingerprint until another load completes."""
     built_from = published_fingerprint(published)
     assert built_from == fingerprint_of_landing(published)
     with duckdb.connect(str(published.landing)) as con:
@@ -43,7 +43,7 @@ def test_the_published_file_says_what_it_was_built_from(published: Settings) -> 
 def test_a_file_that_cannot_be_read_has_no_fingerprint(
     tmp_path: Path, content: bytes | None
 ) -> None:
-    """Absent, empty or broken: it is to be published anew."""
+    """Absent, empty or broken: it has to be published again."""
     settings = Settings(data_dir=tmp_path)
     if content is not None:
         settings.warehouse.write_bytes(content)
@@ -57,8 +57,8 @@ def test_private_state_and_a_public_file(published_once: Settings) -> None:
     assert sorted(leftovers) == ["state", "warehouse.duckdb"]
 
 
-def test_publish_makes_a_private_state_folder(tmp_path: Path) -> None:
-    """Also where nothing has landed yet; the file is there, and empty."""
+def test_publish_creates_a_private_state_folder(tmp_path: Path) -> None:
+    """Even if nothing has landed yet; the file exists and is empty."""
     settings = Settings(data_dir=tmp_path / "data")
     publish(settings)
     assert stat.S_IMODE(settings.state_dir.stat().st_mode) == 0o700
@@ -66,8 +66,8 @@ def test_publish_makes_a_private_state_folder(tmp_path: Path) -> None:
         assert con.execute("FROM reports.shareability").fetchall() == []
 
 
-def test_a_failed_audit_leaves_the_published_file_byte_for_byte(published: Settings) -> None:
-    """And no scrap beside it."""
+def test_a_failed_audit_leaves_the_published_file_unchanged(published: Settings) -> None:
+    """And no other file next to it."""
     before = published.warehouse.read_bytes()
     with duckdb.connect(str(published.landing)) as con:
         con.execute("INSERT INTO klipit.jobs SELECT * FROM klipit.jobs LIMIT 1")
@@ -77,10 +77,10 @@ def test_a_failed_audit_leaves_the_published_file_byte_for_byte(published: Setti
     assert not (published.build_dir / "warehouse.duckdb").exists()
 
 
-def test_a_left_over_log_is_gone_before_the_file_is_replaced(
+def test_a_left_over_log_is_removed_before_the_file_is_replaced(
     published: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed between the two, the old file stands without a log, never the new one with it."""
+    """Killed between the two, there is the old file without a log, never the new one with it."""
     log = published.warehouse.with_name("warehouse.duckdb.wal")
     log.write_bytes(b"of a file published before")
     seen: list[bool] = []
@@ -96,7 +96,7 @@ def test_a_left_over_log_is_gone_before_the_file_is_replaced(
 
 
 def test_readers_never_see_a_file_half_replaced(published: Settings) -> None:
-    """Forty replacements under a reader that opens the file again and again."""
+    """Forty replacements while a reader opens the file again and again."""
     stop = threading.Event()
     answers: list[int] = []
     errors: list[Exception] = []
@@ -121,7 +121,7 @@ def test_readers_never_see_a_file_half_replaced(published: Settings) -> None:
 
 
 def test_export_copies_the_published_file(published: Settings, tmp_path: Path) -> None:
-    """Whole, over what was there, its log included."""
+    """It replaces an older copy whole, and removes its log."""
     file = tmp_path / "for a friend.duckdb"
     file.write_text("older")
     file.with_name(file.name + ".wal").write_text("older")
@@ -131,14 +131,14 @@ def test_export_copies_the_published_file(published: Settings, tmp_path: Path) -
 
 
 def test_a_place_that_cannot_be_written_is_named(published: Settings, tmp_path: Path) -> None:
-    """One line, the remedy, and nothing lost."""
+    """One line, what to do, and nothing lost."""
     with pytest.raises(FixConfiguration, match=r"nowhere/x\.duckdb could not be written"):
         export_copy(published, tmp_path / "nowhere" / "x.duckdb")
     assert published_fingerprint(published) is not None
 
 
 def test_publish_again_shows_new_rows(published: Settings) -> None:
-    """What has landed since is in the file that takes the old one's place."""
+    """Rows that have landed since are in the new file."""
     published.landing.unlink()
     write_landing(published.landing, rows(score=60.0), load_id="2.0")
     publish(published)

@@ -1,4 +1,4 @@
-"""What every warehouse file holds: all tables and columns, comments, nothing of dlt or SQLMesh."""
+"""What every warehouse file has: all tables, columns and comments, nothing of dlt or SQLMesh."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REPORT_COLUMNS = {
     "source_seconds stuck",
     "freshness": "table_name row_count last_observed_at hours_old",
 }
-TYPES = {  # of report columns whose type their name does not tell
+TYPES = {  # of report columns whose name does not imply the type
     "day": "DATE",
     "week": "DATE",
     "month": "DATE",
@@ -62,7 +62,7 @@ def expected_type(column: str) -> str:
 def test_every_report_and_landing_table_is_there(
     which: str, request: pytest.FixtureRequest
 ) -> None:
-    """By name, order and type of its columns, also where nothing has landed."""
+    """Columns by name, order and type, even if nothing has landed."""
     with attach(request.getfixturevalue(which)) as con:
         for name, columns in REPORT_COLUMNS.items():
             got = con.execute(f"DESCRIBE reports.{name}").fetchall()
@@ -74,7 +74,7 @@ def test_every_report_and_landing_table_is_there(
 
 
 def test_an_empty_store_answers_every_report(empty_warehouse: Path) -> None:
-    """No rows, but for freshness, which has one for each empty landing table."""
+    """No rows, except for freshness, which has one for each empty landing table."""
     with attach(empty_warehouse) as con:
         for name in REPORT_COLUMNS:
             rows = con.execute(f"FROM reports.{name}").fetchall()
@@ -109,7 +109,7 @@ def test_everything_is_commented(which: str, request: pytest.FixtureRequest) -> 
 
 
 def test_only_our_schemas_and_nothing_of_dlts(con: duckdb.DuckDBPyConnection) -> None:
-    """dlt's tables and columns stay in the landing file, SQLMesh's nowhere."""
+    """dlt's tables and columns stay in the landing file, and SQLMesh leaves none."""
     schemas = con.execute(
         "SELECT DISTINCT table_schema FROM information_schema.tables "
         "WHERE table_catalog = 'warehouse' ORDER BY ALL"

@@ -1,4 +1,4 @@
-"""Every report says what an independent computation of the same rows says."""
+"""Every report equals an independent computation from the same rows."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def assert_same(got: list[dict[str, Any]], wanted: list[dict[str, Any]], keys: l
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_report_equals_pandas(con: duckdb.DuckDBPyConnection, landed: Rows, name: str) -> None:
-    """Column by column, in the contract's order, on a month of made-up use."""
+    """Column by column, in the contract's order, for a month of made-up use."""
     assert_same(report_rows(con, name), expected_reports(landed, NOW)[name], KEYS[name])
 
 
@@ -86,13 +86,13 @@ def test_report_equals_pandas(con: duckdb.DuckDBPyConnection, landed: Rows, name
 def test_what_only_the_page_shows_equals_pandas(
     con: duckdb.DuckDBPyConnection, landed: Rows, name: str
 ) -> None:
-    """Column by column, on the same month."""
+    """Column by column, for the same month."""
     got = report_rows(con, name, "staging")
     assert_same(got, expected_page(landed, NOW)[name], PAGE_KEYS[name])
 
 
-def test_the_month_has_what_reports_treat_apart(con: duckdb.DuckDBPyConnection) -> None:
-    """Else the comparison above would prove little."""
+def test_the_month_has_the_cases_that_reports_distinguish(con: duckdb.DuckDBPyConnection) -> None:
+    """Otherwise the comparison above would prove little."""
     ways = {
         "a complete job without clips": "FROM reports.shareability WHERE clips = 0",
         "clips but none scored": "FROM reports.shareability WHERE clips > 0 AND best_score IS NULL",
@@ -115,7 +115,7 @@ def test_the_month_has_what_reports_treat_apart(con: duckdb.DuckDBPyConnection) 
 
 
 def test_another_month_equals_pandas_too(tmp_path: Path) -> None:
-    """Of another seed, and smaller."""
+    """With another seed, and smaller."""
     rows = a_month_of_use(seed=7, jobs=60, campaigns=25)
     target = tmp_path / "warehouse.duckdb"
     build(write_landing(tmp_path / "landing.duckdb", rows), target)

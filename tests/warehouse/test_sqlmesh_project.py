@@ -1,4 +1,4 @@
-"""The SQLMesh project by itself: its unit tests pass and its linter is content."""
+"""The SQLMesh project by itself: its unit tests pass and its linter reports nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def context() -> Iterator[Any]:
 
 
 def test_unit_tests_pass(context: Any) -> None:
-    """Hand-checkable numbers, run on their own inputs."""
+    """Numbers that can be checked by hand, on their own inputs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SQLMesh compares by calls that pandas retires
         result = context.test()
@@ -59,7 +59,7 @@ def test_every_report_has_a_unit_test() -> None:
 
 
 def test_models_are_laid_out_for_reading() -> None:
-    """At most 110 columns, and conditions as one says them."""
+    """At most 110 columns, and conditions such as IS NOT NULL."""
     for path in (ROOT / "sql").glob("[am]*/**/*.sql"):
         text = path.read_text("utf-8")
         assert max(map(len, text.splitlines())) <= 110, path
@@ -68,7 +68,7 @@ def test_models_are_laid_out_for_reading() -> None:
 
 @pytest.mark.parametrize("service", [klipit, clipus], ids=["klipit", "clipus"])
 def test_the_status_words_are_those_of_the_sources(con: Any, service: ModuleType) -> None:
-    """SQL cannot import them, so this holds the two lists equal."""
+    """SQL cannot import them, so this compares the two lists."""
     rows = con.execute("FROM staging.status_words").fetchall()
     assert {word for word, outcome in rows if outcome == "finished"} == service.FINISHED
     assert {word for word, outcome in rows if outcome == "failed"} == service.FAILED
@@ -80,8 +80,8 @@ def test_lint_is_clean(context: Any) -> None:
     assert context.lint_models() == []
 
 
-def test_lint_does_find_a_fault(context: Any) -> None:
-    """A model with a star and no audit, to prove that the rules are on."""
+def test_lint_finds_a_fault(context: Any) -> None:
+    """A model with a star and no audit proves that the rules are on."""
     from sqlmesh.core.dialect import parse
     from sqlmesh.core.model import load_sql_based_model
 
@@ -89,18 +89,18 @@ def test_lint_does_find_a_fault(context: Any) -> None:
         parse("MODEL (name reports.bad, kind VIEW); SELECT * FROM klipit.nothing_declared"),
         default_catalog=context.default_catalog,
     )
-    found, violations = context._linters[""].lint_model(bad, context, console=context.console)
-    assert found
+    has_errors, violations = context._linters[""].lint_model(bad, context, console=context.console)
+    assert has_errors
     names = {violation.rule.name for violation in violations}
     assert {"noselectstar", "nomissingaudits", "nomissingexternalmodels"} <= names
 
 
-def test_what_is_saved_is_what_sqlmesh_compiles(context: Any) -> None:
-    """Or `make models` was forgotten; `context` is here only so that they share a process."""
+def test_the_saved_sql_is_what_sqlmesh_compiles(context: Any) -> None:
+    """Otherwise `make models` was forgotten; `context` is here only to share a process."""
     assert compiled.saved() == compiler.compile_project()
 
 
-def test_what_is_saved_can_be_read_by_a_person() -> None:
+def test_the_saved_sql_can_be_read_by_a_person() -> None:
     """Views, tables and comments as DuckDB takes them, and each audit by its name."""
     file = (ROOT / "sql/compiled/staging/stg_klipit__clips.sql").read_text("utf-8")
     parts = re.fullmatch(
@@ -119,8 +119,8 @@ def test_what_is_saved_can_be_read_by_a_person() -> None:
     assert reference.startswith("-- audit: belongs_to\nSELECT\n")
 
 
-def test_a_plan_of_sqlmesh_makes_the_same_rows(context: Any, warehouse: Path) -> None:
-    """Every view and table of a month, made by its own plan from the same landing tables."""
+def test_a_plan_of_sqlmesh_gives_the_same_rows(context: Any, warehouse: Path) -> None:
+    """Every view and table of a month, by its own plan from the same landing tables."""
     con = context.engine_adapter.connection
     con.execute(f"SET TimeZone = 'UTC'; ATTACH '{warehouse}' AS built (READ_ONLY)")
     con.execute(f"SET VARIABLE clipmart_now = TIMESTAMPTZ '{NOW}'")
@@ -130,9 +130,9 @@ def test_a_plan_of_sqlmesh_makes_the_same_rows(context: Any, warehouse: Path) ->
             f"CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE {name} AS FROM built.{name}"
         )
     context.plan(auto_apply=True, no_prompts=True, skip_tests=True)
-    made = [model.name for model in context.models.values() if not model.kind.is_external]
-    assert len(made) == 25
-    for name in made:
+    names = [model.name for model in context.models.values() if not model.kind.is_external]
+    assert len(names) == 25
+    for name in names:
         here, there = (
             con.execute(f"FROM {place}{name} ORDER BY ALL").df() for place in ("", "built.")
         )
@@ -142,7 +142,7 @@ def test_a_plan_of_sqlmesh_makes_the_same_rows(context: Any, warehouse: Path) ->
 def test_compiling_leaves_the_process_and_the_folder_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No variable set or lost, no folder of logs, nothing left of what SQLMesh put down."""
+    """No variable set or lost, no log folder, nothing that SQLMesh wrote."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SQLMESH_HOME", str(tmp_path / "home"))
     before = dict(os.environ)
@@ -169,14 +169,14 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 def test_an_edited_model_is_built_without_being_compiled_first(sql: Path, tmp_path: Path) -> None:
-    """SQLMesh compiles it then, so that an analyst sees the edit at the next build."""
+    """SQLMesh compiles it during the build, so an analyst sees the edit at once."""
     edit(sql / "models/reports/video_quota.sql", "videos, 0)::BIGINT", "videos, 1000)::BIGINT")
     (model,) = [m for m in compiler.project(tmp_path).models if m.name == "reports.video_quota"]
     assert "1000" in model.create
 
 
 @pytest.mark.parametrize("damage", ["half a file", "a file less"])
-def test_half_of_what_is_saved_is_compiled_again(sql: Path, tmp_path: Path, damage: str) -> None:
+def test_a_mixture_of_saved_sql_is_compiled_again(sql: Path, tmp_path: Path, damage: str) -> None:
     """As after a merge that took one side of some files."""
     whole = compiler.project(tmp_path)
     compiler._known.clear()
@@ -191,7 +191,7 @@ def test_half_of_what_is_saved_is_compiled_again(sql: Path, tmp_path: Path, dama
 def test_an_edit_without_sqlmesh_is_refused_in_a_line(
     sql: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It names what to install and the command, and what became of the data."""
+    """It names what to install, the command, and what happened to the data."""
     edit(sql / "models/reports/video_quota.sql", "videos, 0)::BIGINT", "videos, 1)::BIGINT")
     monkeypatch.setitem(sys.modules, "sqlmesh.core", None)
     with pytest.raises(BuildFailed) as refused:
@@ -215,7 +215,7 @@ def test_a_build_needs_no_sqlmesh(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "told"),
+    ("file", "old", "new", "message"),
     [
         ("models/reports/video_quota.sql", "SELECT", "SELEKT", "video_quota"),
         ("models/reports/video_quota.sql", "kind FULL", "kind SEED (path 'a.csv')", "a.csv"),
@@ -230,9 +230,10 @@ def test_a_build_needs_no_sqlmesh(tmp_path: Path) -> None:
     ],
     ids=["query", "kind", "audit", "config", "not blocking"],
 )
-def test_what_cannot_be_compiled_is_told_in_a_sentence(
-    sql: Path, tmp_path: Path, file: str, old: str, new: str, told: str
+def test_a_model_that_cannot_be_compiled_is_reported_in_a_sentence(
+    sql: Path, tmp_path: Path, file: str, old: str, new: str, message: str
 ) -> None:
+    """It names the model."""
     edit(sql / file, old, new)
-    with pytest.raises(BuildFailed, match=f"(?s){told}.*clipmart publish"):
+    with pytest.raises(BuildFailed, match=f"(?s){message}.*clipmart publish"):
         compiler.project(tmp_path)

@@ -1,4 +1,4 @@
-"""What a person in Jupyter, an analyst and `clipmart query` get of the published file."""
+"""The published file for a person in Jupyter, an analyst and `clipmart query`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_connect_answers_by_schema_and_name(published: Settings) -> None:
 def test_connect_counts_time_from_clipmart_now(
     published: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A campaign that renders is stuck after a day, whatever the machine's clock says."""
+    """A campaign that renders is stuck after a day, whatever the machine's clock shows."""
     stuck = "SELECT stuck FROM reports.video_readiness"
     assert connect().execute(stuck).fetchall() == [(True,)]
     monkeypatch.setenv("CLIPMART_NOW", "2026-04-09T11:59:59Z")
@@ -49,7 +49,7 @@ def test_connect_counts_time_from_clipmart_now(
 
 
 def test_connect_again_shows_what_was_published_meanwhile(published: Settings) -> None:
-    """Running the notebook's cell again is enough; the connection before is closed."""
+    """Running the notebook's cell again is enough; the earlier connection is closed."""
     first = connect()
     replace_by(published, 7)
     again = connect()
@@ -59,7 +59,7 @@ def test_connect_again_shows_what_was_published_meanwhile(published: Settings) -
 
 
 def test_a_reader_keeps_its_file_while_others_see_the_new_one(published: Settings) -> None:
-    """Two connections of one process, one file each."""
+    """Two connections of one process, with one file each."""
     with attach(published.warehouse) as old:
         old.execute("SELECT COUNT(*) FROM klipit.clips")
         replace_by(published, 7)
@@ -68,8 +68,8 @@ def test_a_reader_keeps_its_file_while_others_see_the_new_one(published: Setting
         assert old.execute("SELECT id FROM klipit.clips").fetchall() == [("clip_1",)]
 
 
-def test_the_log_of_a_reader_that_died_disturbs_nobody(published: Settings) -> None:
-    """Opened for writing and killed; what it wrote belongs to no published file."""
+def test_the_log_of_a_killed_reader_changes_nothing(published: Settings) -> None:
+    """Opened for writing and killed; what it wrote is not in the published file."""
     subprocess.run(
         [
             sys.executable,
@@ -90,7 +90,7 @@ def test_the_log_of_a_reader_that_died_disturbs_nobody(published: Settings) -> N
 
 
 def test_a_writer_elsewhere_is_named_as_the_cause(published: Settings) -> None:
-    """DuckDB lets nobody read beside a writer."""
+    """DuckDB lets nobody read while another program writes."""
     child = subprocess.Popen(
         [
             sys.executable,
@@ -122,7 +122,7 @@ def test_a_file_by_any_name_answers(published: Settings, name: str) -> None:
         assert con.execute("SELECT COUNT(*) FROM reports.job_turnaround").fetchall() == [(2,)]
 
 
-def test_report_gives_a_frame(published: Settings) -> None:
+def test_report_returns_a_dataframe(published: Settings) -> None:
     """By its name in SQL or as the command line spells it."""
     frame = report("moment-types")
     assert list(frame["clips"]) == [1]
@@ -145,8 +145,8 @@ def test_nothing_published_names_the_place_and_the_command(
     assert missing.value.exit_code == 3
 
 
-def test_a_file_that_is_no_database_is_said_so(published: Settings) -> None:
-    """In one line, with the remedy."""
+def test_a_file_that_is_not_a_database_is_reported(published: Settings) -> None:
+    """In one line that says what to do."""
     published.warehouse.write_bytes(b"not a database" * 1000)
     with pytest.raises(FixConfiguration, match=r"cannot be opened: .*clipmart publish") as error:
         connect()
@@ -166,7 +166,7 @@ def test_a_file_that_is_no_database_is_said_so(published: Settings) -> None:
         "PIVOT klipit.jobs ON status IN ('complete') USING COUNT(*)",
     ],
 )
-def test_query_reads(published: Settings, sql: str) -> None:
+def test_query_runs_a_statement_that_reads(published: Settings, sql: str) -> None:
     """One statement of any kind that only reads."""
     with open_published(published) as con:
         assert query(con, sql).fetchall()
@@ -212,10 +212,10 @@ def test_query_reads(published: Settings, sql: str) -> None:
         "SELECT json_serialize_plan('SELECT 1')",
     ],
 )
-def test_query_refuses_all_else(
+def test_query_refuses_everything_else(
     published: Settings, sql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing outside the file is read, nothing at all is written, the file least of all."""
+    """Nothing outside the file is read, and nothing at all is written."""
     import pandas as pd
 
     monkeypatch.chdir(published.data_dir)
@@ -228,8 +228,8 @@ def test_query_refuses_all_else(
     assert len(local_frame) == 1
 
 
-def test_importing_warehouse_is_quick_to_do() -> None:
-    """`clipmart status` reads through it: neither SQLMesh nor dlt nor pandas is imported."""
+def test_importing_warehouse_is_quick() -> None:
+    """`clipmart status` reads through it: no SQLMesh, dlt or pandas is imported."""
     code = (
         "import sys, pipelines.warehouse.read, pipelines.reports.render;"
         "import pipelines.warehouse.build, pipelines.warehouse.publish;"

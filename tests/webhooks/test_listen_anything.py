@@ -1,4 +1,4 @@
-"""Whatever is sent: only 2xx and 4xx, and nothing kept without a valid signature."""
+"""For anything that is sent: only 2xx and 4xx, and nothing is saved without a valid signature."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ EVENTS = st.fixed_dictionaries(
         "error": st.text() | JSON,
         "timestamp": st.datetimes().map(lambda at: f"{at.isoformat()}Z") | JSON,
     },
-).map(lambda told: json.dumps(told).encode())
-BODIES = st.binary(max_size=300) | JSON.map(lambda told: json.dumps(told).encode()) | EVENTS
+).map(lambda value: json.dumps(value).encode())
+BODIES = st.binary(max_size=300) | JSON.map(lambda value: json.dumps(value).encode()) | EVENTS
 SIGNATURES = st.binary(max_size=80) | st.from_regex(r"\A(sha256=)?[0-9a-f]{63,65}\Z").map(
     str.encode
 )
@@ -63,24 +63,24 @@ def statuses(answer: bytes) -> list[bytes]:
 @settings(max_examples=200, deadline=None, database=None)
 @given(path=PATHS, headers=HEADERS, body=BODIES)
 @example(path=b"/webhooks/klipit", headers=[(b"x-klipit-signature", b"\xff")], body=b"{}")
-def test_nothing_unsigned_is_kept(
+def test_nothing_unsigned_is_saved(
     shared_listener: Listener, path: Any, headers: Any, body: Any
 ) -> None:
     """Raw requests with any headers and bodies."""
-    before = shared_listener.kept()
+    before = shared_listener.saved()
     lines = [b"POST " + path + b" HTTP/1.1", b"host: x", b"content-length: %d" % len(body)]
     lines += [name + b": " + value for name, value in headers]
     answer = shared_listener.raw(b"\r\n".join([*lines, b"", b""]) + body)
     assert {status[:1] for status in statuses(answer)} - {b"1"} in ({b"2"}, {b"4"})
-    assert shared_listener.kept() == before
+    assert shared_listener.saved() == before
 
 
 @settings(max_examples=150, deadline=None, database=None)
 @given(body=BODIES)
 @example(body=b'{"event": "job.complete", "job_id": "job_1", "clip_count": 1e999}')
-def test_a_signed_body_is_kept_or_refused(shared_listener: Listener, body: Any) -> None:
+def test_a_signed_body_is_saved_or_refused(shared_listener: Listener, body: Any) -> None:
     """2xx means that it is in the ledger, 400 that it is not."""
     status = shared_listener.klipit(body, sign(body))
     assert status in (200, 400)
-    kept = {event_id for (event_id,) in shared_listener.kept("event_id")}
-    assert (hashlib.sha256(body).hexdigest() in kept) == (status == 200)
+    saved = {event_id for (event_id,) in shared_listener.saved("event_id")}
+    assert (hashlib.sha256(body).hexdigest() in saved) == (status == 200)

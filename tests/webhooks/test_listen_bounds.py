@@ -28,7 +28,7 @@ COMMAND = "from pipelines.cli import main; main(prog_name='clipmart')"
 
 @pytest.fixture(scope="module")
 def hasty_listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listener]:
-    """A receiver that waits for 1 s where the real one waits for 10."""
+    """A receiver that waits for 1 s instead of 10."""
     hasty = [sys.executable, "-c", SOON + COMMAND]
     listener = start_listener(tmp_path_factory.mktemp("hasty"), {}, program=hasty)
     with ended([listener]):
@@ -123,15 +123,14 @@ def test_one_pipelining_connection_takes_little_memory(
 
 
 def test_a_pipelining_sender_that_reads_nothing_is_ended(hasty_listener: Listener) -> None:
-    """Its answers are not stored up for it."""
+    """Its answers are not accumulated."""
     with little_memory(hasty_listener), hasty_listener.connect() as connection:
         connection.settimeout(5)
-        with pytest.raises(OSError):
-            for _ in range(1000):
-                connection.sendall(b"GET / HTTP/1.1\r\n\r\n" * 3600)
+        with pytest.raises((ConnectionError, TimeoutError)):
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n" * 3_600_000)
 
 
-def test_pipelined_events_are_each_answered_and_kept(listener: Listener) -> None:
+def test_pipelined_events_are_each_answered_and_saved(listener: Listener) -> None:
     """500 in one go, the last with `connection: close`."""
     bodies = [event(f"job_{n}") for n in range(500)]
     last = request(bodies[-1]).replace(b"host: x", b"host: x\r\nconnection: close")
@@ -139,7 +138,7 @@ def test_pipelined_events_are_each_answered_and_kept(listener: Listener) -> None
         connection.sendall(b"".join(map(request, bodies[:-1])) + last)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.count(b"HTTP/1.1 200 OK") == 500
-    assert [subject for _, subject in listener.kept()] == [f"job_{n}" for n in range(500)]
+    assert [subject for _, subject in listener.saved()] == [f"job_{n}" for n in range(500)]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +152,7 @@ def test_pipelined_events_are_each_answered_and_kept(listener: Listener) -> None
     ],
 )
 def test_a_sender_that_stops_is_ended(hasty_listener: Listener, sent: bytes, answer: bytes) -> None:
-    """Also one that goes on byte by byte: the time counts from the last answer."""
+    """Also if it continues byte by byte: the time counts from the last answer."""
     with hasty_listener.connect() as connection:
         connection.sendall(sent)
         began = time.monotonic()
@@ -172,7 +171,7 @@ def few_descriptors() -> None:
 
 
 def test_idle_connections_do_not_shut_others_out(start: Start, tmp_path: Path) -> None:
-    """Far more than it has descriptors for: the oldest idle one makes room, the log stays short."""
+    """Far more than it has descriptors for: the oldest idle one is ended, the log stays short."""
     log = tmp_path / "log"
     with log.open("w") as stderr, ExitStack() as stack:
         listener = start({"stderr": stderr, "preexec_fn": few_descriptors})
@@ -188,7 +187,7 @@ def test_idle_connections_do_not_shut_others_out(start: Start, tmp_path: Path) -
 
 
 def test_no_descriptor_left_is_a_few_lines(start: Start, tmp_path: Path) -> None:
-    """Its limit is lowered below what is open: it says so briefly, and goes on later."""
+    """Its limit is lowered below what is open: it says so briefly, and continues later."""
     log = tmp_path / "log"
     with log.open("w") as stderr:
         listener = start({"stderr": stderr})
@@ -208,7 +207,7 @@ def test_no_descriptor_left_is_a_few_lines(start: Start, tmp_path: Path) -> None
 
 
 def test_an_unread_log_does_not_hold_up_the_end(start: Start) -> None:
-    """Nobody reads stderr while libraries and requests fill it; SIGTERM ends it all the same."""
+    """Nobody reads stderr while libraries and requests fill it; SIGTERM ends it nevertheless."""
     noisy = (
         "import asyncio, logging, pipelines.webhooks.server as server\n"
         "async def complain():\n"

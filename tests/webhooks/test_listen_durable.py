@@ -19,15 +19,15 @@ def job_events(count: int, name: str) -> Iterator[bytes]:
     return (event(f"job_{name}_{n}", clip_count=n) for n in range(count))
 
 
-def test_hundreds_at_once_are_each_kept_once(listener: Listener) -> None:
+def test_hundreds_at_once_are_each_saved_once(listener: Listener) -> None:
     """1,000 events and every fifth of them again, over 50 connections."""
     bodies = list(job_events(1000, "load"))
     sent = bodies + bodies[::5]
     random.Random(3).shuffle(sent)
     answers = flood(listener.url, sent, connections=50)
     assert Counter(each.status for each in answers) == {200: 1200}
-    kept = Counter(subject for _, subject in listener.kept())
-    assert kept == {json.loads(body)["job_id"]: 1 for body in bodies}
+    saved = Counter(subject for _, subject in listener.saved())
+    assert saved == {json.loads(body)["job_id"]: 1 for body in bodies}
 
 
 def kill_in_the_middle(start: Start, number: int, rng: random.Random) -> int:
@@ -42,9 +42,9 @@ def kill_in_the_middle(start: Start, number: int, rng: random.Random) -> int:
     answers = flood(listener.url, job_events(20_000, f"kill{number}"), 20, kill_soon)
     assert listener.process.wait(10) == -9
     answered = {json.loads(each.body)["job_id"] for each in answers if each.status == 200}
-    kept = Counter(subject for _, subject in listener.kept())
-    assert answered <= kept.keys()
-    assert set(kept.values()) <= {1}
+    saved = Counter(subject for _, subject in listener.saved())
+    assert answered <= saved.keys()
+    assert set(saved.values()) <= {1}
     return len(answered)
 
 
@@ -61,7 +61,7 @@ def test_every_event_answered_well_survives_a_hundred_kills(
     rng = random.Random()
     answered = sum(kill_in_the_middle(start, number, rng) for number in range(100))
     with capsys.disabled():
-        print(f"\n100 kills, {answered} events answered 2xx, all of them kept once")
+        print(f"\n100 kills, {answered} events answered 2xx, all of them saved once")
 
 
 @pytest.mark.soak

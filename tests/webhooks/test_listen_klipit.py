@@ -1,4 +1,4 @@
-"""Klipit's events: who may send one, what is kept of it, what is refused."""
+"""Klipit's events: who may send one, what is saved of it, what is refused."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ BODY = event("job_1", clip_count=4)
 GOOD = sign(BODY)
 
 
-def test_an_event_is_kept_with_its_own_fields(listener: Listener) -> None:
+def test_an_event_is_saved_with_its_own_fields(listener: Listener) -> None:
     """A signed event is one row of the ledger, named by the SHA-256 of its body."""
-    body = event("job_1", clip_count=4, error="none", extra={"not": "kept"})
+    body = event("job_1", clip_count=4, error="none", extra={"not": "saved"})
     assert listener.klipit(body) == 200
-    ((service, kind, event_id, subject, fields),) = listener.kept(
+    ((service, kind, event_id, subject, fields),) = listener.saved(
         "service, kind, event_id, subject, body"
     )
     assert (service, kind, subject) == ("klipit", "webhook", "job_1")
@@ -34,11 +34,11 @@ def test_an_event_is_kept_with_its_own_fields(listener: Listener) -> None:
     }
 
 
-def test_a_repeated_event_is_answered_well_and_kept_once(listener: Listener) -> None:
+def test_a_repeated_event_is_accepted_and_saved_once(listener: Listener) -> None:
     """Deliveries may repeat; the same body is the same event."""
     assert [listener.klipit(BODY) for _ in range(3)] == [200] * 3
     assert listener.klipit(BODY + b" ") == 200  # other bytes, another event
-    assert listener.kept() == [("webhook", "job_1")] * 2
+    assert listener.saved() == [("webhook", "job_1")] * 2
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_a_good_signature_is_taken(shared_listener: Listener, signature: Any) ->
     ],
 )
 def test_any_other_signature_is_refused(shared_listener: Listener, signature: Any) -> None:
-    """401, never 500, and nothing is kept."""
-    before = shared_listener.kept()
+    """401, never 500, and nothing is saved."""
+    before = shared_listener.saved()
     assert shared_listener.klipit(BODY, signature) == 401
-    assert shared_listener.kept() == before
+    assert shared_listener.saved() == before
 
 
 def test_white_space_around_a_header_value_is_none_of_it(shared_listener: Listener) -> None:
@@ -128,10 +128,10 @@ def test_there_must_be_exactly_one_signature(
     ],
 )
 def test_a_signed_body_that_is_no_event_is_refused(shared_listener: Listener, body: Any) -> None:
-    """400 and not kept."""
-    before = shared_listener.kept()
+    """400 and not saved."""
+    before = shared_listener.saved()
     assert shared_listener.klipit(body) == 400
-    assert shared_listener.kept() == before
+    assert shared_listener.saved() == before
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ def test_a_signed_body_that_is_no_event_is_refused(shared_listener: Listener, bo
 def test_a_signed_event_of_an_impossible_id_is_refused(
     shared_listener: Listener, job_id: str
 ) -> None:
-    """The id will be part of a path: what `track` refuses is not kept here either."""
-    before = shared_listener.kept()
+    """The id will be part of a path: what `track` refuses is not saved here either."""
+    before = shared_listener.saved()
     assert shared_listener.klipit(event(job_id)) == 400
-    assert shared_listener.kept() == before
+    assert shared_listener.saved() == before
 
 
 @pytest.mark.parametrize(
-    ("fields", "kept"),
+    ("fields", "expected"),
     [
         ({"clip_count": 4.0}, {"clip_count": 4}),
         ({"clip_count": 4.5}, {"clip_count": None}),
@@ -184,14 +184,14 @@ def test_a_signed_event_of_an_impossible_id_is_refused(
     ],
 )
 def test_an_odd_field_does_not_lose_the_event(
-    shared_listener: Listener, fields: dict[str, Any], kept: dict[str, Any]
+    shared_listener: Listener, fields: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    """What does not fit its column is left out; an event of an unknown name is kept."""
+    """What does not fit its column is left out; an event of an unknown name is saved."""
     body = event("job_odd", **{"name": fields.pop("event", "job.complete")}, **fields)
     assert shared_listener.klipit(body) == 200
     event_id = hashlib.sha256(body).hexdigest()
-    found = dict(shared_listener.kept("event_id, body"))[event_id]
-    assert json.loads(found) == {**json.loads(found), **kept}
+    saved = dict(shared_listener.saved("event_id, body"))[event_id]
+    assert json.loads(saved) == {**json.loads(saved), **expected}
 
 
 def test_infinity_in_disguise_is_no_count(shared_listener: Listener) -> None:
@@ -218,7 +218,7 @@ def test_a_body_of_64_kib_is_the_largest(shared_listener: Listener) -> None:
 
 
 def test_a_claimed_length_is_refused_before_the_body_is_read(shared_listener: Listener) -> None:
-    """No byte of the body has to be sent to be told that it is too long."""
+    """A body that is too long is refused before any byte of it is sent."""
     head = b"POST /webhooks/klipit HTTP/1.1\r\nhost: x\r\ncontent-length: 65537\r\n\r\n"
     with shared_listener.connect() as connection:
         connection.sendall(head)
@@ -247,7 +247,7 @@ def test_a_claimed_length_is_refused_before_the_body_is_read(shared_listener: Li
     ],
 )
 def test_malformed_requests_are_4xx(shared_listener: Listener, request_bytes: bytes) -> None:
-    """Bytes that are hardly HTTP are answered 4xx, and the receiver goes on."""
+    """Bytes that are hardly HTTP are answered 4xx, and the receiver continues."""
     answer = shared_listener.raw(request_bytes)
     assert answer.startswith(b"HTTP/1.1 4")
     assert shared_listener.klipit(BODY) == 200

@@ -1,4 +1,4 @@
-"""The process: how it starts, what it tells, how it ends, and a ledger that cannot be used."""
+"""The process: how it starts, what it prints, how it ends, and a ledger that cannot be used."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_an_address_that_is_not_here_is_one_line(clipmart: Clipmart) -> None:
     assert (done.code, done.err.count("\n")) == (3, 1)
 
 
-def test_it_tells_where_it_listens_and_keeps_state_private(listener: Listener) -> None:
+def test_it_prints_its_address_and_its_state_is_private(listener: Listener) -> None:
     """One line; the folder and the ledger are their owner's alone."""
     assert listener.url.startswith("http://127.0.0.1:")
     assert stat.S_IMODE(listener.ledger.stat().st_mode) == 0o600
@@ -103,7 +103,7 @@ def test_a_signal_ends_it_after_what_is_in_flight(listener: Listener, number: An
         assert slow.recv(65536).startswith(b"HTTP/1.1 200")
         assert listener.process.wait(10) == 0
     assert time.monotonic() - began < 3
-    assert ("webhook", "job_slow") in listener.kept()
+    assert ("webhook", "job_slow") in listener.saved()
 
 
 def test_a_body_that_never_comes_does_not_hold_it_up(listener: Listener) -> None:
@@ -116,17 +116,17 @@ def test_a_body_that_never_comes_does_not_hold_it_up(listener: Listener) -> None
         assert trickle.recv(65536).startswith(b"HTTP/1.1 408")
         assert listener.process.wait(10) == 0
     assert time.monotonic() - began < 10
-    assert listener.kept() == []
+    assert listener.saved() == []
 
 
 def test_a_connection_that_ends_early_leaves_nothing(listener: Listener) -> None:
     with listener.connect() as rude:
         rude.sendall(request(event("job_1"))[:-5])
     assert listener.klipit(event("job_2")) == 200
-    assert listener.kept() == [("webhook", "job_2")]
+    assert listener.saved() == [("webhook", "job_2")]
 
 
-def test_the_log_tells_neither_tokens_nor_bodies(start: Start, tmp_path: Path) -> None:
+def test_the_log_contains_neither_tokens_nor_bodies(start: Start, tmp_path: Path) -> None:
     """Instant, method, path and status of each request."""
     log = tmp_path / "log"
     with log.open("w") as stderr:
@@ -158,7 +158,7 @@ def test_a_log_that_nobody_reads_does_not_stop_it(start: Start) -> None:
     assert listener.klipit(event("job_1")) == 200
 
 
-def test_healthz_tells_no_secrets(start: Start) -> None:
+def test_healthz_reports_no_secrets(start: Start) -> None:
     listener = start(CLIPUS_WEBHOOK_TOKEN="CANARY")
     answer = listener.client.get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"ok": True})
@@ -174,7 +174,7 @@ def test_a_locked_ledger_is_503_and_the_event_can_come_again(listener: Listener)
     con.execute("ROLLBACK")
     con.close()
     assert listener.klipit(event("job_1")) == 200
-    assert listener.kept() == [("webhook", "job_1")]
+    assert listener.saved() == [("webhook", "job_1")]
 
 
 def test_a_full_disk_is_503_until_there_is_room(listener: Listener) -> None:
@@ -187,26 +187,26 @@ def test_a_full_disk_is_503_until_there_is_room(listener: Listener) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
     assert statuses == [503] * 3
     assert listener.klipit(event("job_1")) == 200
-    assert listener.kept() == [("webhook", "job_0"), ("webhook", "job_1")]
+    assert listener.saved() == [("webhook", "job_0"), ("webhook", "job_1")]
 
 
 @pytest.mark.parametrize("replacement", ["removed", "damaged and replaced"])
 def test_a_ledger_that_was_replaced_is_followed(listener: Listener, replacement: str) -> None:
-    """An event is never answered for out of a file that is no longer the ledger."""
+    """An event is never acknowledged from a file that is no longer the ledger."""
     assert listener.klipit(event("job_0")) == 200
     for path in listener.ledger.parent.glob("ledger.sqlite*"):
         if replacement != "removed":
             path.write_bytes(b"rubbish" * 1000)
         path.unlink()
     assert listener.klipit(event("job_1")) == 200
-    assert listener.kept() == [("webhook", "job_1")]
+    assert listener.saved() == [("webhook", "job_1")]
 
 
 def test_received_at_follows_the_given_instant(start: Start) -> None:
     """An event that claims to be of a later instant counts as received now."""
     listener = start(CLIPMART_NOW="2026-04-08T12:00:00Z")
     assert listener.klipit(event("job_1", timestamp="2036-01-01T00:00:00Z")) == 200
-    ((recorded_at, fields),) = listener.kept("recorded_at, body")
+    ((recorded_at, fields),) = listener.saved("recorded_at, body")
     assert recorded_at == json.loads(fields)["event_at"] == "2026-04-08T12:00:00+00:00"
 
 

@@ -85,6 +85,6 @@ def test_the_shown_proxy_passes_on_webhooks_alone(
     with proxy(name, tmp_path / name, "127.0.0.1:9") as url:
         assert httpx.post(f"{url}/webhooks/clipus?token={TOKEN}", json={}).status_code == 502
 
-    assert (f"job_by_{name}",) in shared_listener.kept("subject")
+    assert (f"job_by_{name}",) in shared_listener.saved("subject")
     logs = b"".join(path.read_bytes() for path in (tmp_path / name).rglob("*.log"))
     assert TOKEN.encode() not in logs

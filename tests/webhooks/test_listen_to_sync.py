@@ -1,4 +1,4 @@
-"""From the vendor's call to the reader's table: an event makes its job due, and no more."""
+"""From the vendor's call to the reader's table: an event makes its job due and does no more."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_job_created_waits_a_quarter_of_an_hour(
 
 
 def test_odd_events_land_as_they_came(start: Start, sandbox: Sandbox, clipmart: Clipmart) -> None:
-    """Nothing that the receiver keeps can stop a load."""
+    """Nothing that the receiver saves can stop a load."""
     listener = listening(start, sandbox, clipmart)
     sandbox.add_job("job_1", clips=1)
     odd = [

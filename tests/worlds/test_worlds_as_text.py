@@ -76,7 +76,7 @@ def check_formats(world: Clipmart, outputs: dict[str, str]) -> None:
 
 
 def test_every_report_in_every_format(world: Clipmart) -> None:
-    """The four main ones by the command, and the first rows of all as it renders them."""
+    """The four main ones by the command, and the first rows of all as the command renders them."""
     done = [world("report", "--format", name) for name in ("table", "json")]
     assert [(one.code, one.err) for one in done] == [(0, "")] * 2
     assert not problems(world, done[0].out)
@@ -131,13 +131,13 @@ def test_the_page_is_written(world: Clipmart) -> None:
 
 @pytest.mark.parametrize("world", worlds("undocumented_fields", "nothing_at_all"), indirect=True)
 def test_the_dictionary_is_written(world: Clipmart) -> None:
-    """Also of columns that nobody documented."""
+    """With columns that nobody documented, too."""
     check_file(world, "docs", "dictionary.html")
 
 
 @pytest.mark.parametrize("world", worlds(*NOTED), indirect=True)
-def test_status_says_how_it_is(world: Clipmart) -> None:
-    """In a terminal's 80 columns but for paths."""
+def test_status_shows_the_state(world: Clipmart) -> None:
+    """In 80 columns, except for paths."""
     done = world("status")
     assert (done.code, done.err) == (0, "")
     assert not problems(world, done.out)
@@ -153,7 +153,7 @@ def quiet_sandbox() -> Iterator[Sandbox]:
 
 @pytest.mark.parametrize("world", worlds(*WARNED), indirect=True)
 def test_doctor_says_what_to_do(world: Clipmart, quiet_sandbox: Sandbox) -> None:
-    """With good keys nothing but a warning is left in any world."""
+    """With good keys, no world has more than a warning."""
     keys = {
         "KLIPIT_BASE_URL": quiet_sandbox.klipit_url,
         "CLIPUS_BASE_URL": quiet_sandbox.clipus_url,
@@ -168,7 +168,7 @@ def test_doctor_says_what_to_do(world: Clipmart, quiet_sandbox: Sandbox) -> None
 
 @pytest.mark.parametrize("world", worlds(*LISTED), indirect=True)
 def test_ids_and_rejected_records_are_listed(world: Clipmart) -> None:
-    """Both end well; the list of ids is CSV with a row for each."""
+    """Both succeed; the list of ids is CSV with a row for each."""
     rejected = world("rejected")
     assert rejected.code == 0
     assert not problems(world, rejected.out)
@@ -176,14 +176,14 @@ def test_ids_and_rejected_records_are_listed(world: Clipmart) -> None:
         listed = world("ids", service)
         assert listed.code == 0
         known = world.rows(f"SELECT DISTINCT {column} FROM {service}.submissions")
-        found = {row[column] for row in csv.DictReader(io.StringIO(listed.out, newline=""))}
-        assert found == {id_ for (id_,) in known if id_}
+        listed_ids = {row[column] for row in csv.DictReader(io.StringIO(listed.out, newline=""))}
+        assert listed_ids == {id_ for (id_,) in known if id_}
 
 
 @pytest.mark.parametrize("world", worlds(*QUERIED), indirect=True)
 @pytest.mark.parametrize("sql", QUERIES)
 def test_a_query_shows_what_landed(world: Clipmart, sql: str) -> None:
-    """Also columns and texts that nobody documented."""
+    """With columns and texts that nobody documented, too."""
     outputs = {}
     for name in FORMATS:
         done = world("query", sql, "--format", name)

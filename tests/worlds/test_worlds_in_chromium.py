@@ -1,4 +1,4 @@
-"""The page of every world, in a real browser, on a phone and on a desk."""
+"""The page of every world, in a real browser, on a phone and on a desktop."""
 
 from __future__ import annotations
 

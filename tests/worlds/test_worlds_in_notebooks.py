@@ -57,7 +57,7 @@ def run(notebook: Path) -> str:
 
 @pytest.mark.parametrize("world", worlds(*QUICK), indirect=True)
 def test_every_notebook_runs_to_its_end(world: Clipmart, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an error or a warning, and no sentence names what is missing by Python's word."""
+    """Without an error or a warning, and no sentence has Python's word for a missing value."""
     for name, value in {**world.environ, "CLIPMART_DATA_DIR": str(world.data_dir)}.items():
         monkeypatch.setenv(name, value)
     for notebook in NOTEBOOKS:

@@ -196,9 +196,10 @@ def _apart(
         blocks.append((members, top))
     y = {}
     for members, top in blocks:
+        upper = top
         for member in members:
-            y[member] = top + room[member] / 2
-            top += room[member]
+            y[member] = upper + room[member] / 2
+            upper += room[member]
     return y
 
 

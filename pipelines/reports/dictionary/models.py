@@ -77,10 +77,12 @@ class Relation:
 
     @property
     def schema(self) -> str:
+        """The first part of the name."""
         return self.name.partition(".")[0]
 
     @property
     def table(self) -> str:
+        """The name within its schema."""
         return self.name.partition(".")[2]
 
 

@@ -1,7 +1,7 @@
-"""The reports as one page to look at: a file that requests nothing and runs no script.
+"""The reports as one HTML page: a file that sends no request and runs no script.
 
-Text that came from an API stays text: the template escapes all of it, what could change the writing
-direction becomes visible, and only http(s) addresses become links.
+Text from an API stays text: the template escapes all of it, characters that change the writing
+direction become visible, and only http(s) addresses become links.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
 
 def write_page(settings: Settings, file: Path, *, links: bool = True) -> Path:
-    """Write the page of what is published; `file` is replaced whole or not at all.
+    """Write the page for the published file; `file` is replaced whole or not at all.
 
     Args:
         links: with download links, which may be signed.
@@ -30,37 +30,39 @@ def write_page(settings: Settings, file: Path, *, links: bool = True) -> Path:
     Raises:
         NotPublished: nothing is published yet.
         Unusable: `file` is not a file.
-        FixConfiguration: it cannot be written, or an earlier version published what is there.
+        FixConfiguration: it cannot be written, or an earlier version of clipmart published.
     """
     import duckdb
 
     from .content import content
     from .template import render
 
-    target = file.resolve()  # through a link, so that what it leads to is replaced
+    target = file.resolve()  # of a link, the file it leads to is replaced
     if target.exists() and not target.is_file():
-        raise Unusable(f"{file} is not a file. Nothing was written. Name one, as report.html.")
+        raise Unusable(
+            f"{file} is not a file. Nothing was written. Name a file, such as report.html."
+        )
     with open_published(settings) as con:
         try:
             sections = content(con, now=settings.now(), runs=_latest_runs(settings), links=links)
         except duckdb.CatalogException as error:
             raise FixConfiguration(
-                "What is published lacks a table that the page shows; an earlier version of "
+                "The published file lacks a table that the page shows; an earlier version of "
                 f"clipmart published it ({str(error).splitlines()[0]}). No page was written. Run "
                 "`clipmart publish`, then the command again."
             ) from error
     page = render(
-        sections, file=target.name, made_at=settings.now(), version=metadata.version("clipmart")
+        sections, file=target.name, created_at=settings.now(), version=metadata.version("clipmart")
     )
     _write(target, page)
     return target
 
 
 def _latest_runs(settings: Settings) -> list[dict[str, Any]]:
-    """Runs as `clipmart.sync_runs` rows, from the run log: the published file ends before its own.
+    """The latest runs, as `clipmart.sync_runs` rows, from the run log.
 
-    Empty if there is no run log, as next to a file that was mailed, or none that can be read: the
-    page needs no more than `report` does.
+    The published file lacks the run that published it. Empty if there is no readable run log, as
+    next to a file that was mailed: the page needs no more than `report` does.
     """
     from pipelines.landing.tables import sync_run_rows
     from pipelines.ledger.ledger import Ledger
@@ -83,6 +85,6 @@ def _write(target: Path, text: str) -> None:
             else f"Create the folder {folder} first"
         )
         raise FixConfiguration(
-            f"{target} could not be written ({error.strerror or error}). What was there is as it "
-            f"was. {remedy}, or name another file, and run the command again."
+            f"{target} could not be written ({error.strerror or error}). An earlier file there "
+            f"is unchanged. {remedy}, or name another file, and run the command again."
         ) from error

@@ -1,7 +1,7 @@
-"""Where a chart's marks stand, in percent of its plot: the template draws them as SVG.
+"""Positions of a chart's marks, in percent of its plot: the template draws them as SVG.
 
-In percent, a chart is as wide as its reader's screen while its type keeps its size, and its colours
-are the page's, light or dark. Nothing here is text of an API's.
+In percent, a chart follows the width of the screen while its text stays the same size. Its colours
+are the page's, light or dark. None of this contains text from an API.
 """
 
 from __future__ import annotations
@@ -13,36 +13,24 @@ from datetime import date, timedelta
 from typing import Any
 
 Point = tuple[float, float]
-ABSURD = 1e15  # no scale is stretched as far; beyond it, differences overflow
-_STEPS = (
-    1,
-    2,
-    7,
-    14,
-    28,
-    56,
-    91,
-    182,
-    364,
-    728,
-    1456,
-    3640,
-    7280,
-    14560,
+ABSURD = 1e15  # no scale goes as far: beyond it, differences overflow
+_DAYS_BETWEEN_LABELS = (
+    *(1, 2, 7, 14, 28, 56, 91, 182, 364, 728, 1456, 3640, 7280, 14560),
     10**6,
-)  # days between labels
+)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to percent of the plot; what lies beyond, or is no number, is at its edge."""
+    """Values to percent of the plot; a value beyond its ends, or NaN, is at its edge."""
 
     low: float
     high: float
     down: bool = False
-    """The scale runs from the bottom up, as vertical ones do."""
+    """Whether larger values are further up, as on a vertical scale."""
 
     def __call__(self, value: float) -> float:
+        """The position of a value, in percent."""
         share = (value - self.low) / ((self.high - self.low) or 1)
         share = min(max(0.0, share), 1.0)
         return round(100 * (1 - share if self.down else share), 2)
@@ -50,13 +38,15 @@ class Scale:
 
 @dataclass(frozen=True)
 class Axis:
+    """A scale with its labels."""
+
     scale: Scale
     ticks: list[tuple[float, str]]
-    """(place in percent, label)"""
+    """(position in percent, label)"""
 
 
 def number_axis(values: Iterable[Any], *, down: bool = True, zero: bool = False) -> Axis:
-    """Round numbers that enclose the values, about four of them; `zero` is one of them."""
+    """An axis of about four round numbers around the values; with `zero`, 0 is one of them."""
     finite = [float(v) for v in values if v is not None and abs(v) < ABSURD]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if zero:
@@ -72,16 +62,16 @@ def number_axis(values: Iterable[Any], *, down: bool = True, zero: bool = False)
 
 
 def day_axis(first: date, last: date, *, margin: float = 0.0) -> Axis:
-    """At most five days at a regular distance, with the first among them; three of long histories.
+    """An axis of at most five days at equal distances, from the first on; three for long histories.
 
     Args:
-        margin: days of room before the first and after the last.
+        margin: days of space before the first and after the last.
     """
     days = max((last - first).days, 1)
     scale = Scale(first.toordinal() - margin, first.toordinal() + days + margin)
     years = days > 300
     labels = 3 if years else 5
-    step = next(s for s in _STEPS if days / s < labels)
+    step = next(step for step in _DAYS_BETWEEN_LABELS if days / step < labels)
     return Axis(
         scale,
         [
@@ -92,11 +82,12 @@ def day_axis(first: date, last: date, *, margin: float = 0.0) -> Axis:
 
 
 def day_label(day: date, *, years: bool = False) -> str:
+    """3 Apr, or Apr 2026 with `years`."""
     return f"{day:%b %Y}" if years else f"{day.day} {day:%b}"
 
 
 def place(x: Axis, y: Axis, rows: Iterable[tuple[date, Any]]) -> list[Point]:
-    """The points of a line, those without a value left out."""
+    """The points of a line; days without a value are left out."""
     return [
         (x.scale(day.toordinal()), y.scale(value))
         for day, value in rows

@@ -1,6 +1,6 @@
-"""What the page shows, read from the published file: rows of the reports, and marks for charts.
+"""The content of the page, from the published file: rows of the reports, and marks for charts.
 
-What only the page shows (totals, all shows together, the spread of scores) are the models
+What only the page shows (totals, all shows together, the spread of scores) comes from the models
 `staging.page_*`.
 """
 
@@ -51,23 +51,23 @@ FROM clipmart.rejected_records GROUP BY ALL ORDER BY last_seen_at DESC, source, 
 """
 
 _OUTCOMES = {
-    0: "done",
+    0: "succeeded",
     1: "some items failed",
-    2: "not understood",
+    2: "wrong usage",
     3: "configuration, or a refused key",
-    75: "stopped, to be tried again",
+    75: "stopped; try again later",
 }
 
 
 def content(
     con: duckdb.DuckDBPyConnection, *, now: datetime, runs: Iterable[Row], links: bool
 ) -> Row:
-    """Everything that the template shows, by its sections.
+    """Everything that the template shows, by section.
 
     Args:
-        now: the instant that ages are counted from.
-        runs: the run log's latest, as `clipmart.sync_runs` rows.
-        links: with the clips' download links.
+        now: the instant from which ages are counted.
+        runs: the latest runs of the run log, as `clipmart.sync_runs` rows.
+        links: whether to include the clips' download links.
     """
     (head,) = _rows(con, "FROM staging.page_totals CROSS JOIN clipmart.publication")
     sections = {
@@ -86,7 +86,7 @@ def content(
 
 
 def _shareability(con: duckdb.DuckDBPyConnection) -> Row:
-    by_week = _rows(con, "FROM staging.page_weeks")  # last the episodes without created_at
+    by_week = _rows(con, "FROM staging.page_weeks")  # episodes without created_at come last
     weeks = [row for row in by_week if row["week"]][:WEEKS]
     shows = _rows(con, "FROM staging.page_shows")
     weekly = _report(con, "shareability_weekly", limit=None)
@@ -123,7 +123,7 @@ def _weeks_chart(weeks: list[Row]) -> Row | None:
 
 
 def _show_charts(shows: list[Row], weeks: list[Row], weekly: list[Row]) -> list[Row]:
-    """A small chart a show, all on the same scales, before the line of all shows together."""
+    """A small chart for each show, all on the same scales, with the line of all shows behind."""
     if all(week["mean_score"] is None for week in weeks):
         return []
     first, last = weeks[-1]["week"], weeks[0]["week"]
@@ -218,13 +218,13 @@ def _credits(con: duckdb.DuckDBPyConnection) -> Row:
 
 
 def _credits_chart(days: list[Row], cost_mean: float | None) -> Row | None:
-    """The balance day by day and on to where it ends at the present pace; use and cost below it."""
+    """The balance day by day and its end at the present pace; below it, use and cost."""
     if not days:
         return None
     last = days[-1]
     ahead = 0.0
     if last["days_left"] is not None and last["days_left"] > 0:
-        # A distant end stays outside: the chart goes on for half as long as what it looks back on.
+        # A distant end is outside the chart, which looks ahead half as long as it looks back.
         ahead = min(last["days_left"], max(14.0, len(days) / 2))
     x = charts.day_axis(days[0]["day"], last["day"] + timedelta(days=math.ceil(ahead)))
     y = charts.number_axis([row["balance_close"] for row in days], zero=True)
@@ -239,14 +239,14 @@ def _credits_chart(days: list[Row], cost_mean: float | None) -> Row | None:
     ends = bool(ahead) and ahead == last["days_left"]
     width = 60 / (past.scale.high - past.scale.low)
     return {
-        # The day it ends on is at the axis too, and needs room there.
+        # The day of the end is a label on the axis too, and needs space there.
         "x": [(at, label) for at, label in x.ticks if not ends or at < end[0] - 25],
         "y": y.ticks,
         "line": charts.path(balance),
         "now": balance[-1],
         "ahead": charts.path([balance[-1], end]) if ahead else None,
         "end": end if ends else None,
-        "added": _apart(
+        "added": _without_overlaps(
             [
                 (x.scale(row["day"].toordinal()), y.scale(row["balance_close"]), row)
                 for row in sorted(days, key=lambda row: -row["credits_added"])
@@ -270,8 +270,10 @@ def _credits_chart(days: list[Row], cost_mean: float | None) -> Row | None:
     }
 
 
-def _apart(labels: list[tuple[float, float, Row]], taken: float) -> list[tuple[float, float, Row]]:
-    """The first labels, as far as each has room next to those before it."""
+def _without_overlaps(
+    labels: list[tuple[float, float, Row]], taken: float
+) -> list[tuple[float, float, Row]]:
+    """The labels that have space next to those before them; `taken` is a place in use."""
     placed: list[tuple[float, float, Row]] = []
     for label in labels:
         if all(abs(label[0] - x) >= 12 for x in (taken, *(other[0] for other in placed))):
@@ -300,14 +302,14 @@ def _health(con: duckdb.DuckDBPyConnection, runs: Iterable[Row]) -> Row:
 
 
 def _period(head: Row) -> tuple[datetime, datetime] | None:
-    """From the first job or campaign to the last."""
+    """When the first and the last job or campaign were created."""
     ends = [head[name] for name in head if name.startswith(("first_", "last_"))]
     instants = [instant for instant in ends if instant is not None]
     return (min(instants), max(instants)) if instants else None
 
 
 def _pressing(sections: Row, now: datetime) -> Row:
-    """What needs a person's attention, besides counts that are not 0."""
+    """What needs attention, apart from counts that are not 0."""
     latest, quota = sections["credits"]["latest"], sections["videos"]["quota"]
     run = sections["health"]["runs"][0] if sections["health"]["runs"] else None
     return {
@@ -324,7 +326,7 @@ def _pressing(sections: Row, now: datetime) -> Row:
 
 
 def _report(con: duckdb.DuckDBPyConnection, name: str, limit: int | None = TABLE_ROWS) -> Row:
-    """A report's first rows in its own order, and how many there are in all."""
+    """A report's first rows, in its own order, and its number of rows."""
     table = report_name(con, name)
     ((total,),) = con.execute(f"SELECT COUNT(*) FROM reports.{table}").fetchall()
     rows = _rows(con, f"FROM reports.{table}" + (f" LIMIT {limit}" if limit else ""))
@@ -332,7 +334,7 @@ def _report(con: duckdb.DuckDBPyConnection, name: str, limit: int | None = TABLE
 
 
 def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
-    """Rows by column name; a blank text and a number that is not finite are None, like NULL."""
+    """Rows by column name; blank text and numbers that are not finite become None, like NULL."""
     table = fetch(con.execute(sql))
     return [
         {

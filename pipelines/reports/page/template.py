@@ -1,4 +1,4 @@
-"""The template and how it writes numbers, times and addresses."""
+"""The page's template, and its filters for numbers, times and addresses."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from pipelines.output import printable
 NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 
 
-def render(told: dict[str, Any], *, file: str, made_at: datetime, version: str) -> str:
+def render(sections: dict[str, Any], *, file: str, created_at: datetime, version: str) -> str:
     """The page as HTML text.
 
     Args:
-        told: what `content` read.
-        file: the name to repeat the command with.
+        sections: what `content` returned.
+        file: the page's file name, for the command that creates it again.
     """
-    return _template().render(told, file=file, made_at=made_at, version=version)
+    return _template().render(sections, file=file, created_at=created_at, version=version)
 
 
 @cache
@@ -45,7 +45,7 @@ def _template() -> Template:
 
 
 def _finalize(value: Any) -> Any:
-    """What cannot be seen or changes the writing direction becomes visible; NULL is a dash."""
+    """Make invisible characters and changes of writing direction visible; None becomes a dash."""
     if value is None:
         return NOTHING
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
@@ -62,18 +62,19 @@ def number(value: Any, digits: int = 1) -> str:
 
 
 def credits(value: Any) -> str:
-    """A number of credits: whole where it is."""
+    """A number of credits, without decimals if it is whole."""
     whole = value is not None and math.isfinite(value) and value == int(value)
     return number(int(value) if whole else value)
 
 
 def signed(value: Any) -> str:
+    """A number with its sign: +1.5, -2."""
     text = number(value)
     return f"+{text}" if text[0].isdigit() and value > 0 else text
 
 
 def percent(value: Any) -> str:
-    """0.923 as 92%; what is not all of it is never shown as 100%, and something not as 0%."""
+    """0.923 as 92%. Only 1 is shown as 100%, and only 0 as 0%."""
     if value is None or not math.isfinite(value):
         return NOTHING
     if round(100 * value) in {0, 100} and value not in {0, 1}:
@@ -82,11 +83,12 @@ def percent(value: Any) -> str:
 
 
 def ratio(part: Any, whole: Any) -> str:
+    """A part of a whole in percent; a dash if the whole is 0."""
     return percent(part / whole) if whole else NOTHING
 
 
 def clock(seconds: Any) -> str:
-    """A place in an episode: 9:42, 1:23:44.8."""
+    """A position in an episode, in seconds: 9:42, 1:23:44.8."""
     if seconds is None or not math.isfinite(seconds) or abs(seconds) >= 1e6:
         return number(seconds)
     minutes, tenths = divmod(round(abs(seconds) * 10), 600)
@@ -97,7 +99,7 @@ def clock(seconds: Any) -> str:
 
 
 def hours(value: Any) -> str:
-    """A span: 25 min, 5 h, 3 days."""
+    """A duration, in hours: 25 min, 5 h, 3 days."""
     if value is None or not math.isfinite(value):
         return NOTHING
     if abs(value) < 1:
@@ -125,13 +127,13 @@ def instant(value: datetime | None) -> str | Markup:
     )
 
 
-def words(count: Any, one: str, many: str | None = None) -> str:
+def words(count: Any, singular: str) -> str:
     """1 clip, 2 clips."""
-    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+    return f"{number(count)} {singular if count == 1 else singular + 's'}"
 
 
 def address(value: Any) -> str | None:
-    """The address where it is one of http(s); None for any other text."""
+    """The text if it is an http(s) address; None otherwise."""
     visible = r"(?i)https?://[!-~\u00a1-\ud7ff\uf900-\uffef]+"
     if not isinstance(value, str) or not re.fullmatch(visible, value):
         return None
@@ -141,12 +143,12 @@ def address(value: Any) -> str | None:
         return None
 
 
-def shown(value: Any, how: str) -> Any:
-    """A table's cell."""
-    return _SHOWN[how](value)
+def shown(value: Any, format: str) -> Any:
+    """A table's cell in one of the formats of the macro `grid_table`."""
+    return _FORMATS[format](value)
 
 
-_SHOWN: dict[str, Any] = {
+_FORMATS: dict[str, Any] = {
     "number": number,
     "precise": lambda value: number(value, 2),
     "credits": credits,

@@ -1,4 +1,4 @@
-"""The page of the suite's synced folder, and Chromium to look at it with."""
+"""The page of the suite's synced folder, and Chromium to open it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.programs import needs
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory, synced_data: Path) -> Clipmart:
-    """clipmart beside a published file that has a field which no reference documents."""
+    """clipmart with a published file that has an undocumented field."""
     clipmart = Clipmart(tmp_path_factory.mktemp("dictionary"), {"CLIPMART_NOW": NOW})
     clipmart.data_dir.mkdir()
     shutil.copy(synced_data / "warehouse.duckdb", clipmart.data_dir)

@@ -1,4 +1,4 @@
-"""`clipmart docs`: every table and column with its meaning, and a graph of true edges alone."""
+"""`clipmart docs`: every table and column with its meaning, and a graph with only true edges."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Read(HTMLParser):
         self.feed(page.read_text("utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        if found.get("id"):
-            self.ids.append(found["id"])
-        if found.get("href", "").startswith("#"):
-            self.targets.add(found["href"][1:])
-        if found.get("class") == "column":
-            self._line = self.columns[found["id"]] = []
+        attributes = {name: value or "" for name, value in attrs}
+        if attributes.get("id"):
+            self.ids.append(attributes["id"])
+        if attributes.get("href", "").startswith("#"):
+            self.targets.add(attributes["href"][1:])
+        if attributes.get("class") == "column":
+            self._line = self.columns[attributes["id"]] = []
         if tag in ("dt", "dd"):
             self._line.append("")
             self._inside = True
         if tag == "path":
-            self.edges.add((found["data-from"], found["data-to"]))
+            self.edges.add((attributes["data-from"], attributes["data-to"]))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("dt", "dd"):
@@ -78,7 +78,7 @@ def read_by_regex() -> set[tuple[str, str]]:
 def test_every_column_of_the_published_file_is_there_with_its_meaning(
     published: Clipmart, page: Path
 ) -> None:
-    """Its type and the file's own comment, and nothing that the file has not."""
+    """Its type and the file's own comment, and nothing that is not in the file."""
     columns = Read(page).columns
     expected = in_file(published.warehouse)
 
@@ -90,10 +90,8 @@ def test_every_column_of_the_published_file_is_there_with_its_meaning(
     assert "not in the api reference" in columns["klipit.jobs.tags"][2].lower()
 
 
-def test_it_is_made_from_the_models_alone(
-    clipmart: Clipmart, published: Clipmart, tmp_path: Path
-) -> None:
-    """Before anything is landed: every documented column, by default into the data folder."""
+def test_it_needs_only_the_models(clipmart: Clipmart, published: Clipmart, tmp_path: Path) -> None:
+    """Before anything has landed: every documented column, by default in the data folder."""
     done = clipmart("docs")
 
     assert done.out.strip() == str(clipmart.data_dir / "dictionary.html")
@@ -103,7 +101,7 @@ def test_it_is_made_from_the_models_alone(
 
 
 def test_every_edge_is_true_and_none_is_missing(page: Path) -> None:
-    """As the models' own FROM and JOIN have it; one model, which the page names, is left out."""
+    """As in the models' own FROM and JOIN; the one model that the page names is left out."""
     expected = read_by_regex()
     assert ("staging.stg_klipit__jobs", "reports.shareability") in expected
     drawn = {edge for edge in expected if edge[1] != "reports.freshness"}
@@ -117,15 +115,15 @@ def test_every_edge_is_true_and_none_is_missing(page: Path) -> None:
         assert f">{source}<" in made_from
 
 
-def test_no_link_leads_nowhere(page: Path) -> None:
-    """Each names an element of the page, and no name is given twice."""
+def test_every_link_has_a_target(page: Path) -> None:
+    """Each names an element of the page, and no name occurs twice."""
     read = Read(page)
     assert read.targets <= set(read.ids)
     assert len(read.ids) == len(set(read.ids))
 
 
 def test_a_number_has_the_unit_that_its_meaning_names(page: Path) -> None:
-    """Every measured number has one; where the comment says it in words, it is that one."""
+    """Every measured number has one; if the comment says it in words, it is that one."""
     said = {
         r"\bin seconds\b|length in seconds": "seconds",
         r"\bpoints\b": "points",
@@ -147,7 +145,7 @@ def test_a_number_has_the_unit_that_its_meaning_names(page: Path) -> None:
 
 
 def test_the_key_is_marked(page: Path) -> None:
-    """Of a model its grain, of a landing table what dlt merges by."""
+    """For a model its grain, for a landing table the key that dlt merges by."""
     keys = {n for n, (head, *_) in Read(page).columns.items() if head.split()[1:] == ["key"]}
     assert {"reports.shareability.job_id", "clipus.videos.id", "clipus.videos.campaign_id"} <= keys
     assert {name for name in keys if name.startswith("reports.credit_usage.")} == {
@@ -158,7 +156,7 @@ def test_the_key_is_marked(page: Path) -> None:
 def test_a_field_that_the_api_named_oddly_stays_text(
     published: Clipmart, clipmart: Clipmart
 ) -> None:
-    """Markup in a column's name is shown as such, controls become visible."""
+    """Markup in a column's name is shown as text; control characters become visible."""
     clipmart.data_dir.mkdir()
     shutil.copy(published.warehouse, clipmart.warehouse)
     with duckdb.connect(str(clipmart.warehouse)) as con:
@@ -171,8 +169,8 @@ def test_a_field_that_the_api_named_oddly_stays_text(
     assert "<script>alert" not in text and "\u202e" not in text
 
 
-def test_a_folder_that_cannot_be_written_is_told(clipmart: Clipmart) -> None:
-    """3, naming the file; no half of a page is left."""
+def test_a_folder_that_cannot_be_written_is_named(clipmart: Clipmart) -> None:
+    """Exit 3, naming the file; no part of a page is left."""
     (clipmart.folder / "taken").write_text("")
     done = clipmart("docs", "taken/page.html")
     assert done.code == 3 and "taken" in done.err

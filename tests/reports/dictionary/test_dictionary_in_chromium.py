@@ -1,4 +1,4 @@
-"""The page as Chromium shows it: no request, no error, for everyone, in both widths and colours."""
+"""The page in Chromium: no request, no error, accessible, in both widths and colours."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ LOOKS = [(390, "dark"), (1280, "light")]  # axe takes seconds for each
 
 @pytest.fixture
 def opened(chromium: Browser, page: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The page, opened; whatever it asks for or complains of fails the test."""
+    """The page, opened; a request, a console message or an error fails the test."""
     width: int
     scheme: Any
     width, scheme = getattr(request, "param", (1280, "light"))
     context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    told: list[Any] = []
+    events: list[Any] = []
     shown = context.new_page()
-    shown.on("console", lambda message: told.append(message.text))
-    shown.on("pageerror", lambda error: told.append(error))
-    shown.on("request", lambda asked: told.append(asked.url))
+    shown.on("console", lambda message: events.append(message.text))
+    shown.on("pageerror", lambda error: events.append(str(error)))
+    shown.on("request", lambda request: events.append(request.url))
     shown.goto(page.as_uri())
     yield shown
     context.close()
-    assert [each for each in told if not str(each).startswith(("file:", "data:"))] == []
-    assert told.count(page.as_uri()) == 1
+    assert [each for each in events if not str(each).startswith(("file:", "data:"))] == []
+    assert events.count(page.as_uri()) == 1
 
 
 @pytest.mark.parametrize("opened", LOOKS, indirect=True, ids=lambda look: f"{look[0]}-{look[1]}")
 def test_axe_finds_nothing(opened: Page) -> None:
     """Neither contrast nor structure; and no line is wider than the window."""
     opened.locator("summary").first.click()
-    found = Axe().run(opened)
-    assert found.response["violations"] == [], found.generate_report()
+    result = Axe().run(opened)
+    assert result.response["violations"] == [], result.generate_report()
     assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -56,8 +56,8 @@ def test_the_filter_leaves_what_fits(opened: Page) -> None:
     assert opened.locator("article:visible").count() == opened.locator("article").count()
 
 
-def test_pointing_at_a_table_shows_its_whole_way(opened: Page) -> None:
-    """What it is made from and what is made from it, and nothing else."""
+def test_pointing_at_a_table_shows_its_whole_lineage(opened: Page) -> None:
+    """The tables it is built from and those built from it, and nothing else."""
     opened.locator("svg a[data-name='staging.stg_clipus__quota_answers']").hover()
     lit = opened.locator("svg a.lit").evaluate_all("all => all.map(each => each.dataset.name)")
     assert set(lit) == {
@@ -68,32 +68,32 @@ def test_pointing_at_a_table_shows_its_whole_way(opened: Page) -> None:
 
 
 def test_no_line_runs_behind_a_name_and_no_names_overlap(opened: Page) -> None:
-    """Points along each line against the boxes of all but its own two names."""
+    """Points along each line compared with the boxes of all names but its own two."""
     hidden = opened.evaluate("""() => {
         const boxes = [...document.querySelectorAll("svg a")].map(
             (a) => [a.dataset.name, a.querySelector("rect").getBBox()]);
         const within = (b, x, y) =>
             x > b.x + 1 && x < b.x + b.width - 1 && y > b.y + 1 && y < b.y + b.height - 1;
-        const found = [];
+        const crossings = [];
         for (const path of document.querySelectorAll("svg path")) {
             const { from, to } = path.dataset;
             for (let at = 0; at < path.getTotalLength(); at += 3) {
                 const { x, y } = path.getPointAtLength(at);
                 for (const [name, b] of boxes)
                     if (name !== from && name !== to && within(b, x, y))
-                        found.push([from, to, name]);
+                        crossings.push([from, to, name]);
             }
         }
         for (const [one, b] of boxes) for (const [other, c] of boxes)
             if (one < other && b.x < c.x + c.width && c.x < b.x + b.width
-                && b.y < c.y + c.height && c.y < b.y + b.height) found.push([one, other]);
-        return found;
+                && b.y < c.y + c.height && c.y < b.y + b.height) crossings.push([one, other]);
+        return crossings;
     }""")
     assert hidden == []
 
 
 def test_without_script_everything_is_there(chromium: Browser, page: Path) -> None:
-    """The search box, which needs it, is not shown; all tables are."""
+    """The search box, which needs a script, is hidden; all tables are shown."""
     context = chromium.new_context(java_script_enabled=False)
     shown = context.new_page()
     shown.goto(page.as_uri())

@@ -1,4 +1,4 @@
-"""Two published stores, made once: a month of use with hostile texts, and an empty one."""
+"""Two published stores, created once: a month of use with hostile texts, and an empty one."""
 
 from __future__ import annotations
 

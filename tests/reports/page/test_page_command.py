@@ -1,4 +1,4 @@
-"""`clipmart report --html FILE`: what it writes, where, and what it says when it cannot."""
+"""`clipmart report --html FILE`: what it writes, where, and its messages if it cannot."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pipelines.settings import Settings
 from tests.support.clipmart import Clipmart
 from tests.support.page_data import NOW, STEERING
 
-pytestmark = pytest.mark.xdist_group("page")  # the stores are made once
+pytestmark = pytest.mark.xdist_group("page")  # the stores are created once
 
 
 def commands_of(page: str) -> set[str]:
-    """Every `clipmart …` that the page tells to type."""
+    """Every `clipmart …` command on the page."""
     spans = re.findall(r"<code>(.*?)</code>", page, flags=re.S)
     lines = [line for span in spans for line in unescape(span).splitlines()]
     return {line for line in lines if line.startswith("clipmart ")}
@@ -40,13 +40,13 @@ def parse(words: list[str]) -> None:
         if not isinstance(command, click.Group):
             return
         words = [*context._protected_args, *context.args]
-        _, found, _ = command.resolve_command(context, words)
-        assert found is not None
-        command = found
+        _, subcommand, _ = command.resolve_command(context, words)
+        assert subcommand is not None
+        command = subcommand
 
 
 def test_it_writes_one_file_and_prints_its_path(on_month: Clipmart) -> None:
-    """The path goes to stdout, a word on links to stderr; the file is small enough to mail."""
+    """The path goes to stdout, a note on links to stderr; the file can be mailed."""
     done = on_month("report", "--html", "a page.html")
     file = on_month.folder / "a page.html"
     assert (done.code, done.out) == (0, f"{file}\n")
@@ -59,7 +59,7 @@ def test_it_writes_one_file_and_prints_its_path(on_month: Clipmart) -> None:
 
 
 def test_an_older_page_is_replaced_whole(on_month: Clipmart) -> None:
-    """Also through a link, which stays one; others may read it as they may any new file."""
+    """Through a link too, which stays a link; others may read it like any new file."""
     real = on_month.folder / "real.html"
     real.write_text("older " * 1_000_000)
     link = on_month.folder / "report.html"
@@ -73,8 +73,8 @@ def test_an_older_page_is_replaced_whole(on_month: Clipmart) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["moment-types"], ["--format", "csv"]])
-def test_the_page_is_the_whole(on_month: Clipmart, arguments: list[str]) -> None:
-    """A name or a format beside --html is a mistake: 2, and nothing is written."""
+def test_a_name_or_a_format_with_html_is_refused(on_month: Clipmart, arguments: list[str]) -> None:
+    """Exit 2, and nothing is written."""
     done = on_month("report", *arguments, "--html", "report.html")
     assert done.code == 2
     assert "neither NAME nor --format" in done.err
@@ -82,12 +82,14 @@ def test_the_page_is_the_whole(on_month: Clipmart, arguments: list[str]) -> None
 
 
 def test_a_folder_that_is_missing_is_named(on_month: Clipmart) -> None:
+    """The message says how to create it."""
     done = on_month("report", "--html", "no/where.html")
     assert (done.code, done.out) == (3, "")
     assert f"Create the folder {on_month.folder / 'no'} first" in done.err
 
 
 def test_a_file_in_the_folders_place_is_named(on_month: Clipmart) -> None:
+    """The path has a file where a folder should be."""
     (on_month.folder / "file").write_text("mine")
     done = on_month("report", "--html", "file/report.html")
     assert done.code == 3
@@ -95,7 +97,8 @@ def test_a_file_in_the_folders_place_is_named(on_month: Clipmart) -> None:
 
 
 @pytest.mark.parametrize("place", ["folder", "/dev/null"])
-def test_what_is_no_file_is_not_replaced(on_month: Clipmart, place: str) -> None:
+def test_only_a_file_is_replaced(on_month: Clipmart, place: str) -> None:
+    """Exit 2, and nothing is written."""
     (on_month.folder / "folder").mkdir()
     done = on_month("report", "--html", place)
     assert done.code == 2
@@ -105,7 +108,7 @@ def test_what_is_no_file_is_not_replaced(on_month: Clipmart, place: str) -> None
 
 
 def test_a_full_disk_leaves_the_older_page(on_month: Clipmart) -> None:
-    """A process that may write no more than 4 KB stands for it; no scrap stays."""
+    """Simulated by a process that may write only 4 KB; no part of a file is left."""
     page = on_month.folder / "report.html"
     page.write_text("older")
     limit = (
@@ -122,13 +125,13 @@ def test_a_full_disk_leaves_the_older_page(on_month: Clipmart) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (3, ""), done.stderr
-    assert "What was there is as it was" in done.stderr
+    assert "An earlier file there is unchanged" in done.stderr
     assert page.read_text() == "older"
     assert [path.name for path in on_month.folder.iterdir()] == ["report.html"]
 
 
 def test_before_anything_is_published(clipmart: Clipmart) -> None:
-    """3, as of `report`, and no page."""
+    """Exit 3, as for `report`, and no page."""
     done = clipmart("report", "--html", "report.html")
     assert done.code == 3
     assert "Nothing is published at" in done.err
@@ -136,7 +139,7 @@ def test_before_anything_is_published(clipmart: Clipmart) -> None:
 
 
 def test_a_file_of_an_earlier_version_is_named(month: Settings, clipmart: Clipmart) -> None:
-    """It lacks what the page shows: one line says how to publish it again; no page is written."""
+    """It lacks a table that the page shows: one line says how to publish it again."""
     clipmart.data_dir.mkdir()
     shutil.copyfile(month.warehouse, clipmart.warehouse)
     with duckdb.connect(str(clipmart.warehouse)) as con:
@@ -147,7 +150,7 @@ def test_a_file_of_an_earlier_version_is_named(month: Settings, clipmart: Clipma
 
 
 def test_links_can_be_left_out(on_month: Clipmart) -> None:
-    """They may hold a signature that lets anyone download."""
+    """They may have a signature that lets anyone download."""
     assert on_month("report", "--html", "with.html").code == 0
     assert on_month("report", "--html", "without.html", "--no-links").err == ""
     assert "ok.example" in (on_month.folder / "with.html").read_text()
@@ -156,8 +159,8 @@ def test_links_can_be_left_out(on_month: Clipmart) -> None:
     assert "may be signed" not in without
 
 
-def test_nothing_steers_whoever_reads_its_source(on_month: Clipmart) -> None:
-    """Controls and changes of writing direction are gone from the file."""
+def test_the_source_of_the_page_has_no_control_characters(on_month: Clipmart) -> None:
+    """And no characters that change the writing direction."""
     on_month("report", "--html", "report.html")
     page = (on_month.folder / "report.html").read_text()
     assert not set(STEERING) - set("gnp.exe[31m") & set(page)
@@ -165,8 +168,8 @@ def test_nothing_steers_whoever_reads_its_source(on_month: Clipmart) -> None:
 
 
 @pytest.mark.parametrize("store", ["on_month", "on_empty"])
-def test_every_command_it_tells_exists(store: str, request: pytest.FixtureRequest) -> None:
-    """Parsed by the command line itself, as a shell would hand it over."""
+def test_every_command_on_the_page_exists(store: str, request: pytest.FixtureRequest) -> None:
+    """Parsed by the command line itself, as a shell would pass it."""
     clipmart: Clipmart = request.getfixturevalue(store)
     clipmart("report", "--html", "it's.html")
     commands = commands_of((clipmart.folder / "it's.html").read_text())
@@ -176,10 +179,10 @@ def test_every_command_it_tells_exists(store: str, request: pytest.FixtureReques
 
 
 def test_an_empty_store_says_what_to_do(on_empty: Clipmart) -> None:
-    """Published, but nothing landed: keys, ids, sync, and this very command again."""
+    """Published, but without data: keys, ids, sync, and this command again."""
     assert on_empty("report", "--html", "new.html").code == 0
     page = (on_empty.folder / "new.html").read_text()
-    assert "<h1>No episode or campaign has landed yet</h1>" in page
+    assert "<h1>No episode or campaign has been loaded yet</h1>" in page
     assert "Credits left" not in page
     assert {
         "clipmart track klipit --from jobs.csv",
@@ -189,8 +192,8 @@ def test_an_empty_store_says_what_to_do(on_empty: Clipmart) -> None:
     } <= commands_of(page)
 
 
-def test_the_runs_go_on_after_the_published_file(on_month: Clipmart, tmp_path: Path) -> None:
-    """A run that published nothing is in the run log alone, and still heads the list."""
+def test_runs_after_the_last_publishing_are_shown(on_month: Clipmart, tmp_path: Path) -> None:
+    """A run that published nothing is only in the run log, and is first in the list."""
     data = tmp_path / "data"
     data.mkdir()
     warehouse = Path(on_month.environ["CLIPMART_DATA_DIR"]) / "warehouse.duckdb"
@@ -207,8 +210,8 @@ def test_the_runs_go_on_after_the_published_file(on_month: Clipmart, tmp_path: P
     page = (tmp_path / "report.html").read_text()
     runs = page[page.index('aria-label="Last runs"') :]
     (first,) = re.findall(r"<tbody>(.*?)</tr>", runs, flags=re.S)[:1]
-    told = " ".join(re.sub(r"<.*?>", " ", first).split())
-    assert told == "30 Apr 2026, 12:00 configuration, or a refused key 4,321 7 2"
+    words = " ".join(re.sub(r"<.*?>", " ", first).split())
+    assert words == "30 Apr 2026, 12:00 configuration, or a refused key 4,321 7 2"
     assert "The last sync ended with exit code 3" in page
 
     Settings(data_dir=data).ledger.write_bytes(b"damaged" * 1000)
@@ -236,8 +239,8 @@ def test_only_the_page_imports_the_template_engine(on_month: Clipmart) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_the_wheel_holds_the_template(tmp_path: Path) -> None:
-    """Whatever stands beside the module in the checkout is in the package too."""
+def test_the_wheel_has_the_template(tmp_path: Path) -> None:
+    """Every file next to the module in the checkout is in the package too."""
     root = Path(__file__).parents[3]
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=60)

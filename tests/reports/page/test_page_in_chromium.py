@@ -1,4 +1,4 @@
-"""The page as a person meets it: in a real browser, light and dark, on a phone and a desk."""
+"""The page as a person sees it: in a real browser, light and dark, on a phone and a desktop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.expected_reports import expected_reports
 from tests.support.page_data import BAD_LINKS, GOOD_LINKS, NOW, TEXTS, Rows
 from tests.support.programs import needs
 
-pytestmark = pytest.mark.xdist_group("page")  # the stores are made once
+pytestmark = pytest.mark.xdist_group("page")  # the stores are created once
 
 NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
@@ -58,7 +58,7 @@ def expected(landed: Rows) -> dict[str, list[dict[str, Any]]]:
 def opened(
     browser: Browser, file: Path, *, width: int = 1280, scheme: Any = "light", **context: Any
 ) -> Iterator[tuple[Page, list[str]]]:
-    """The page, and whatever it says to the console or asks of anybody."""
+    """The page, with its console messages and requests."""
     noise: list[str] = []
     inside = browser.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, **context
@@ -69,7 +69,7 @@ def opened(
     page.on("request", lambda request: noise.append(request.url))
     page.goto(file.as_uri())
     assert noise.pop(0) == file.as_uri()
-    # The icon is in the page too: an empty one, so that none is asked for.
+    # The icon is in the page too: an empty one, so that none is requested.
     noise[:] = [url for url in noise if url != "data:,"]
     try:
         yield page, noise
@@ -80,9 +80,9 @@ def opened(
 def broken_rules(page: Page) -> list[dict[str, Any]]:
     """What axe finds. Rows of long tables are alike: five of each save seconds."""
     page.evaluate("document.querySelectorAll('tbody tr:nth-child(n+6)').forEach(r => r.remove())")
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response
-    assert len(found["passes"]) > 15
-    violations: list[dict[str, Any]] = found["violations"]
+    result = Axe().run(page, options={"resultTypes": ["violations"]}).response
+    assert len(result["passes"]) > 15
+    violations: list[dict[str, Any]] = result["violations"]
     return violations
 
 
@@ -106,7 +106,7 @@ LOOKS = [
 def test_it_is_quiet_fits_and_is_accessible(
     browser: Browser, pages: Path, name: str, width: int, scheme: str
 ) -> None:
-    """No console message, no request, no sideways scrolling, nothing that axe finds."""
+    """No console message, no request, no sideways scrolling, no finding of axe."""
     with opened(browser, pages / f"{name}.html", width=width, scheme=scheme) as (page, noise):
         for details in (False, True):
             page.evaluate(
@@ -119,7 +119,7 @@ def test_it_is_quiet_fits_and_is_accessible(
 
 
 def test_large_numbers_fit_a_phone(browser: Browser, pages: Path) -> None:
-    """Whatever a page of millions would tell."""
+    """Even with millions of everything."""
     with opened(browser, pages / "month.html", width=390) as (page, _):
         page.evaluate(
             "document.querySelectorAll('.big, .figures .aside, .n b, .n .aside, .spread-mean b')"
@@ -136,7 +136,7 @@ def test_axe_would_find_something(browser: Browser, pages: Path) -> None:
 
 
 def test_light_and_dark_differ(browser: Browser, pages: Path) -> None:
-    """Paper, type and charts follow the reader's scheme, printing is always on white."""
+    """Background, text and charts follow the reader's scheme; printing is always on white."""
     paints: dict[str, list[str]] = {}
     look = """["background-color body", "color h1", "stroke .line", "fill .box"].map(what => {
         const [name, of] = what.split(" ");
@@ -152,7 +152,7 @@ def test_light_and_dark_differ(browser: Browser, pages: Path) -> None:
 
 
 def test_it_prints(browser: Browser, pages: Path) -> None:
-    """Without the navigation and closed tables, on a handful of sheets."""
+    """Without the navigation and the closed tables, on a few pages."""
     with opened(browser, pages / "month.html") as (page, _):
         page.emulate_media(media="print")
         assert not page.locator("nav").is_visible()
@@ -162,7 +162,7 @@ def test_it_prints(browser: Browser, pages: Path) -> None:
 
 
 def test_the_keyboard_reaches_all_of_it(browser: Browser, pages: Path) -> None:
-    """Tab meets the way past the head first; Enter opens a table, whose scrolling it then holds."""
+    """Tab first reaches the link past the header; Enter opens a table, which can be scrolled."""
     with opened(browser, pages / "month.html", width=390) as (page, _):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the report"
@@ -177,7 +177,7 @@ def test_the_keyboard_reaches_all_of_it(browser: Browser, pages: Path) -> None:
 
 
 def test_it_needs_no_script(browser: Browser, pages: Path) -> None:
-    """A mail program that runs none shows the same."""
+    """A mail program without scripts shows the same."""
     shots = []
     for allowed in (True, False):
         with opened(browser, pages / "month.html", java_script_enabled=allowed) as (page, _):
@@ -189,7 +189,7 @@ def test_it_needs_no_script(browser: Browser, pages: Path) -> None:
 
 
 def test_hostile_texts_stay_text(page: Page) -> None:
-    """Each is there to read, letter by letter, and makes no element or attribute."""
+    """Each can be read, letter by letter, and creates no element or attribute."""
     assert page.evaluate("typeof hacked") == "undefined"
     assert page.locator("script, img, iframe, object, embed, form, base").count() == 0
     handlers = "[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNames())"
@@ -200,8 +200,8 @@ def test_hostile_texts_stay_text(page: Page) -> None:
     assert "\ufffdgnp.exe" in text
 
 
-def test_nothing_is_asked_for_even_where_escaping_failed(browser: Browser, pages: Path) -> None:
-    """The page's policy lets nothing in: no script of its own, no picture of another's."""
+def test_nothing_is_requested_even_if_escaping_fails(browser: Browser, pages: Path) -> None:
+    """The page's policy allows nothing: no script of its own, no picture from elsewhere."""
     page_text = (pages / "month.html").read_text()
     broken = pages / "broken.html"
     broken.write_text(
@@ -213,7 +213,7 @@ def test_nothing_is_asked_for_even_where_escaping_failed(browser: Browser, pages
 
 
 def test_only_web_addresses_become_links(page: Page) -> None:
-    """http and https; they tell the other side nothing of where the reader came from."""
+    """Only http and https; they do not reveal the page that they are on."""
     links = page.evaluate(
         "[...document.links].filter(a => !a.getAttribute('href').startsWith('#'))"
         ".map(a => [a.getAttribute('href'), a.rel, a.protocol])"
@@ -252,7 +252,7 @@ REPORTS = {
         "80+": "clips_80_plus",
     },
     "shareability": {
-        "Made": "created_at",
+        "Created": "created_at",
         "Clips": "clips",
         "Mean": "mean_score",
         "Best": "best_score",
@@ -268,7 +268,7 @@ REPORTS = {
         "Published": "published",
     },
     "video_readiness": {
-        "Made": "created_at",
+        "Created": "created_at",
         "Videos": "videos",
         "Ready": "ready",
         "Pending": "pending",
@@ -308,7 +308,7 @@ def table_of(page: Page, report: str) -> list[dict[str, str]]:
 
 
 def says(cell: str, value: Any, *, share: bool = False) -> bool:
-    """Whether a cell tells a value, rounded to as many digits as it shows."""
+    """Whether a cell shows a value, rounded to its number of digits."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return cell == NOTHING
     if isinstance(value, bool):
@@ -329,12 +329,12 @@ def says(cell: str, value: Any, *, share: bool = False) -> bool:
 def test_tables_equal_the_reports(
     page: Page, expected: dict[str, list[dict[str, Any]]], report: str
 ) -> None:
-    """Row by row in the report's order, up to 50, against the independent computation."""
+    """Row by row in the report's order, up to 50, compared with the independent computation."""
     rows, wanted = table_of(page, report), expected[report]
     assert len(rows) == min(len(wanted), 50) > 2
     columns = REPORTS[report]
-    told = page.locator(f"details:has([data-report={report}])").text_content() or ""
-    assert (f"of {len(wanted):,} rows" in told) == (len(wanted) > 50)
+    text = page.locator(f"details:has([data-report={report}])").text_content() or ""
+    assert (f"of {len(wanted):,} rows" in text) == (len(wanted) > 50)
     left = list(wanted)
     for row in rows:
         match = next(
@@ -349,16 +349,16 @@ def test_tables_equal_the_reports(
         left.remove(match)
     if len(wanted) > 50:  # none that was left out belongs before one that is shown
         key, up = {"top_clips": ("rank", True)}.get(report, (next(iter(columns.values())), False))
-        kept = [w[key] for w in wanted if w not in left and w[key] is not None]
+        shown = [w[key] for w in wanted if w not in left and w[key] is not None]
         out = [w[key] for w in left if w[key] is not None]
-        assert max(kept) <= min(out) if up else min(kept) >= max(out)
+        assert max(shown) <= min(out) if up else min(shown) >= max(out)
 
 
 def test_the_headline_equals_the_reports(
     page: Page, expected: dict[str, list[dict[str, Any]]], landed: Rows
 ) -> None:
     """Jobs, clips, campaigns, videos ready, credits and days left."""
-    told = page.evaluate(
+    boxes = page.evaluate(
         "Object.fromEntries([...document.querySelectorAll('.figures > div')]"
         ".map(d => [d.children[0].textContent, d.children[1].textContent]))"
     )
@@ -372,9 +372,9 @@ def test_the_headline_equals_the_reports(
         "Credits left": latest["balance_close"],
         "Days left": latest["days_left"],
     }
-    assert list(told) == list(wanted)
+    assert list(boxes) == list(wanted)
     for label, value in wanted.items():
-        assert says(told[label], value), label
+        assert says(boxes[label], value), label
     assert len(landed["klipit.clips"]) == wanted["Clips"]
 
     runs_out = latest["day"] + timedelta(days=math.floor(latest["days_left"]))
@@ -388,7 +388,7 @@ def test_the_headline_equals_the_reports(
 
 
 def test_the_spread_is_that_of_the_clips(page: Page, landed: Rows) -> None:
-    """Each box is where pandas puts the quantiles, measured on the axis beside it."""
+    """Each box is at pandas' quantiles, measured on the axis next to it."""
     ticks = page.evaluate(
         "[...document.querySelectorAll('.spread-axis text')]"
         ".map(t => [parseFloat(t.getAttribute('x')), parseFloat(t.textContent)])"
@@ -406,9 +406,7 @@ def test_the_spread_is_that_of_the_clips(page: Page, landed: Rows) -> None:
         )
     )
     scores = {
-        "no type named" if pd.isna(kind) else str(kind).replace("_", " "): group[
-            "shareability_score"
-        ]
+        "no type" if pd.isna(kind) else str(kind).replace("_", " "): group["shareability_score"]
         for kind, group in clips.groupby("moment_type", dropna=False)
     }
     assert {box[0] for box in boxes} == set(scores)
@@ -424,11 +422,13 @@ def test_bars_are_as_long_as_their_numbers(
 ) -> None:
     """Measured in pixels: the funnel, and each platform's ready videos."""
     widths = "all => all.map(e => e.getBoundingClientRect().width)"
-    asked, ready, published = page.locator(".funnel rect:not(.track)").evaluate_all(widths)
+    all_videos, ready, published = page.locator(".funnel rect:not(.track)").evaluate_all(widths)
     campaigns = expected["video_readiness"]
     videos = sum(row["videos"] for row in campaigns)
     for width, column in ((ready, "ready"), (published, "published")):
-        assert width / asked == pytest.approx(sum(r[column] for r in campaigns) / videos, abs=0.002)
+        assert width / all_videos == pytest.approx(
+            sum(r[column] for r in campaigns) / videos, abs=0.002
+        )
     platforms = expected["video_readiness_by_platform"]
     most = max(row["videos"] for row in platforms)
     full = page.locator(".platforms svg").first.evaluate("e => e.getBoundingClientRect().width")
@@ -449,16 +449,16 @@ def test_the_clips_to_post_say_where_they_are(
     assert Counter("\N{MINUS SIGN}0:04 to 1:23:43.8" in text for text in items)[True] >= 4
 
 
-def test_runs_and_rejections_are_told(page: Page) -> None:
-    """The latest run first; what could not be loaded, by its reason."""
+def test_runs_and_rejections_are_shown(page: Page) -> None:
+    """The latest run first; records that could not be loaded, by reason."""
     rows = page.locator("[aria-label='Last runs'] tbody tr").all_inner_texts()
-    assert rows[0].split()[-7:] == ["stopped,", "to", "be", "tried", "again", "11", "101", "1"][-7:]
+    assert rows[0].split()[-7:] == ["stopped;", "try", "again", "later", "11", "101", "1"]
     assert len(rows) == 8
     notes = page.locator(".notes").inner_text()
     assert "The last sync ended with exit code 75." in notes
-    assert "1 record could not be loaded. Why: clipmart rejected" in notes
+    assert "1 record could not be loaded. Reasons: clipmart rejected" in notes
     assert "1 record could not be loaded." in page.locator("#syncs .says").inner_text()
     (rejected,) = page.locator(
-        "[aria-label='What was rejected or noted, by reason'] tbody tr"
+        "[aria-label='Rejected or noted, by reason'] tbody tr"
     ).all_inner_texts()
     assert TEXTS[2] in rejected

@@ -1,8 +1,7 @@
-"""`export`: asked for once, kept whatever becomes of it, and never shown as a link."""
+"""`export`: requested once, recorded with any outcome, and never shown as a link."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from tests.support.clipmart import Clipmart
 
 
 @pytest.fixture
-def job(sandbox: Sandbox) -> Iterator[str]:
+def job(sandbox: Sandbox) -> str:
     sandbox.add_job("job_1", clips=2)
-    yield "job_1"
+    return "job_1"
 
 
 def exports(clipmart: Clipmart) -> list[dict[str, Any]]:
@@ -80,7 +79,7 @@ def test_an_export_is_one_row_however_often_it_is_run(
 def test_a_refusal_leaves_the_link_of_before(
     sandbox: Sandbox, landing_only: Clipmart, job: str
 ) -> None:
-    """A ready export's link holds until it expires, whatever becomes of a second request."""
+    """A ready export's link is valid until it expires, also if a second request fails."""
     clipmart, sandbox.export_seconds = landing_only, 0
     link = "SELECT state, export_url IS NOT NULL, expires_at::VARCHAR FROM klipit.exports"
     assert clipmart("export", job).code == 0
@@ -128,7 +127,7 @@ def test_a_time_out_is_unknown(
     assert sandbox.asked() == 1
 
 
-def test_a_refusal_is_told_and_leaves_no_row(sandbox: Sandbox, landing_only: Clipmart) -> None:
+def test_a_refusal_is_reported_and_leaves_no_row(sandbox: Sandbox, landing_only: Clipmart) -> None:
     """A job that is not complete, one that is not there, a key without the scope."""
     clipmart = landing_only
     sandbox.add_job("job_2", status="clipping")
@@ -149,7 +148,7 @@ def test_a_refusal_is_told_and_leaves_no_row(sandbox: Sandbox, landing_only: Cli
 
 @pytest.mark.parametrize("job_id", ["", "a/b", "../jobs", "a b", "a?b", "x" * 201, "https://a.b"])
 def test_what_can_be_no_id_is_never_sent(sandbox: Sandbox, clipmart: Clipmart, job_id: str) -> None:
-    """Exit 2 before a URL is made of it."""
+    """Exit 2 before it becomes part of a URL."""
     assert clipmart("export", job_id).code == 2
     assert sandbox.asked() == 0
 
@@ -163,12 +162,12 @@ def test_an_unknown_platform_or_format_is_a_usage_error(
     assert sandbox.asked() == 0
 
 
-def test_json_tells_everything_but_the_link(sandbox: Sandbox, clipmart: Clipmart, job: str) -> None:
+def test_json_has_everything_but_the_link(sandbox: Sandbox, clipmart: Clipmart, job: str) -> None:
     """One object on stdout."""
     sandbox.export_seconds = 0
-    told = clipmart("export", job, "--format", "zip", "--json").json()
-    assert told["export_id"] == exports(clipmart)[0]["export_id"]
-    assert {k: v for k, v in told.items() if k != "export_id"} == {
+    document = clipmart("export", job, "--format", "zip", "--json").json()
+    assert document["export_id"] == exports(clipmart)[0]["export_id"]
+    assert {k: v for k, v in document.items() if k != "export_id"} == {
         "job_id": job,
         "platform": None,
         "format": "zip",
