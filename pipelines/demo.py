@@ -121,9 +121,9 @@ class _Demo:
         landed = sum((service.loaded for service in result.services.values()), Counter[str]())
         clips = f"{landed['clips']:3} clips, " if both else " " * 11
         say(
-            f"  {at.now():%a %d %b %H:%M}  {_counted(self.episodes, 'episode')}, "
-            f"{_counted(self.campaigns, 'campaign')}; synced {clips}"
-            f"{_counted(landed['videos'], 'video').rstrip()}"
+            f"  {at.now():%a %d %b %H:%M}  {_counted(self.episodes, 'episode') + ',':<12} "
+            f"{_counted(self.campaigns, 'campaign') + ';':<13} synced {clips}"
+            f"{_counted(landed['videos'], 'video')}"
         )
         if result.published:
             say(" " * 20 + "published")
@@ -182,8 +182,8 @@ def _demo_settings(folder: Path, world: Sandbox) -> Settings:
 
 
 def _counted(number: int, what: str) -> str:
-    """' 1 episode ' or '12 episodes', of one width."""
-    return f"{number:2} {what}{' ' if number == 1 else 's'}"
+    """' 1 episode' or '12 episodes'."""
+    return f"{number:2} {what}{'' if number == 1 else 's'}"
 
 
 def _nights(begin: datetime, end: datetime) -> Iterator[datetime]:
