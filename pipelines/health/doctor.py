@@ -6,9 +6,8 @@ It spends nothing, loads nothing, prints no key and never needs the sync's lock.
 from __future__ import annotations
 
 import platform
-import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from importlib import metadata
@@ -26,7 +25,7 @@ from .checks import RUNNING_HOURS, Check, disk, freshness, level_above, receiver
 from .status import disk_space, nearest_existing, status
 
 VERSIONS = ("dlt", "duckdb", "httpx", "pandas")
-PINS = Path(__file__).parents[2] / "requirements.txt"
+"""Packages whose versions are shown."""
 
 
 def doctor(settings: Settings) -> list[Check]:
@@ -54,7 +53,7 @@ def doctor(settings: Settings) -> list[Check]:
         *lake_reader(settings),
         disk(disk_space(settings), settings.data_dir),
     ]
-    checks += [lock(settings), versions(PINS)]
+    checks += [lock(settings), versions(metadata.requires("clipmart") or ())]
     if facts is not None:
         checks += [
             webhooks(settings, facts),
@@ -157,27 +156,28 @@ def lock(settings: Settings) -> Check:
     return Check("lock", "warn", f"{message}, for {hours:.0f} h", remedy)
 
 
-def versions(pins: Path) -> Check:
-    """What is installed compared with what the checkout pins; without a list all versions pass."""
-    pinned: dict[str, set[str]] = {}
-    with suppress(OSError):
-        for name, version in re.findall(r"^([\w.-]+)==([^\s;\\]+)", pins.read_text(), re.M):
-            pinned.setdefault(name.lower(), set()).add(version)
+def versions(requirements: Iterable[str]) -> Check:
+    """What is installed compared with what the package requires, its extras aside."""
+    from packaging.requirements import Requirement
+
     installed, others, absent = [f"Python {platform.python_version()}"], [], []
-    for name in VERSIONS:
-        try:
-            version = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            absent.append(name)
+    for requirement in map(Requirement, requirements):
+        if requirement.marker is not None:
             continue
-        installed.append(f"{name} {version}")
-        if version not in pinned.get(name, {version}):
-            others.append(f"{name} {version} (pinned: {', '.join(sorted(pinned[name]))})")
-    remedy = "In the checkout: `make clean install`."
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            absent.append(requirement.name)
+            continue
+        if requirement.name in VERSIONS:
+            installed.append(f"{requirement.name} {version}")
+        if not requirement.specifier.contains(version, prereleases=True):
+            others.append(f"{requirement.name} {version} (supported: {requirement.specifier})")
+    remedy = "Install clipmart again: `pip install clipmart`; in a checkout, `make clean install`."
     if absent:
         return Check("versions", "fail", f"not installed: {', '.join(absent)}", remedy, 3)
     if others:
-        return Check("versions", "warn", f"not as tested: {', '.join(others)}", remedy)
+        return Check("versions", "warn", f"not supported: {', '.join(others)}", remedy)
     return Check("versions", "ok", ", ".join(installed))
 
 

@@ -19,6 +19,7 @@ from pipelines.disk import disk_full, is_full
 from pipelines.ledger.ledger import processes_with_lock
 from pipelines.service import RUNS, SEQ, SERVICES
 from pipelines.settings import Lake, Settings
+from pipelines.warehouse.catalog import create_database
 from sources.shared.chunks import ApiTables, Read, Seen
 from sources.shared.drift import MAX_UNDOCUMENTED, PRIVATE, Drift, data_type
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
@@ -78,6 +79,8 @@ class Landing:
         give_up = time.monotonic() + WAIT_SECONDS
         while True:
             try:
+                if not path.exists():
+                    create_database(path)
                 self.connection = duckdb.connect(str(path))
                 break
             except duckdb.IOException as error:

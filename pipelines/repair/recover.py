@@ -29,6 +29,7 @@ from pipelines.ledger.lock import sync_lock
 from pipelines.service import LANDING_SCHEMAS, SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse.build import remove_database
+from pipelines.warehouse.catalog import create_database
 from sources.shared.errors import FixConfiguration, TryAgainLater
 from sources.shared.slots import SCHEMA as SLOTS_SCHEMA
 from sources.shared.tables import Table
@@ -116,6 +117,7 @@ def _rebuild(settings: Settings, stores: Stores, target: Path, why: str | None) 
     dlt_dir = settings.build_dir / "dlt"
     remove_database(target)
     shutil.rmtree(dlt_dir, ignore_errors=True)
+    create_database(target)
     loader = Loader(target, dlt_dir)
     rows = unpublished = 0
     for schema in LANDING_SCHEMAS:

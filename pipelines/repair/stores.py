@@ -278,7 +278,7 @@ class Stores:
             order = ["_store DESC"]
         ranked = ", ".join([*order, "_store"])
         together = quoted(table.parent or table.key[0])
-        (rows,) = self.con.execute(f"SELECT count(*) FROM ({union})").fetchone() or (0,)
+        ((rows,),) = self.con.execute(f"SELECT count(*) FROM ({union})").fetchall()
         unknown = {c: data_type(kind) for c, kind in types.items() if c not in table.columns}
         batches = rows // most + 1
         # JSON travels as text.
@@ -287,7 +287,7 @@ class Stores:
             for c, kind in types.items()
         )
         for number in range(batches):
-            batch = self.con.execute(
+            batch = self.con.sql(
                 f"""SELECT {columns},
                       _store = '{LANDING}' AND count(*) OVER (PARTITION BY {key}) = 1 AS _new
                     FROM ({union}) WHERE hash({together}) % {batches} = {number}

@@ -19,6 +19,7 @@ from sources.shared.drift import PRIVATE
 
 from .catalog import (
     at_once,
+    create_database,
     declared_types,
     described,
     landed_types,
@@ -102,6 +103,7 @@ def _begin_with(landing: Path | None, target: Path) -> None:
     With a million clips that takes a tenth of a second; to copy their rows takes five.
     """
     if landing is None:
+        create_database(target)
         return
     for part in (landing, *logs(landing)):  # a sync that was killed leaves a log
         if part.exists():

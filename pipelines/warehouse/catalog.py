@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import duckdb
 
@@ -148,3 +149,12 @@ def qualified(table: str) -> str:
 def literal(value: str) -> str:
     """Quote a text literal, for statements that take no parameters."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def create_database(file: Path) -> None:
+    """Create an empty file in the format that DuckDB reads from 1.1 on.
+
+    A file keeps its format, whichever version writes to it; 2.0 would give it one of its own.
+    """
+    with duckdb.connect() as con:
+        con.execute(f"ATTACH {literal(str(file))} AS created (STORAGE_VERSION 'v1.0.0')")

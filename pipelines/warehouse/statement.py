@@ -99,9 +99,10 @@ class _Database:
 
 def _first_elsewhere(con: duckdb.DuckDBPyConnection, sql: str, own: _Database) -> str | None:
     # Nothing bound: the first parameter makes DuckDB import pandas.
-    row = con.execute(f"SELECT json_serialize_sql({literal(sql)})").fetchone()
+    # All rows are fetched: DuckDB 2 refuses `con.sql` while a result is unfinished.
+    ((serialized,),) = con.execute(f"SELECT json_serialize_sql({literal(sql)})").fetchall()
     try:
-        parsed: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
+        parsed: dict[str, Any] = json.loads(serialized)
         if parsed["error"] or len(parsed["statements"]) != 1:
             return "what PRAGMA or CALL would show"
         return next(_elsewhere(parsed, own, frozenset()), None)

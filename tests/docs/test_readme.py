@@ -233,7 +233,7 @@ def test_a_source_runs_alone_as_shown(
 
 def test_the_python_example_runs(demo_run: DemoRun, tmp_path: Path) -> None:
     """The lines for Python and Jupyter, on the demo's data."""
-    (example,) = [b for b in blocks(README, "python") if "pipelines.warehouse" in b]
+    (example,) = [b for b in blocks(README, "python") if "from clipmart import" in b]
     done = subprocess.run(
         [sys.executable, "-c", example],
         cwd=tmp_path,
