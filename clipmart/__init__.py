@@ -1,6 +1,6 @@
 """clipmart as an import: read what is published, and the sources for a dlt pipeline of your own.
 
-    from clipmart import clipus_source, connect, klipit_source, report
+`from clipmart import clipus_source, connect, klipit_source, report`
 """
 
 from __future__ import annotations
