@@ -349,7 +349,7 @@ def test_a_notebook_reads_only_through_the_warehouse(path: Path) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
     charts = set() if path == START else {"altair", "numpy", "pandas"}
-    assert imported == {"os", "pathlib", "pipelines.warehouse"} | charts
+    assert imported == {"os", "pathlib", "clipmart"} | charts
     assert not any(word in source for word in ("http", "chdir", "to_csv", "open("))
     assert "SELECT" in source
     second = code(read(NOTEBOOKS[1]))
