@@ -18,6 +18,7 @@ from sources.shared.errors import FixConfiguration, Unusable
 
 MINUTES = 15  # between two syncs
 MAX_MINUTES = 14  # so that each ends, and publishes, before the next begins
+UNITS = ("clipmart-sync.service", "clipmart-sync.timer", "clipmart-listen.service")
 
 
 @dataclass(frozen=True)
@@ -92,67 +93,12 @@ def crontab(place: Place, notify: str | None = None) -> str:
     A sync's output goes to sync.log; if the sync fails, cron mails the last lines. 75 is not a
     failure: the next sync continues.
     """
-    folder, data, program, log = (
-        _cron_word(str(path))
-        for path in (place.folder, place.data_dir, place.program, place.data_dir / "sync.log")
-    )
-    option = f" --notify {_cron_word(notify)}" if notify else ""
-    return f"""\
-# clipmart: a sync every {MINUTES} minutes. Paste this into `crontab -e`. Keys are read from .env
-# in the folder below. Failures are mailed to the address of a line above it, such as
-# MAILTO=you@example.com
-*/{MINUTES} * * * * cd {folder} && mkdir -p {data} && {{ date; CLIPMART_DATA_DIR={data} {program} \
-sync --max-minutes {MAX_MINUTES}{option}; }} >>{log} 2>&1 || test $? -eq 75 || tail -n 5 {log}
-"""
+    return _rendered("crontab", place, notify)
 
 
 def systemd_units(place: Place, notify: str | None = None) -> dict[str, str]:
     """The units by file name: a sync and its timer, and the receiver of webhooks."""
-    option = f" --notify {_unit_word(notify).replace('$', '$$')}" if notify else ""
-    return {
-        "clipmart-sync.service": f"""\
-[Unit]
-Description=clipmart: fetch what is due, publish it
-Wants=network-online.target time-sync.target
-After=network-online.target time-sync.target
-
-[Service]
-Type=oneshot
-ExecStart={_unit_word(place.program)} sync --max-minutes {MAX_MINUTES}{option}
-# Try again later: another sync is running, or an API is down. The timer tries again.
-SuccessExitStatus=75
-TimeoutStartSec=30min
-{_confined(place)}""",
-        "clipmart-sync.timer": f"""\
-[Unit]
-Description=clipmart: every {MINUTES} minutes
-
-[Timer]
-OnCalendar=*:0/{MINUTES}
-RandomizedDelaySec=60
-Persistent=true
-
-[Install]
-WantedBy=timers.target
-""",
-        "clipmart-listen.service": f"""\
-[Unit]
-Description=clipmart: receive webhooks
-Wants=network-online.target time-sync.target
-After=network-online.target time-sync.target
-
-[Service]
-ExecStart={_unit_word(place.program)} listen
-Restart=on-failure
-RestartSec=5
-# Configuration: a restart fixes nothing.
-RestartPreventExitStatus=3
-TimeoutStopSec=15
-{_confined(place)}
-[Install]
-WantedBy=multi-user.target
-""",
-    }
+    return {name: _rendered(name, place, notify) for name in UNITS}
 
 
 def write_units(units: dict[str, str], folder: Path) -> list[Path]:
@@ -173,35 +119,19 @@ def write_units(units: dict[str, str], folder: Path) -> list[Path]:
     return [folder / name for name in units]
 
 
-def _confined(place: Place) -> str:
-    """Lines of both services. `.env` is left to clipmart: systemd reads such files differently."""
-    return f"""\
-User={place.user}
-WorkingDirectory={_unit_value(place.folder)}
-Environment={_unit_word(f"CLIPMART_DATA_DIR={place.data_dir}")}
-# It writes only below its data folder, and has no rights that its user lacks.
-ProtectSystem=strict
-ProtectHome=read-only
-ReadWritePaths={_unit_word(place.data_dir)}
-PrivateTmp=true
-PrivateDevices=true
-NoNewPrivileges=true
-CapabilityBoundingSet=
-ProtectClock=true
-ProtectControlGroups=true
-ProtectHostname=true
-ProtectKernelLogs=true
-ProtectKernelModules=true
-ProtectKernelTunables=true
-RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
-RestrictNamespaces=true
-RestrictRealtime=true
-RestrictSUIDSGID=true
-LockPersonality=true
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
-"""
+def _rendered(name: str, place: Place, notify: str | None) -> str:
+    """A file of `templates/`, filled in."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(  # noqa: S701 - no HTML; the filters quote
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"cron": _cron_word, "word": _unit_word, "value": _unit_value}
+    return environment.get_template(f"{name}.j2").render(
+        place=place, notify=notify, minutes=MINUTES, max_minutes=MAX_MINUTES
+    )
 
 
 def _owner(path: Path) -> str:
@@ -212,9 +142,9 @@ def _owner(path: Path) -> str:
         return str(uid)
 
 
-def _cron_word(text: str) -> str:
+def _cron_word(text: object) -> str:
     """A word for cron's shell; cron itself ends a command at a bare %."""
-    return shlex.quote(text).replace("%", r"\%")
+    return shlex.quote(str(text)).replace("%", r"\%")
 
 
 def _unit_word(text: object) -> str:
