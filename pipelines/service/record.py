@@ -69,7 +69,7 @@ class Service:
     requests_needed: Callable[[str, Iterable[Due]], dict[Bucket, int]]
     """(key, due ids) → requests that each limit is to count."""
     worklist: Path
-    """The query of its ids' state: id and the columns that sync/worklist/due.sql names."""
+    """The query of its ids' state: id and the columns that sync/due.sql reads."""
     csv: Mapping[str, str]
     """What a CSV's columns may be called → the field; of two for one field the first counts."""
     events: tuple[Table, ...] = ()
