@@ -5,6 +5,12 @@ It may import ledger and the ground modules.
 
 from __future__ import annotations
 
-from .read import connect, report
+import duckdb
+
+from .supported import require
+
+require(duckdb)
+
+from .read import connect, report  # noqa: E402 - nothing is opened before the check
 
 __all__ = ["connect", "report"]

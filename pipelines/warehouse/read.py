@@ -19,6 +19,7 @@ from pipelines.settings import Lake, Settings, load_settings
 from sources.shared.errors import FixConfiguration, TryAgainLater, Unusable
 
 from .catalog import literal
+from .supported import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,11 @@ def report(name: str) -> pd.DataFrame:
     Raises:
         NotPublished: nothing is published in CLIPMART_DATA_DIR yet.
         Unusable: there is no such report; the message lists those there are.
+        FixConfiguration: this version of pandas is not supported.
     """
+    import pandas as pd
+
+    require(pd)
     with open_published(load_settings()) as con:
         return con.sql(f"FROM reports.{report_name(con, name)}").df()
 
