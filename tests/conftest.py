@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,23 @@ from tests.support.reader_rows import rows
 # dlt allocates much and keeps nearly all of it: collecting after every 700 objects, as Python does
 # by default, takes a fifteenth of the suite.
 gc.set_threshold(100_000, 50, 100)
+
+# What `clipmart` in a message is replaced by, if it is not on PATH: the environment's own is.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+OF_EXTRAS = {
+    "psycopg": ["lake", "ledger/test_ledger_shared.py"],
+    "sqlmesh": ["warehouse/test_sqlmesh_project.py"],
+}
+"""A package of an extra, and the tests that need it: `make test-latest` installs neither."""
+collect_ignore = [
+    path for package, paths in OF_EXTRAS.items() if find_spec(package) is None for path in paths
+]
+
+
+def pytest_report_header() -> str:
+    """The tests that are not run for want of an extra."""
+    return f"not run, without their extra: {', '.join(collect_ignore) or 'none'}"
 
 
 @pytest.fixture

@@ -144,6 +144,7 @@ def test_a_sync_talks_only_to_the_api(sandbox: Sandbox, prepared: Clipmart) -> N
 
 def test_compiling_the_models_talks_to_nobody(tmp_path: Path) -> None:
     """Although the environment allows SQLMesh's statistics."""
+    pytest.importorskip("sqlmesh")
     code = "from pipelines.warehouse.compiler import compile_project; compile_project()"
     seen = watched(
         tmp_path,
