@@ -21,7 +21,7 @@ from pipelines.ids.credits import balance_event
 from pipelines.ledger.ledger import open_ledger
 from pipelines.ledger.lock import sync_lock
 from pipelines.output import print_rendered, say
-from pipelines.program import command_line, from_here
+from pipelines.program import checkout, command_line, from_here
 from pipelines.reports.page import write_page
 from pipelines.reports.render import MAIN, read_report, render
 from pipelines.service import CLIPUS, KLIPIT
@@ -254,13 +254,13 @@ def _what_next(folder: Path) -> list[str]:
 
 
 def _notebook(folder: Path) -> Iterator[str]:
-    """The line that opens the first notebook, in a checkout, where it finds `data/demo` itself."""
-    checkout = Path(__file__).parent.parent
-    notebook = checkout / "notebooks" / "01_start_here.ipynb"
-    if notebook.exists():
-        is_default = folder == checkout / "data" / "demo"
-        where = "" if is_default else f"CLIPMART_DATA_DIR={shlex.quote(str(folder))} "
-        # From the checkout, so that links to docs/ work.
-        root = f"--ServerApp.root_dir={shlex.quote(from_here(checkout))}"
-        lab = f"{command_line('jupyter')} lab {root}"
-        yield f"  {where}{lab} {shlex.quote(from_here(notebook))}"
+    """The line that opens the first notebook, or that copies them out of the wheel."""
+    root = checkout()
+    if root is None:
+        yield f"  {command_line()} notebooks notebooks"
+        return
+    is_default = folder == root / "data" / "demo"
+    where = "" if is_default else f"CLIPMART_DATA_DIR={shlex.quote(str(folder))} "
+    # From the checkout, so that links to docs/ work.
+    lab = f"{command_line('jupyter')} lab --ServerApp.root_dir={shlex.quote(from_here(root))}"
+    yield f"  {where}{lab} {shlex.quote(from_here(root / 'notebooks' / '01_start_here.ipynb'))}"

@@ -15,6 +15,8 @@ from typing import Any
 
 import click
 
+from .program import named
+
 # C0, C1, line and paragraph separators, marks and changes of writing direction, invisible spaces
 # and letters, halves of surrogate pairs, tags (a whole run of them spells one hidden text).
 _CONTROL = (
@@ -48,8 +50,8 @@ def utc_text(value: datetime) -> str:
 
 
 def say(message: str) -> None:
-    """One line to stderr: a message, progress, an error."""
-    click.echo(printable(message), err=True)
+    """One line to stderr: a message, progress, an error; its commands as they are typed here."""
+    click.echo(printable(named(message)), err=True)
 
 
 def print_line(line: object) -> None:

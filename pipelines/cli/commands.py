@@ -28,8 +28,10 @@ TASKS: dict[str, tuple[click.Command, ...]] = {
         *(sync.sync, sync.status, read.report, read.query),
         *(submit.export, ids.credits),
     ),
-    "Look closer": (ids.ids, read.docs, operate.rejected),
-    "Repair and move": (sync.publish, operate.recover, operate.migrate),
+    "Look closer, repair, move": (
+        *(ids.ids, read.docs, read.notebooks, operate.rejected),
+        *(sync.publish, operate.recover, operate.migrate),
+    ),
 }
 """Every command, by what it is for."""
 

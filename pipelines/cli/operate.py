@@ -50,7 +50,7 @@ units_notify_option = notify_option("Where each sync posts what goes wrong, as `
 
 @click.group()
 def schedule() -> None:
-    """Print what cron or systemd need to run this checkout.
+    """Print what cron or systemd need to run clipmart from here.
 
     \b
     clipmart schedule cron

@@ -1,4 +1,4 @@
-"""`report`, `query`, `docs`: what is published."""
+"""`report`, `query`, `docs`, `notebooks`: what is published."""
 
 from __future__ import annotations
 
@@ -95,3 +95,19 @@ def docs(file: Path | None) -> None:
     file = file or settings.data_dir / "dictionary.html"
     refuse_own_file(settings, file)
     print_line(write(settings, file))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+def notebooks(folder: Path) -> None:
+    """Copy the notebooks into a folder, to run and change them there.
+
+    \b
+    clipmart notebooks notebooks
+    """
+    from pipelines.notebooks import copy_notebooks, how_to_open
+
+    settings = load_settings()
+    for path in copy_notebooks(folder):
+        print_line(path)
+    say(how_to_open(settings, folder))

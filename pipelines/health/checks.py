@@ -14,6 +14,7 @@ from typing import Any, Literal
 from unicodedata import east_asian_width
 
 from pipelines.output import printable
+from pipelines.program import named
 from pipelines.service import SERVICES
 from pipelines.sync.result import worst
 
@@ -228,9 +229,10 @@ def check_lines(
 
     def wrapped(text: str, columns: int) -> list[str]:
         columns = max(columns, 30)
-        parts = textwrap.wrap(printable(text), columns, break_on_hyphens=False)
+        shown = printable(named(text))
+        parts = textwrap.wrap(shown, columns, break_on_hyphens=False)
         if any(_columns(part) > columns for part in parts):
-            parts = textwrap.wrap(printable(text), columns // 2, break_on_hyphens=False)
+            parts = textwrap.wrap(shown, columns // 2, break_on_hyphens=False)
         return parts
 
     for check in checks:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pipelines.ledger.ledger import open_ledger
 from pipelines.ledger.lock import lock_holder
+from pipelines.program import checkout
 from pipelines.service import SERVICES
 from pipelines.settings import SECRET_CHARACTERS, Settings
 from sources.shared.errors import ClipmartError
@@ -173,7 +174,9 @@ def versions(requirements: Iterable[str]) -> Check:
             installed.append(f"{requirement.name} {version}")
         if not requirement.specifier.contains(version, prereleases=True):
             others.append(f"{requirement.name} {version} (supported: {requirement.specifier})")
-    remedy = "Install clipmart again: `pip install clipmart`; in a checkout, `make clean install`."
+    remedy = "Install clipmart again: `pip install --upgrade clipmart`."
+    if checkout() is not None:
+        remedy = "Install clipmart again: `make clean install`."
     if absent:
         return Check("versions", "fail", f"not installed: {', '.join(absent)}", remedy, 3)
     if others:

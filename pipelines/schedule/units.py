@@ -1,18 +1,17 @@
-"""What cron and systemd need to run this checkout: absolute paths, quoted for each of them.
+"""What cron and systemd need to run clipmart from here: absolute paths, quoted for each of them.
 
 Keys are not included: clipmart reads `.env` in its working folder.
 """
 
 from __future__ import annotations
 
-import pwd
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.files import write_whole
-from pipelines.program import program_path
+from pipelines.program import program_path, runs_by_uvx
 from pipelines.settings import Settings, load_settings
 from sources.shared.errors import FixConfiguration, Unusable
 
@@ -33,16 +32,22 @@ class Place:
 
 
 def this_place(settings: Settings) -> Place:
-    """This checkout, the working folder, and the owner of the data folder, or of the working one.
+    """This program, the working folder, and the owner of the data folder, or of the working one.
 
     Raises:
         FixConfiguration: a path that a unit or crontab cannot contain, or no program to start.
     """
     program = program_path()
+    if runs_by_uvx():
+        raise FixConfiguration(
+            f"{program} is in uv's cache, which may be cleared, so a schedule cannot rely on it. "
+            "Nothing was written. Run `uv tool install clipmart`, then the command again without "
+            "`uvx`."
+        )
     if not program.exists():
         raise FixConfiguration(
-            f"{program} does not exist, so there is nothing to schedule. Nothing was written. Run "
-            "`make install`, then the command again as `.venv/bin/clipmart`."
+            f"{program} does not exist, so there is nothing to schedule. Nothing was written. "
+            "Install clipmart, then run the command again as its own program."
         )
     folder = Path.cwd()
     for path in (program, folder, settings.data_dir):
@@ -135,6 +140,8 @@ def _rendered(name: str, place: Place, notify: str | None) -> str:
 
 
 def _owner(path: Path) -> str:
+    import pwd  # which Windows lacks: the commands can be listed there
+
     uid = path.stat().st_uid
     try:
         return pwd.getpwuid(uid).pw_name
