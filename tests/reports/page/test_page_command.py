@@ -7,7 +7,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import zipfile
 from html import unescape
 from pathlib import Path
 
@@ -237,16 +236,3 @@ def test_only_the_page_imports_the_template_engine(on_month: Clipmart) -> None:
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
-
-
-def test_the_wheel_has_the_template(tmp_path: Path) -> None:
-    """Every file next to the module in the checkout is in the package too."""
-    root = Path(__file__).parents[3]
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=60)
-    (wheel,) = tmp_path.iterdir()
-    packed = set(zipfile.ZipFile(wheel).namelist())
-    pages = root / "pipelines/reports/page"
-    files = {f"pipelines/reports/page/{p.name}" for p in pages.iterdir() if p.suffix}
-    assert {Path(name).suffix for name in files} == {".py", ".j2", ".css"}
-    assert files <= packed
