@@ -1,4 +1,4 @@
-"""The wheel without extras, away from the checkout: what a user installs."""
+"""The wheel without extras, away from the checkout, and who reads what it publishes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+EVERY_VIEW = """
+import sys, duckdb
+con = duckdb.connect(sys.argv[1], read_only=True)
+con.execute("SET TimeZone = 'UTC'")
+names = con.execute("SELECT table_schema, table_name FROM information_schema.tables").fetchall()
+for schema, name in names:
+    con.execute(f'FROM "{schema}"."{name}"').fetchall()
+print(len(names))
+"""
 
 
 @pytest.mark.soak
@@ -50,3 +59,10 @@ def test_the_wheel_alone_runs_what_a_newcomer_tries(lock: str, tmp_path: Path) -
     jobs = clipmart("query", "SELECT count(*) FROM klipit.jobs", "--format", "csv")
     assert 30 < int(jobs.splitlines()[1]) < 60  # a month of use
     assert [path.name for path in home.iterdir()] == []
+
+    for version in ("1.1.3", "1.4.4", "1.5.5"):
+        older = tmp_path / version
+        run(uv, "venv", "--python", sys.executable, older)
+        run(uv, "pip", "install", "--python", older / "bin/python", f"duckdb=={version}", "pytz")
+        answered = run(older / "bin/python", "-c", EVERY_VIEW, here / "data/demo/warehouse.duckdb")
+        assert int(answered) > 40, version
