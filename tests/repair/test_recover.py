@@ -137,5 +137,6 @@ def test_a_landing_store_of_a_newer_duckdb_is_named(synced: Clipmart) -> None:
     refused = synced("sync")
 
     assert refused.code == 3
-    assert "999" in refused.err and "clipmart recover" in refused.err
+    # DuckDB 1 names the 999; for DuckDB 2 the header is not one that it knows.
+    assert re.search("999|Storage Version", refused.err) and "clipmart recover" in refused.err
     assert synced("report", "shareability").code == 0
