@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -44,3 +46,36 @@ def test_workflows_run_existing_targets_with_read_rights_only() -> None:
     assert targets <= set(re.findall(r"^([\w-]+):", MAKEFILE, flags=re.M))
     classifiers = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text("utf-8"))
     assert flows["test"]["jobs"]["test"]["strategy"]["matrix"]["python"] == classifiers
+
+
+def test_make_without_a_python_that_fits_says_which_one_is_missing(tmp_path: Path) -> None:
+    """Nothing is installed; with a fitting one under another name, that one is taken."""
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    for name in ("requirements.txt", "pyproject.toml"):
+        (tmp_path / name).touch()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("make", "sh", "touch"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+
+    def program(name: str, body: str) -> None:
+        (programs / name).write_text(f"#!/bin/sh\n{body}\n")
+        (programs / name).chmod(0o755)
+
+    def make() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", "install"],
+            cwd=tmp_path,
+            env={"PATH": str(programs)},
+            capture_output=True,
+            text=True,
+        )
+
+    program("python3", "exit 1")  # as Python 3.10 answers the question whether it fits
+    refused = make()
+    assert refused.returncode != 0
+    assert "No Python 3.11 to 3.14 with venv was found, so nothing was installed." in refused.stdout
+    assert not (tmp_path / ".venv").exists()
+
+    program("python3.13", "exit 0")
+    assert "python3.13 -m venv .venv" in make().stdout
