@@ -26,32 +26,49 @@ if TYPE_CHECKING:
 
 _given: duckdb.DuckDBPyConnection | None = None
 
+_CATALOG = """
+SELECT COALESCE(table_name, view_name) AS report, comment AS what_it_tells
+FROM (FROM duckdb_tables() UNION ALL BY NAME FROM duckdb_views())
+WHERE database_name = current_database() AND schema_name = 'reports'
+ORDER BY report
+"""
+
 
 class NotPublished(FixConfiguration):
     """There is no published file to read."""
 
 
-def connect() -> duckdb.DuckDBPyConnection:
+def connect(path: Path | str | None = None) -> duckdb.DuckDBPyConnection:
     """Open what is published now; `FROM reports.shareability` and `FROM klipit.clips` answer.
 
     Closes the connection that it gave before, so running a notebook cell again shows new data.
     Instants are shown in UTC. Where CLIPMART_NOW is set, ages are counted from it. Your own
     statements may read and write other files; a view in the published file may not.
 
+    Args:
+        path: a data folder, or a published file, such as one that was mailed; None for what
+            CLIPMART_DATA_DIR names.
+
     Raises:
-        NotPublished: nothing is published in CLIPMART_DATA_DIR yet.
+        NotPublished: nothing is published there yet.
         FixConfiguration: the file holds a view or macro that may read other files.
     """
     global _given
     if _given is not None:
         _given.close()
         _given = None
-    _given = open_published(load_settings(), locked_down=False)
+    settings = load_settings()
+    if path is None:
+        _given = open_published(settings, locked_down=False)
+    else:
+        _given = _open_file(Path(path).absolute(), settings.pinned_now, locked_down=False)
     return _given
 
 
-def report(name: str) -> pd.DataFrame:
+def report(name: str | None = None) -> pd.DataFrame:
     """One report as a DataFrame, e.g. `report("moment_types")`; `-` is read as `_`.
+
+    Without a name: every report, with what it tells.
 
     Raises:
         NotPublished: nothing is published in CLIPMART_DATA_DIR yet.
@@ -62,7 +79,7 @@ def report(name: str) -> pd.DataFrame:
 
     require(pd)
     with open_published(load_settings()) as con:
-        return con.sql(f"FROM reports.{report_name(con, name)}").df()
+        return con.sql(f"FROM reports.{report_name(con, name)}" if name else _CATALOG).df()
 
 
 def report_names(con: duckdb.DuckDBPyConnection) -> list[str]:
@@ -112,13 +129,26 @@ def open_published(
         if locked_down:
             lock_down(con, settings.lake.files, limits=limits)
         return con
-    if not settings.warehouse.exists():
+    return _open_file(
+        settings.warehouse, settings.pinned_now, locked_down=locked_down, limits=limits
+    )
+
+
+def _open_file(
+    path: Path,
+    now: datetime | None,
+    *,
+    locked_down: bool,
+    limits: Mapping[str, str] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """A published file, or the one in a data folder."""
+    warehouse = path / "warehouse.duckdb" if path.is_dir() else path
+    if not warehouse.exists():
         raise NotPublished(
-            f"Nothing is published at {settings.warehouse}. Run `clipmart sync` first, or set "
+            f"Nothing is published at {warehouse}. Run `clipmart sync` first, or set "
             "CLIPMART_DATA_DIR to the folder that holds warehouse.duckdb."
         )
-    now = settings.pinned_now
-    return attach(settings.warehouse, now=now, locked_down=locked_down, limits=limits)
+    return attach(warehouse, now, locked_down=locked_down, limits=limits)
 
 
 def lock_down(

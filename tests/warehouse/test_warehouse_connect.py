@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,27 @@ def test_connect_again_shows_what_was_published_meanwhile(published: Settings) -
     assert again.execute("FROM reports.number").fetchall() == [(7,)]
     with pytest.raises(duckdb.ConnectionException):
         first.execute("SELECT 1")
+
+
+def test_connect_opens_a_folder_or_a_file_that_is_named(published: Settings) -> None:
+    """The data folder's file, or a copy under another name, elsewhere."""
+    copy = published.data_dir.parent / "clips-april.duckdb"
+    shutil.copy(published.warehouse, copy)
+    for path in (published.data_dir, str(copy)):
+        assert connect(path).execute("SELECT id FROM klipit.clips").fetchall() == [("clip_1",)]
+
+
+def test_connect_names_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NotPublished, match=re.escape(f"{tmp_path}/warehouse.duckdb")):
+        connect(tmp_path)
+
+
+def test_report_without_a_name_lists_the_reports(published: Settings) -> None:
+    """Every table and view of `reports` in the file, with its comment."""
+    listed = report()
+    assert list(listed.columns) == ["report", "what_it_tells"]
+    assert "video_readiness" in list(listed["report"])
+    assert listed["what_it_tells"].str.len().min() > 20
 
 
 def test_a_reader_keeps_its_file_while_others_see_the_new_one(published: Settings) -> None:
