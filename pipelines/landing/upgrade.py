@@ -1,0 +1,209 @@
+"""Upgrade: give a landing store of an earlier version the columns that this version declares.
+
+The only place that does it. Values that do not fit a column's new type are saved first, by key;
+then one transaction changes a schema's tables; at last the store is marked as current. Killed
+anywhere, the next run does the rest. A lake is not upgraded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pipelines.ledger.formats import FORMAT
+from pipelines.service import LANDING_SCHEMAS, RUNS
+from pipelines.warehouse.catalog import at_once, landed_types, literal, quoted
+from sources.shared.chunks import REJECTED_RECORDS, Rejected
+from sources.shared.drift import PRIVATE, data_type
+from sources.shared.errors import FixConfiguration
+from sources.shared.tables import Row, Table
+from sources.shared.values import digest
+
+from .loader import Loader
+from .store import MARK, Landing
+from .tables import TYPES, tables_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class Change:
+    """A landed column that this version names or types differently."""
+
+    schema: str
+    table: Table
+    landed: str
+    """Its name as landed; DuckDB ignores case, dlt does not."""
+    column: str
+    before: str
+    after: str
+
+    @property
+    def place(self) -> str:
+        """The table, quoted."""
+        return f"{self.schema}.{quoted(self.table.name)}"
+
+    @property
+    def value(self) -> str:
+        """SQL: the value in its new type; NULL if it does not fit. A cast alone would round."""
+        text = f"{quoted(self.landed)}::VARCHAR"
+        cast = f"TRY_CAST({text} AS {self.after})"
+        condition = {
+            "BIGINT": f"{cast} = TRY_CAST({text} AS DOUBLE)",
+            "DOUBLE": f"isfinite({cast})",
+            "TIMESTAMP WITH TIME ZONE": f"isfinite({cast})",
+            "BOOLEAN": f"{text} IN ('true', 'false')",
+        }.get(self.after)
+        return f"CASE WHEN {condition} THEN {cast} END" if condition else cast
+
+    @property
+    def unfit(self) -> str:
+        """SQL: whether a row's value does not fit."""
+        return f"{quoted(self.landed)} IS NOT NULL AND {self.value} IS NULL"
+
+
+def upgrade(landing: Landing, loader: Loader, now: datetime) -> list[str]:
+    """Bring a landing file to this version's columns; one that is current costs one query.
+
+    Returns:
+        A line for each column whose type has changed.
+
+    Raises:
+        FixConfiguration: values of a key do not fit; nothing was changed.
+        LoadFailed: values that do not fit cannot be saved; nothing was changed.
+    """
+    declared = digest(*(_columns(schema) for schema in LANDING_SCHEMAS))
+    if landing.shared or landing.mark() == (FORMAT, declared):
+        return []
+    con = landing.connection
+    lines: list[str] = []
+    # First the schema in which values are saved that do not fit in the others.
+    for schema in sorted(LANDING_SCHEMAS, key=lambda each: each != RUNS):
+        changes = list(_changes(con, schema))
+        if changes:
+            loader.drain()  # what an interrupted run left has the columns of before
+            lines += [_save_unfit(con, loader, change, now) for change in changes]
+            loader.drop_working_folder(schema)
+            at_once(con, _statements(con, schema, changes))
+        at_once(con, _new_columns(con, schema))
+    at_once(
+        con,
+        (
+            f"CREATE SCHEMA IF NOT EXISTS {MARK.partition('.')[0]}",
+            f"CREATE OR REPLACE TABLE {MARK} AS SELECT {FORMAT} AS number, "
+            f"{literal(declared)} AS declared",
+        ),
+    )
+    return lines
+
+
+def _columns(schema: str) -> dict[str, dict[str, str]]:
+    return {table.name: dict(table.columns) for table in tables_of(schema)}
+
+
+def _changes(con: duckdb.DuckDBPyConnection, schema: str) -> Iterator[Change]:
+    landed = landed_types(con)
+    for table in tables_of(schema):
+        spelled = {name.casefold(): name for name in table.columns}
+        for name, before in landed.get(f"{schema}.{table.name}", {}).items():
+            if name.startswith(PRIVATE):
+                continue
+            column = spelled.get(name.casefold(), name)
+            # A column that is no longer declared becomes an undocumented one.
+            after = TYPES[table.columns.get(column) or data_type(before)]
+            if (name, before) != (column, after):
+                yield Change(schema, table, name, column, before, after)
+
+
+def _new_columns(con: duckdb.DuckDBPyConnection, schema: str) -> Iterator[str]:
+    """Statements that add what is declared and not there: a query may name it before a load."""
+    landed = landed_types(con)
+    for table in tables_of(schema):
+        types = landed.get(f"{schema}.{table.name}")
+        for column, kind in table.columns.items() if types else ():
+            if types and column not in types:
+                yield (
+                    f"ALTER TABLE {schema}.{quoted(table.name)} "
+                    f"ADD COLUMN {quoted(column)} {TYPES[kind]}"
+                )
+
+
+def _save_unfit(
+    con: duckdb.DuckDBPyConnection, loader: Loader, change: Change, now: datetime
+) -> str:
+    """Save the values that do not fit in `rejected_records`; returns the line to report."""
+    name = f"{change.schema}.{change.table.name}.{change.column}"
+    filled, unfit = con.execute(
+        f"SELECT count({quoted(change.landed)}), count(*) FILTER ({change.unfit}) "
+        f"FROM {change.place}"
+    ).fetchone() or (0, 0)
+    fit = "1 value was" if filled - unfit == 1 else f"{filled - unfit} values were"
+    line = f"{name} is {change.after} now and was {change.before}: {fit} converted."
+    if not unfit:
+        return line
+    if change.column in change.table.key or change.schema == RUNS:
+        raise FixConfiguration(
+            f"{name} holds {unfit} values that are not {change.after}, which it is in this "
+            "version. Nothing was changed. Go back to the version that wrote them, and report "
+            "this as a bug (docs/upgrade.md)."
+        )
+    key = ", ".join(f"{quoted(column)}::VARCHAR" for column in change.table.key)
+    cursor = con.cursor()
+    cursor.execute(
+        f"SELECT to_json({quoted(change.landed)}), {key} FROM {change.place} WHERE {change.unfit}"
+    )
+    while rows := cursor.fetchmany(10_000):
+        loader.load(RUNS, {REJECTED_RECORDS: _rejected(change, rows, now)})
+    return (
+        f"{line} {unfit} did not fit: they are NULL there, and saved in clipmart.rejected_records "
+        'with the reason `field`. Read them with `clipmart query "FROM '
+        'clipmart.rejected_records"`.'
+    )
+
+
+def _rejected(change: Change, rows: Iterable[tuple[str, ...]], now: datetime) -> list[Row]:
+    return [
+        Rejected(
+            change.schema,
+            change.table.name,
+            "/".join(key),
+            "field",
+            {"column": change.column, "value": json.loads(value)},
+            now,
+        ).row()
+        for value, *key in rows
+    ]
+
+
+def _statements(
+    con: duckdb.DuckDBPyConnection, schema: str, changes: Iterable[Change]
+) -> Iterator[str]:
+    """Statements that change the columns, and let dlt forget the old ones.
+
+    dlt takes a column that it has not recorded from the declaration, and creates its staging
+    tables again, which are empty between loads.
+    """
+    yield f"DROP SCHEMA IF EXISTS {schema}_staging CASCADE"
+    version, recorded = con.execute(
+        f"""SELECT version_hash, schema FROM {schema}._dlt_version
+            WHERE schema_name = {literal(schema)} ORDER BY inserted_at DESC LIMIT 1"""
+    ).fetchone() or ("", '{"tables": {}}')
+    stored = json.loads(recorded)
+    for change in changes:
+        alter = f"ALTER TABLE {change.place}"
+        if change.landed != change.column:
+            yield f"{alter} RENAME COLUMN {quoted(change.landed)} TO {quoted(change.column)}"
+        if change.before != change.after:
+            yield (
+                f"{alter} ALTER COLUMN {quoted(change.column)} TYPE {change.after} "
+                f"USING {change.value}"
+            )
+        stored["tables"].get(change.table.name, {}).get("columns", {}).pop(change.landed, None)
+    yield (
+        f"UPDATE {schema}._dlt_version SET schema = {literal(json.dumps(stored))} "
+        f"WHERE version_hash = {literal(version)}"
+    )
