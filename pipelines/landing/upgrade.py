@@ -14,12 +14,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pipelines.ledger.formats import FORMAT
-from pipelines.service import LANDING_SCHEMAS, RUNS
+from pipelines.service import LANDING_SCHEMAS, RUNS, SEQ
 from pipelines.warehouse.catalog import at_once, landed_types, literal, quoted
 from sources.shared.chunks import REJECTED_RECORDS, Rejected
 from sources.shared.drift import PRIVATE, data_type
 from sources.shared.errors import FixConfiguration
-from sources.shared.tables import Row, Table
+from sources.shared.tables import REMOVED, Row, Table
 from sources.shared.values import digest
 
 from .loader import Loader
@@ -28,6 +28,9 @@ from .tables import TYPES, tables_of
 
 if TYPE_CHECKING:
     import duckdb
+
+_EARLIER_NAMES = {"removed": REMOVED, "ledger_seq": SEQ}
+"""Internal columns as the first of all formats named them; in another table they are a field."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def upgrade(landing: Landing, loader: Loader, now: datetime) -> list[str]:
         changes = list(_changes(con, schema))
         if changes:
             loader.drain()  # what an interrupted run left has the columns of before
-            lines += [_save_unfit(con, loader, change, now) for change in changes]
+            retyped = [change for change in changes if change.before != change.after]
+            lines += [_save_unfit(con, loader, change, now) for change in retyped]
             loader.drop_working_folder(schema)
             at_once(con, _statements(con, schema, changes))
         at_once(con, _new_columns(con, schema))
@@ -108,13 +112,17 @@ def _columns(schema: str) -> dict[str, dict[str, str]]:
 def _changes(con: duckdb.DuckDBPyConnection, schema: str) -> Iterator[Change]:
     landed = landed_types(con)
     for table in tables_of(schema):
+        types = landed.get(f"{schema}.{table.name}", {})
         spelled = {name.casefold(): name for name in table.columns}
-        for name, before in landed.get(f"{schema}.{table.name}", {}).items():
+        for earlier, name in _EARLIER_NAMES.items():
+            if name in table.hints() and name not in types:
+                spelled[earlier] = name
+        for name, before in types.items():
             if name.startswith(PRIVATE):
                 continue
             column = spelled.get(name.casefold(), name)
             # A column that is no longer declared becomes an undocumented one.
-            after = TYPES[table.columns.get(column) or data_type(before)]
+            after = TYPES[table.hints().get(column, {}).get("data_type", data_type(before))]
             if (name, before) != (column, after):
                 yield Change(schema, table, name, column, before, after)
 

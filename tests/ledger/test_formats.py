@@ -60,7 +60,7 @@ def test_a_ledger_of_a_newer_version_is_refused(sandbox: Sandbox, synced: Clipma
     for command in [*WRITING, *READING]:
         refused(synced, command)
 
-    assert "clipmart 2.3.1" in synced("doctor").out
+    assert "clipmart 2.3.1" in synced("doctor", "--json").out
     assert synced("report", "shareability").code == 0
     assert [request.path for request in sandbox.requests if request.method == "POST"] == []
 
