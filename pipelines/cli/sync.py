@@ -162,8 +162,9 @@ def publish(file: Path | None) -> None:
     if file is not None:
         refuse_own_file(settings, file)
     with stop.deferred(), sync_lock(settings.lock, settings.now()):
-        if file is None:
+        if file is None or not settings.warehouse.exists():
             _bring_up_to_date(settings)
+        if file is None:
             publishing.publish(settings)
         else:
             publishing.export_copy(settings, file)

@@ -8,7 +8,7 @@ anywhere, the next run does the rest. A lake is not upgraded.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from .tables import TYPES, tables_of
 if TYPE_CHECKING:
     import duckdb
 
+BATCH_ROWS = 10_000
 _EARLIER_NAMES = {"removed": REMOVED, "ledger_seq": SEQ}
 """Internal columns as the first of all formats named them; in another table they are a field."""
 
@@ -44,6 +45,11 @@ class Change:
     column: str
     before: str
     after: str
+
+    @property
+    def name(self) -> str:
+        """As a person reads it."""
+        return f"{self.schema}.{self.table.name}.{self.column}"
 
     @property
     def place(self) -> str:
@@ -68,9 +74,17 @@ class Change:
         """SQL: whether a row's value does not fit."""
         return f"{quoted(self.landed)} IS NOT NULL AND {self.value} IS NULL"
 
+    def count_unfit(self, con: duckdb.DuckDBPyConnection) -> int:
+        """How many values do not fit."""
+        if self.before == self.after:
+            return 0
+        sql = f"SELECT count(*) FROM {self.place} WHERE {self.unfit}"
+        (count,) = con.execute(sql).fetchone() or (0,)
+        return int(count)
+
 
 def upgrade(landing: Landing, loader: Loader, now: datetime) -> list[str]:
-    """Bring a landing file to this version's columns; one that is current costs one query.
+    """Bring a landing file to this version's columns; for one that is current this is one query.
 
     Returns:
         A line for each column whose type has changed.
@@ -85,14 +99,18 @@ def upgrade(landing: Landing, loader: Loader, now: datetime) -> list[str]:
     con = landing.connection
     lines: list[str] = []
     # First the schema in which values are saved that do not fit in the others.
-    for schema in sorted(LANDING_SCHEMAS, key=lambda each: each != RUNS):
-        changes = list(_changes(con, schema))
-        if changes:
-            loader.drain()  # what an interrupted run left has the columns of before
-            retyped = [change for change in changes if change.before != change.after]
-            lines += [_save_unfit(con, loader, change, now) for change in retyped]
+    schemas = sorted(LANDING_SCHEMAS, key=lambda each: each != RUNS)
+    changes = {schema: list(_changes(con, schema)) for schema in schemas}
+    unfit = {each: each.count_unfit(con) for schema in schemas for each in changes[schema]}
+    _refuse_unfit_keys(unfit)
+    if unfit:
+        loader.drain()  # what an interrupted run left has the columns of before
+    for schema in schemas:
+        if changes[schema]:
+            for change in changes[schema]:
+                lines += _save_unfit(con, loader, change, unfit[change], now)
             loader.drop_working_folder(schema)
-            at_once(con, _statements(con, schema, changes))
+            at_once(con, _statements(con, schema, changes[schema]))
         at_once(con, _new_columns(con, schema))
     at_once(
         con,
@@ -140,33 +158,40 @@ def _new_columns(con: duckdb.DuckDBPyConnection, schema: str) -> Iterator[str]:
                 )
 
 
+def _refuse_unfit_keys(unfit: Mapping[Change, int]) -> None:
+    """Refuse what cannot be NULL, and what saves other values, before anything is changed."""
+    for change, count in unfit.items():
+        if count and (change.column in change.table.key or change.schema == RUNS):
+            raise FixConfiguration(
+                f"{change.name} holds {count} values that are not {change.after}, which it is in "
+                "this version. Nothing was changed. Install the version that wrote them, and "
+                "report this as a bug (docs/upgrade.md)."
+            )
+
+
 def _save_unfit(
-    con: duckdb.DuckDBPyConnection, loader: Loader, change: Change, now: datetime
-) -> str:
-    """Save the values that do not fit in `rejected_records`; returns the line to report."""
-    name = f"{change.schema}.{change.table.name}.{change.column}"
-    filled, unfit = con.execute(
-        f"SELECT count({quoted(change.landed)}), count(*) FILTER ({change.unfit}) "
-        f"FROM {change.place}"
-    ).fetchone() or (0, 0)
+    con: duckdb.DuckDBPyConnection, loader: Loader, change: Change, unfit: int, now: datetime
+) -> Iterator[str]:
+    """Save the values that do not fit in `rejected_records`; yields the line to report."""
+    if change.before == change.after:
+        return
+    (filled,) = con.execute(
+        f"SELECT count({quoted(change.landed)}) FROM {change.place}"
+    ).fetchone() or (0,)
     fit = "1 value was" if filled - unfit == 1 else f"{filled - unfit} values were"
-    line = f"{name} is {change.after} now and was {change.before}: {fit} converted."
+    line = f"{change.name} is {change.after} now and was {change.before}: {fit} converted."
     if not unfit:
-        return line
-    if change.column in change.table.key or change.schema == RUNS:
-        raise FixConfiguration(
-            f"{name} holds {unfit} values that are not {change.after}, which it is in this "
-            "version. Nothing was changed. Go back to the version that wrote them, and report "
-            "this as a bug (docs/upgrade.md)."
-        )
+        yield line
+        return
     key = ", ".join(f"{quoted(column)}::VARCHAR" for column in change.table.key)
-    cursor = con.cursor()
-    cursor.execute(
-        f"SELECT to_json({quoted(change.landed)}), {key} FROM {change.place} WHERE {change.unfit}"
-    )
-    while rows := cursor.fetchmany(10_000):
-        loader.load(RUNS, {REJECTED_RECORDS: _rejected(change, rows, now)})
-    return (
+    with con.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT to_json({quoted(change.landed)}), {key} FROM {change.place}
+                WHERE {change.unfit}"""
+        )
+        while rows := cursor.fetchmany(BATCH_ROWS):
+            loader.load(RUNS, {REJECTED_RECORDS: _rejected(change, rows, now)})
+    yield (
         f"{line} {unfit} did not fit: they are NULL there, and saved in clipmart.rejected_records "
         'with the reason `field`. Read them with `clipmart query "FROM '
         'clipmart.rejected_records"`.'
