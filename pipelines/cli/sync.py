@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -161,23 +162,35 @@ def publish(file: Path | None) -> None:
     if file is not None:
         refuse_own_file(settings, file)
     with stop.deferred(), sync_lock(settings.lock, settings.now()):
+        if file is None or not settings.warehouse.exists():
+            _bring_up_to_date(settings)
         if file is None:
-            _recover_missing_landing(settings)
             publishing.publish(settings)
         else:
             publishing.export_copy(settings, file)
     print_line(f"published {file.absolute() if file else settings.published}")
 
 
-def _recover_missing_landing(settings: Settings) -> None:
-    if settings.landing.exists():
-        return
+def _bring_up_to_date(settings: Settings) -> None:
+    """Rebuild a landing store that is gone, and upgrade one of an earlier version."""
+    from pipelines.landing.loader import Loader
+    from pipelines.landing.store import Landing
+    from pipelines.landing.upgrade import upgrade
+    from pipelines.ledger.ledger import open_ledger
     from pipelines.repair.recover import recover_locked
 
-    for line in recover_locked(settings):
-        say(line)
-    if settings.lake is None and not settings.landing.exists():
+    if settings.lake is not None:
+        return
+    open_ledger(settings).close()  # which refuses one of a newer version
+    if not settings.landing.exists():
+        for line in recover_locked(settings):
+            say(line)
+    if not settings.landing.exists():
         raise FixConfiguration(
             f"Nothing has landed in {settings.landing}, so there is nothing to publish. "
             "Run `clipmart sync` first."
         )
+    with closing(Landing(settings.landing)) as landing:
+        loader = Loader(settings.landing, settings.dlt_dir)
+        for line in upgrade(landing, loader, settings.now()):
+            say(line)

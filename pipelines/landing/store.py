@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from pipelines.disk import disk_full, is_full
+from pipelines.ledger.formats import refuse_newer
 from pipelines.ledger.ledger import processes_with_lock
 from pipelines.service import RUNS, SEQ, SERVICES
 from pipelines.settings import Lake, Settings
@@ -28,6 +29,8 @@ from sources.shared.tables import Row, Table
 from .tables import SYNC_RUNS
 
 WAIT_SECONDS = 10.0
+MARK = "store.format"
+"""The table of a landing file that says which version's columns it has."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -57,7 +60,7 @@ class Landing:
 
     Raises:
         TryAgainLater: another program holds the file.
-        FixConfiguration: it is damaged or of a newer DuckDB.
+        FixConfiguration: it is damaged, or of a newer DuckDB or clipmart.
     """
 
     def __init__(self, place: Path | Lake, max_columns: int | None = None) -> None:
@@ -95,12 +98,21 @@ class Landing:
                 time.sleep(0.2)
             except duckdb.Error as error:
                 raise _landing_unusable_error(path, error) from error
+        try:
+            refuse_newer(path, self.mark()[0])
+        except FixConfiguration:
+            self.close()
+            raise
         path.chmod(0o600)
         self.connection.execute("SET TimeZone = 'UTC'")
 
     def close(self) -> None:
         """Close the connection; `open` opens it again."""
         self.connection.close()
+
+    def mark(self) -> tuple[int, str]:
+        """The format of a landing file, and a digest of the columns that it was given."""
+        return format_mark(self.connection)
 
     def has_tables(self, schema: str, tables: Iterable[Table]) -> bool:
         """Whether all of these tables exist, and a load into their schema was recorded."""
@@ -213,6 +225,15 @@ class Landing:
                   WHERE {where} AND observed_at <= $until ORDER BY observed_at DESC LIMIT 1"""
         row = self.connection.execute(bound(sql, until=until)).fetchone()
         return None if row is None else dict(zip(columns, row, strict=True))
+
+
+def format_mark(con: duckdb.DuckDBPyConnection, table: str = MARK) -> tuple[int, str]:
+    """The mark of a landing file that is open or attached; (0, "") if it has none."""
+    try:
+        number, declared = con.execute(f"FROM {table}").fetchone() or (0, "")
+    except duckdb.CatalogException:
+        return 0, ""
+    return number, declared
 
 
 def _landing_unusable_error(path: Path, error: Exception) -> FixConfiguration:

@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Any
 from pipelines.service import RUNS, SERVICES
 from sources.shared.chunks import REJECTED_RECORDS
 from sources.shared.tables import Row, Table
+from sources.shared.values import DataType
 
 if TYPE_CHECKING:
     import duckdb
+
+TYPES: dict[DataType, str] = {
+    "text": "VARCHAR",
+    "bigint": "BIGINT",
+    "double": "DOUBLE",
+    "bool": "BOOLEAN",
+    "timestamp": "TIMESTAMP WITH TIME ZONE",
+    "json": "JSON",
+}
+"""DuckDB's names of the columns' types."""
 
 SYNC_RUNS = Table(
     "sync_runs",

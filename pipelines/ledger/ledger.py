@@ -28,6 +28,8 @@ from pipelines.settings import Address, Settings
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.slots import RateSlots, SqliteStore
 
+from .formats import FORMAT, refuse_newer
+
 if TYPE_CHECKING:
     from .postgres import PostgresStore
 
@@ -90,8 +92,8 @@ class Ledger:
         read_only: change and create nothing; a read-only folder will do.
 
     Raises:
-        FixConfiguration: the folder cannot be written, the file is damaged, or the database cannot
-            be used.
+        FixConfiguration: the folder cannot be written, the file is damaged or of a newer clipmart,
+            or the database cannot be used.
         StoreDown: the database cannot be reached.
     """
 
@@ -107,24 +109,49 @@ class Ledger:
 
             self.store: SqliteStore | PostgresStore
             self.store = self.shared = PostgresStore(place, "clipmart_ledger")
+            is_current = self._is_current()
             # SQLite has it by itself: the order in which the runs were added.
             rowid = " rowid BIGINT GENERATED ALWAYS AS IDENTITY,"
             self.store.make(SCHEMA.format(rowid=rowid) + CLAIMS)
+            if not is_current:
+                self.note(_FORMAT, FORMAT)
             return
         try:
             if read_only:
                 self.store = SqliteStore(_read_only_connection(place))
+                self._is_current()
                 return
             make_private(place.parent)
             self.store = SqliteStore(
                 sqlite3.connect(place, isolation_level=None, timeout=30.0, check_same_thread=False)
             )
+            is_current = self._is_current()
             self.store.execute("PRAGMA journal_mode = WAL")
             self.store.execute("PRAGMA synchronous = FULL")
             self.store.make(SCHEMA.format(rowid=""))
+            if not is_current:
+                self.store.execute(f"PRAGMA user_version = {FORMAT}")
             place.chmod(0o600)
         except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
             raise ledger_unusable_error(place, error) from error
+
+    def _is_current(self) -> bool:
+        """Whether the store has this version's format, and not an earlier one or none.
+
+        Raises:
+            FixConfiguration: it has a newer one.
+        """
+        if self.shared is None:
+            (number,) = self.store.execute("PRAGMA user_version").fetchone()
+        else:
+            (is_new,) = self.store.execute("SELECT to_regclass('progress') IS NULL").fetchone()
+            number = 0 if is_new else self.read_note(_FORMAT) or 0
+        try:
+            refuse_newer(self.place, number)
+        except FixConfiguration:
+            self.close()
+            raise
+        return bool(number == FORMAT)
 
     def close(self) -> None:
         """Close the connection to the store."""
@@ -422,6 +449,9 @@ def _read_only_connection(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
     return connection
 
+
+_FORMAT = "format"
+"""The note under which a database saves its format; SQLite's files have a field for it."""
 
 _RUN_AHEAD = "(started_at > :until OR COALESCE(finished_at, '') > :until)"
 

@@ -15,8 +15,10 @@ from pipelines.landing.drain import drain
 from pipelines.landing.loader import Loader
 from pipelines.landing.store import Landing
 from pipelines.landing.tables import tables_of
+from pipelines.landing.upgrade import upgrade
 from pipelines.ledger.ledger import Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
+from pipelines.output import say
 from pipelines.service import LANDING_SCHEMAS, SEQ, SERVICES
 from pipelines.settings import Lake, Settings
 from pipelines.warehouse import publish
@@ -110,7 +112,10 @@ def _drain_files(settings: Settings, file: Ledger) -> None:
     if not local.landing.exists():
         recover_locked(local)
     with closing(Landing(local.landing)) as landing:
-        drain(Loader(local.landing, local.dlt_dir), file, landing)
+        loader = Loader(local.landing, local.dlt_dir)
+        for line in upgrade(landing, loader, settings.now()):
+            say(line)
+        drain(loader, file, landing)
 
 
 def _copy_ledger(file: Ledger, ledger: Ledger, done: Migrated) -> None:

@@ -24,6 +24,7 @@ from pipelines.disk import chain
 from pipelines.ids.parse import refusal
 from pipelines.landing.loader import Loader
 from pipelines.landing.tables import tables_of
+from pipelines.ledger.formats import refuse_newer
 from pipelines.ledger.ledger import Event, Ledger, is_damage
 from pipelines.ledger.lock import sync_lock
 from pipelines.service import LANDING_SCHEMAS, SERVICES
@@ -72,6 +73,7 @@ def recover_locked(settings: Settings, *, force: bool = False) -> list[str]:
         return []  # a lake is not a file of this folder: docs/lake.md says how it is restored
     settings.build_dir.mkdir(mode=0o700, exist_ok=True)
     with closing(Stores(settings)) as stores:
+        refuse_newer(settings.landing, stores.landing_format())
         absent = not settings.landing.exists()
         published = bool(stores.columns[PUBLISHED])
         if absent and PUBLISHED not in stores.unopened and not published:

@@ -12,8 +12,10 @@ from typing import Any
 from pipelines.landing.loader import Loader
 from pipelines.landing.store import Landing
 from pipelines.landing.tables import tables_of
+from pipelines.landing.upgrade import upgrade
 from pipelines.ledger.ledger import open_ledger
 from pipelines.ledger.lock import sync_lock
+from pipelines.output import say
 from pipelines.service import RUNS, SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse import publish
@@ -67,6 +69,8 @@ def replay(settings: Settings) -> Replayed:
             recover_locked(settings)
         with closing(Landing(place, settings.max_columns)) as landing:
             loader = Loader(place, settings.dlt_dir, ledger.alone)
+            for line in upgrade(landing, loader, settings.now()):
+                say(line)
             loader.drain()
             if not landing.has_tables(RUNS, tables_of(RUNS)):
                 return outcome

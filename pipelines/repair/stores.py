@@ -15,7 +15,8 @@ from typing import Any
 import duckdb
 
 from pipelines.disk import is_full
-from pipelines.landing.tables import tables_of
+from pipelines.landing.store import MARK, format_mark
+from pipelines.landing.tables import TYPES, tables_of
 from pipelines.service import LANDING_SCHEMAS, SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse import only_copy
@@ -27,15 +28,6 @@ from sources.shared.tables import REMOVED, Table
 from sources.shared.values import DataType
 
 LANDING, PUBLISHED = "landing", "warehouse"
-
-TYPES: dict[DataType, str] = {
-    "text": "VARCHAR",
-    "bigint": "BIGINT",
-    "double": "DOUBLE",
-    "bool": "BOOLEAN",
-    "timestamp": "TIMESTAMP WITH TIME ZONE",
-    "json": "JSON",
-}
 
 # child: the table whose rows say which store read its parent last
 _READS = {
@@ -126,6 +118,12 @@ class Stores:
                 f"The disk of {settings.data_dir} is full, so nothing can be checked. Nothing was "
                 "changed. Make room, then run `clipmart recover` again."
             ) from error
+
+    def landing_format(self) -> int:
+        """The format of the landing store; 0 if it has none or cannot be read."""
+        with suppress(duckdb.Error):
+            return format_mark(self.con, f"{LANDING}.{MARK}")[0]
+        return 0
 
     def _columns(self) -> dict[str, dict[str, dict[str, str]]]:
         columns: dict[str, dict[str, dict[str, str]]] = {LANDING: {}, PUBLISHED: {}}

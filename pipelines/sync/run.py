@@ -22,6 +22,7 @@ from pipelines.landing.inbox import LANDED_KINDS
 from pipelines.landing.loader import Loader
 from pipelines.landing.store import Landing, duckdb_error
 from pipelines.landing.tables import SYNC_RUNS, sync_run_rows, tables_of
+from pipelines.landing.upgrade import upgrade
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
 from pipelines.repair import recover
@@ -60,10 +61,10 @@ def sync(
         Unusable: an id to refresh is not known.
     """
     with stop.deferred(), sync_lock(settings.lock, settings.now()):
-        # Opening the landing store creates an empty one if there is none.
-        recovered = [] if settings.landing.exists() else recover.recover_locked(settings)
         ledger = open_ledger(settings)
         try:
+            # Opening the landing store creates an empty one if there is none.
+            recovered = [] if settings.landing.exists() else recover.recover_locked(settings)
             this = _Sync(settings, ledger, max_minutes, publish_now)
             this.result.notes += recovered
             return this.run(service, list(refresh), dry_run)
@@ -97,6 +98,7 @@ class _Sync:
         try:
             if not dry_run:
                 self.ledger.start_run(result.run_id, result.started_at)
+            result.notes += upgrade(landing, self.loader, result.started_at)
             with self.ledger.alone("inbox"):
                 drain(self.loader, self.ledger, landing)
             stop.check()

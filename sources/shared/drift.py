@@ -120,6 +120,12 @@ def _is_fit(column: str) -> bool:
 
 
 def data_type(duckdb_type: str) -> DataType:
-    """The type of a landed undocumented column, from DuckDB's name for it."""
-    types: dict[str, DataType] = {"BOOLEAN": "bool", "DOUBLE": "double", "JSON": "json"}
+    """The type of a landed undocumented column, from DuckDB's name for it.
+
+    One that was documented may have a type that undocumented ones never have.
+    """
+    types: dict[str, DataType] = {
+        **{"BOOLEAN": "bool", "JSON": "json"},
+        **{"DOUBLE": "double", "BIGINT": "double"},
+    }
     return types.get(duckdb_type, "text")

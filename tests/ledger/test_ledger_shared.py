@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.ledger.formats import FORMAT
 from pipelines.ledger.ledger import Event, Ledger
 from pipelines.settings import Address
 from sources.shared.errors import FixConfiguration
@@ -54,6 +55,14 @@ def together(*works: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join(30)
     return results
+
+
+def test_a_newer_versions_ledger_is_refused(opened: Callable[[], Ledger]) -> None:
+    """It carries a format as SQLite's file does; an equal one opens again."""
+    assert opened().read_note("format") == FORMAT
+    opened().note("format", 20_301)
+    with pytest.raises(FixConfiguration, match=r"clipmart 2\.3\.1 or later"):
+        opened()
 
 
 def test_an_event_written_twice_is_one(opened: Callable[[], Ledger]) -> None:
