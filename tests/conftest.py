@@ -81,6 +81,7 @@ def prepared_state(shared_folder: SharedFolder) -> Path:
         from pipelines.landing.loader import Loader
         from pipelines.landing.store import Landing
         from pipelines.landing.tables import tables_of
+        from pipelines.landing.upgrade import upgrade
 
         state = folder / "state"
         state.mkdir(mode=0o700)
@@ -88,6 +89,7 @@ def prepared_state(shared_folder: SharedFolder) -> Path:
         loader = Loader(state / "landing.duckdb", state / "dlt")
         for schema in ("clipmart", "klipit", "clipus"):
             loader.load(schema, {table: [] for table in tables_of(schema)})
+        upgrade(landing, loader, datetime.fromisoformat(NOW))
         landing.close()
 
     return shared_folder("prepared", fill) / "state"

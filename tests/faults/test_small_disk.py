@@ -9,12 +9,16 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from pipelines.landing.loader import Loader
+from pipelines.landing.store import Landing
+from pipelines.landing.upgrade import upgrade
 from pipelines.settings import Settings
 from pipelines.warehouse.publish import publish
 from sandbox import Sandbox
@@ -58,6 +62,8 @@ def filled_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = Settings(data_dir=tmp_path_factory.mktemp("filled") / "data")
     settings.state_dir.mkdir(parents=True)
     write_landing(settings.landing, a_month_of_use(1, jobs=JOBS))
+    with closing(Landing(settings.landing)) as landing:
+        upgrade(landing, Loader(settings.landing, settings.dlt_dir), settings.now())
     publish(settings)
     return settings.data_dir
 
