@@ -23,7 +23,8 @@ from pipelines.ledger.lock import sync_lock
 from pipelines.output import print_rendered, say
 from pipelines.program import command_line, from_here
 from pipelines.reports.page import write_page
-from pipelines.reports.render import MAIN, read_report, render
+from pipelines.reports.render import MAIN, render
+from pipelines.reports.rows import read_report
 from pipelines.service import CLIPUS, KLIPIT
 from pipelines.settings import Account, Settings
 from pipelines.submissions.request import Request, clipus_request, klipit_request

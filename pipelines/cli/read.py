@@ -33,7 +33,8 @@ def report(name: str | None, format_: str, html: Path | None, no_links: bool) ->
     if html is not None:
         _write_page(name, html, links=not no_links)
         return
-    from pipelines.reports.render import MAIN, read_report, render
+    from pipelines.reports.render import MAIN, render
+    from pipelines.reports.rows import read_report
     from pipelines.warehouse.read import open_published
 
     with open_published(load_settings()) as con:

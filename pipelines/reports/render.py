@@ -9,24 +9,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import duckdb
-
 from pipelines.output import json_escaped, printable
-from pipelines.warehouse.read import report_name
-from sources.shared.values import MAX_DEPTH
+
+from .cells import is_beyond, json_value, plain
+from .rows import Table
 
 MAIN = ("shareability", "moment_types", "video_readiness", "credit_usage")
-LINKS = frozenset({"media_url", "file_url", "export_url"})  # each may hold a signature
 FORMATS = ("table", "json", "csv", "markdown")
 
 # The columns to show first if a terminal is too narrow for all, the most important ones first.
@@ -42,59 +38,6 @@ _MAIN_COLUMNS = {
 }
 _NARROW, _EASY = 16, 32  # characters for a long text, at least and if there is space
 _TERMINAL_ROWS = 40
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows with the names and DuckDB types of their columns."""
-
-    name: str
-    columns: tuple[str, ...]
-    types: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-
-    def only(self, wanted: Callable[[str], bool]) -> Table:
-        """The columns for whose names `wanted` is true."""
-        places = [i for i, column in enumerate(self.columns) if wanted(column)]
-        return replace(
-            self,
-            columns=tuple(self.columns[i] for i in places),
-            types=tuple(self.types[i] for i in places),
-            rows=[tuple(row[i] for i in places) for row in self.rows],
-        )
-
-
-def read_report(con: duckdb.DuckDBPyConnection, name: str, *, links: bool = True) -> Table:
-    """One report of the published file, whole.
-
-    Raises:
-        Unusable: there is no such report; the message lists the reports.
-    """
-    name = report_name(con, name)
-    table = fetch(con.execute(f'FROM reports."{name}"'), name)
-    return table if links else table.only(lambda column: column not in LINKS)
-
-
-def fetch(con: duckdb.DuckDBPyConnection, name: str = "rows") -> Table:
-    """All rows of the connection's last statement."""
-    return Table(name, *_columns_and_types(con), con.fetchall())
-
-
-def batches(con: duckdb.DuckDBPyConnection, rows: int = 10_000) -> Iterator[Table]:
-    """The same, some rows at a time; if there are no rows, one table without any."""
-    columns, types = _columns_and_types(con)
-    part = con.fetchmany(rows)
-    yield Table("rows", columns, types, part)
-    while len(part) == rows:
-        part = con.fetchmany(rows)
-        yield Table("rows", columns, types, part)
-
-
-def _columns_and_types(
-    con: duckdb.DuckDBPyConnection,
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    described = con.description or []
-    return tuple(column[0] for column in described), tuple(str(column[1]) for column in described)
 
 
 def render(tables: Sequence[Table], format: str, *, raw: bool = False, width: int = 80) -> str:
@@ -120,7 +63,7 @@ def as_json(tables: Sequence[Table]) -> str:
     content = {
         table.name: [
             {
-                column: _json_value(value, kind)
+                column: json_value(value, kind)
                 for column, kind, value in zip(table.columns, table.types, row, strict=True)
             }
             for row in table.rows
@@ -141,16 +84,16 @@ def as_csv(table: Table, *, raw: bool = False, header: bool = True) -> str:
     for row in table.rows:
         if raw:
             cells = [
-                str(value) if isinstance(value, float) else _plain(value, kind)
+                str(value) if isinstance(value, float) else plain(value, kind)
                 for value, kind in zip(row, table.types, strict=True)
             ]
             lines.append(_csv_line(cells))
         else:
             lines.append(
                 ",".join(
-                    _quoted(_defused(_plain(value, kind)))
+                    _quoted(_defused(plain(value, kind)))
                     if isinstance(value, str | list | tuple | Mapping)
-                    else _plain(value, kind)
+                    else plain(value, kind)
                     for value, kind in zip(row, table.types, strict=True)
                 )
                 + "\n"
@@ -165,7 +108,7 @@ def as_markdown(table: Table, *, titled: bool = False) -> str:
     lines.append("| " + " | ".join(map(_markdown_cell, table.columns)) + " |")
     lines.append("|" + "|".join("---:" if right else "---" for right in numeric) + "|")
     for row in table.rows:
-        cells = [_plain(value, kind) for value, kind in zip(row, table.types, strict=True)]
+        cells = [plain(value, kind) for value, kind in zip(row, table.types, strict=True)]
         lines.append("| " + " | ".join(map(_markdown_cell, cells)) + " |")
     return "\n".join(lines) + "\n"
 
@@ -257,65 +200,6 @@ def _may_be_cut(table: Table, at: int) -> bool:
     )
 
 
-def _json_value(value: Any, kind: str) -> Any:
-    if isinstance(value, str) and kind == "JSON":
-        return _nested(value)
-    if isinstance(value, datetime):
-        return _instant(value)
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, Mapping):
-        return {str(key): _json_value(item, "") for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_value(item, "") for item in value]
-    if value is None or isinstance(value, bool | int | str | float):
-        return _finite(value)
-    return str(value)  # dates are ISO 8601; rarer types are as DuckDB writes them
-
-
-def _nested(text: str) -> Any:
-    """The value of JSON text; the text itself if it is nested too deeply for Python."""
-    try:
-        value = _finite(json.loads(text))
-        if text.count("[") + text.count("{") > MAX_DEPTH:
-            json.dumps(value, indent=2)
-    except RecursionError:
-        return text
-    return value
-
-
-def _finite(value: Any) -> Any:
-    if is_beyond(value):
-        return None
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return value
-
-
-def _instant(value: datetime) -> str:
-    """ISO 8601; an instant ends in Z, a time without a zone does not."""
-    if value.tzinfo is None:
-        return value.isoformat()
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _plain(value: Any, kind: str) -> str:
-    """One cell of csv or Markdown, in full; NULL and numbers that are not finite are empty."""
-    if value is None or is_beyond(value):
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple | Mapping):
-        return json.dumps(_json_value(value, kind), ensure_ascii=False)
-    if isinstance(value, datetime):
-        return _instant(value)
-    return str(value)
-
-
 def _short(value: Any, kind: str) -> str:
     """One cell of a terminal's table."""
     if value is None or is_beyond(value):
@@ -335,12 +219,7 @@ def _short(value: Any, kind: str) -> str:
         return instant.strftime("%Y-%m-%d %H:%M")
     if isinstance(value, list | tuple):
         return printable(", ".join(map(str, value)))
-    return printable(_plain(value, kind))
-
-
-def is_beyond(value: Any) -> bool:
-    """Whether it is NaN, or infinite, as the mean of absurdly large numbers is."""
-    return isinstance(value, float) and not math.isfinite(value)
+    return printable(plain(value, kind))
 
 
 def _numeric(table: Table) -> list[bool]:

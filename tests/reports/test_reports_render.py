@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from pipelines.reports.render import FORMATS, LINKS, MAIN, Table, fetch, read_report, render
+from pipelines.reports.render import FORMATS, MAIN, render
+from pipelines.reports.rows import LINKS, Table, fetch, read_report
 from pipelines.settings import Settings
 from pipelines.warehouse.read import open_published, report_names
 from tests.support.reader_rows import HOOK

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from pipelines.reports.render import Table, render
+from pipelines.reports.render import render
+from pipelines.reports.rows import Table
 from tests.support.clipmart import Clipmart
 from tests.support.demo_run import NOW, DemoRun, clean_environment, shared_run
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from pipelines.reports.render import FORMATS, as_json, fetch, render
+from pipelines.reports.render import FORMATS, as_json, render
+from pipelines.reports.rows import fetch
 from pipelines.settings import Settings
 from pipelines.warehouse.read import open_published, report_names
 from sandbox import Sandbox, running

@@ -15,7 +15,8 @@ import duckdb
 
 from pipelines.health.attention import failures, rejected_counts, rejected_words
 from pipelines.health.checks import CREDIT_DAYS, SYNC_HOURS
-from pipelines.reports.render import fetch, is_beyond
+from pipelines.reports.cells import is_beyond
+from pipelines.reports.rows import fetch
 from pipelines.service import SERVICES
 from pipelines.warehouse.read import report_name
 
