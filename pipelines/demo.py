@@ -24,7 +24,7 @@ from pipelines.output import print_rendered, say
 from pipelines.program import command_line, from_here
 from pipelines.reports.page import write_page
 from pipelines.reports.render import MAIN, render
-from pipelines.reports.rows import read_report
+from pipelines.reports.rows import Selection, read_report
 from pipelines.service import CLIPUS, KLIPIT
 from pipelines.settings import Account, Settings
 from pipelines.submissions.request import Request, clipus_request, klipit_request
@@ -78,7 +78,7 @@ def run_demo(settings: Settings) -> None:
             demo.sync(settings.pinned_now, last=True)
         shown = replace(settings, data_dir=folder, lake=None, ledger_database=None)
         with open_published(shown) as con:
-            tables = [read_report(con, name, links=False) for name in MAIN]
+            tables = [read_report(con, name, Selection(links=False)) for name in MAIN]
         write_page(shown, folder / PAGE, links=False)
         print_rendered("\n" + render(tables, "table"))
     for line in _what_next(folder):

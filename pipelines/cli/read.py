@@ -3,54 +3,96 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from pipelines.files import refuse_own_file, write_whole
 from pipelines.output import print_line, say
 from pipelines.settings import load_settings
 from sources.shared.errors import Unusable
 
 from .help import complete_report
-from .options import file_argument, format_option
+from .options import file_argument, format_option, selection_options
 from .terminal import print_rows, terminal_width
+
+if TYPE_CHECKING:
+    from pipelines.reports.rows import Selection
 
 
 @click.command()
 @click.argument("name", required=False, shell_complete=complete_report)
-@format_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "csv", "markdown", "parquet"]),
+    metavar="NAME",
+    default="table",
+    show_default=True,
+    help="table, json, csv, markdown or parquet.",
+)
+@selection_options
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write there."
+)
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write one page.")
-@click.option("--no-links", is_flag=True, help="Leave out download links, which may be signed.")
-def report(name: str | None, format_: str, html: Path | None, no_links: bool) -> None:
+def report(
+    name: str | None,
+    format_: str,
+    selection: Selection,
+    output: Path | None,
+    html: Path | None,
+) -> None:
     """Print a report, or the four main ones; or write all as a page.
 
-    A terminal gets what fits; json, csv and markdown give every row and column.
+    A terminal gets what fits; the other formats give every row and column.
 
     \b
     clipmart report
+    clipmart report top-clips --show "My show" --since 2026-11-01 --limit 10
     clipmart report top-clips --format csv > clips.csv
     clipmart report --html report.html
     """
     if html is not None:
-        _write_page(name, html, links=not no_links)
+        _write_page(html, links=selection.links)
         return
     from pipelines.reports.render import MAIN, render
-    from pipelines.reports.rows import read_report
-    from pipelines.warehouse.read import open_published
+    from pipelines.reports.rows import read_report, write_parquet
+    from pipelines.warehouse.read import open_published, report_names
 
-    with open_published(load_settings()) as con:
-        names = [name] if name else MAIN
-        tables = [read_report(con, each, links=not no_links) for each in names]
-    print_rows(render(tables, format_, width=terminal_width()), format_)
+    settings = load_settings()
+    if output is not None:
+        refuse_own_file(settings, output)
+    elif format_ == "parquet":
+        raise Unusable("--format parquet needs --output FILE, such as --output clips.parquet.")
+    with open_published(settings) as con:
+        if name is None and format_ in ("csv", "parquet"):
+            raise Unusable(
+                f"--format {format_} gives one report; name it. "
+                f"There are: {', '.join(report_names(con))}."
+            )
+        if format_ == "parquet" and name is not None and output is not None:
+            write_parquet(con, name, selection, output)
+            print_line(output)
+            return
+        tables = [read_report(con, each, selection) for each in ([name] if name else MAIN)]
+    text = render(tables, format_, width=terminal_width(), rows=selection.limit)
+    if output is None:
+        print_rows(text, format_)
+    else:
+        write_whole(output, text)
+        print_line(output)
 
 
-def _write_page(name: str | None, file: Path, *, links: bool) -> None:
-    given = click.get_current_context().get_parameter_source("format_")
-    if name or given is click.core.ParameterSource.COMMANDLINE:
+def _write_page(file: Path, *, links: bool) -> None:
+    context = click.get_current_context()
+    given = click.core.ParameterSource.COMMANDLINE
+    others = {name for name in context.params if context.get_parameter_source(name) is given}
+    if others - {"html", "no_links"}:
         raise Unusable(
-            "--html writes all reports as one page; it takes neither NAME nor --format. Nothing "
-            "was written."
+            "--html writes all reports as one page; it takes no NAME and no other option but "
+            "--no-links. Nothing was written."
         )
-    from pipelines.files import refuse_own_file
     from pipelines.reports.page import write_page
 
     settings = load_settings()
@@ -89,7 +131,6 @@ def docs(file: Path | None) -> None:
     clipmart docs
     clipmart docs dictionary.html
     """
-    from pipelines.files import refuse_own_file
     from pipelines.reports.dictionary import write
 
     settings = load_settings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -75,3 +76,9 @@ def plain(value: Any, kind: str) -> str:
 def is_beyond(value: Any) -> bool:
     """Whether it is NaN, or infinite, as the mean of absurdly large numbers is."""
     return isinstance(value, float) and not math.isfinite(value)
+
+
+def is_number(kind: str) -> bool:
+    """Whether a type of DuckDB's is one of numbers."""
+    number = r"U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|DOUBLE|FLOAT|DECIMAL\(.*\)|BIGNUM"
+    return re.fullmatch(number, kind) is not None
