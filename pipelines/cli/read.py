@@ -106,18 +106,46 @@ def _write_page(file: Path, *, links: bool) -> None:
 
 
 @click.command()
-@click.argument("sql")
+@click.argument("sql", required=False)
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Read the SQL there; - is stdin.",
+)
 @format_option
-def query(sql: str, format_: str) -> None:
+def query(sql: str | None, file: str | None, format_: str) -> None:
     """Run one SQL statement on the published file, read only.
+
+    Headers and values are the query's own. If rows are too wide, each column has its own line.
 
     \b
     clipmart query "SELECT moment_type, count(*) FROM klipit.clips GROUP BY ALL"
+    clipmart query --file question.sql --format csv > answer.csv
+    echo "FROM reports.video_quota" | clipmart query -
     """
+    if (sql is None) == (file is None):
+        raise Unusable(
+            "Give one statement: as an argument, with --file FILE, or on stdin with -. Nothing was "
+            "run."
+        )
     from pipelines.reports.query import answer
 
-    for text in answer(load_settings(), sql, format_, terminal_width()):
+    place = "-" if sql == "-" else file
+    statement = str(sql) if place is None else _statement_in(place)
+    for text in answer(load_settings(), statement, format_, terminal_width()):
         print_rows(text, format_)
+
+
+def _statement_in(place: str) -> str:
+    """The text of a file, or of stdin if it is -."""
+    try:
+        with click.open_file(place, encoding="utf-8") as file:
+            return str(file.read()).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise Unusable(f"{place} is not UTF-8 text. Nothing was run.") from error
+    except OSError as error:
+        raise Unusable(f"{place} cannot be read ({error.strerror}). Nothing was run.") from error
 
 
 @click.command()
