@@ -120,10 +120,10 @@ class _Demo:
         if result.exit_code:
             raise DemoFailed(result)
         landed = sum((service.loaded for service in result.services.values()), Counter[str]())
-        clips = f"{landed['clips']:3} clips, " if both else " " * 11
+        clips = f"{_counted(landed['clips'], 'clip')}, " if both else ""
         say(
             f"  {at.now():%a %d %b %H:%M}  {_counted(self.episodes, 'episode') + ',':<12} "
-            f"{_counted(self.campaigns, 'campaign') + ';':<13} synced {clips}"
+            f"{_counted(self.campaigns, 'campaign') + ';':<13} synced {clips:<10}"
             f"{_counted(landed['videos'], 'video')}"
         )
         if result.published:
