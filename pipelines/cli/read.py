@@ -90,8 +90,8 @@ def _write_page(file: Path, *, links: bool) -> None:
     others = {name for name in context.params if context.get_parameter_source(name) is given}
     if others - {"html", "no_links"}:
         raise Unusable(
-            "--html writes all reports as one page; it takes no NAME and no other option but "
-            "--no-links. Nothing was written."
+            "--html writes all reports as one page; it takes neither NAME nor --format, "
+            "nor another option but --no-links. Nothing was written."
         )
     from pipelines.reports.page import write_page
 

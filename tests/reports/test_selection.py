@@ -118,7 +118,7 @@ def test_a_filter_that_leaves_nothing_says_so(clipmart: Clipmart, report: str) -
         (["--format", "parquet", "--output", "x.parquet"], REPORTS),
         (["shareability", "--format", "parquet"], "--output FILE"),
         (["shareability", "--output", "data/warehouse.duckdb"], "Name another file"),
-        (["--html", "x.html", "--sort", "clips"], "no other option"),
+        (["--html", "x.html", "--sort", "clips"], "nor another option"),
     ],
 )
 def test_a_mistake_is_one_line_with_the_valid_names(
