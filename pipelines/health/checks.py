@@ -312,10 +312,11 @@ def _quota(quota: Mapping[str, Any]) -> Check:
     message = f"{videos} of {campaigns} in {month:%b %Y}"
     if quota["quota"] is None:
         return Check("video quota", "ok", f"{message}; the API did not report the plan's limit")
+    reached = f"the plan's limit of {quota['quota']} was reached on {quota['quota_seen_at'][:10]}"
     return Check(
         "video quota",
         "warn",
-        f"{message}; the plan's {quota['quota']} had been used by {quota['quota_seen_at'][:10]}",
+        f"{message}; {reached}",
         "Wait for the next month or upgrade the plan.",
     )
 
