@@ -7,6 +7,7 @@ although another has been published since.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from pipelines.program import command_line, from_here
 from pipelines.settings import Lake, Settings, load_settings
 from sources.shared.errors import FixConfiguration, TryAgainLater, Unusable
 
@@ -146,9 +148,18 @@ def _open_file(
     if not warehouse.exists():
         raise NotPublished(
             f"Nothing is published at {warehouse}. Run `clipmart sync` first, or set "
-            "CLIPMART_DATA_DIR to the folder that holds warehouse.duckdb."
+            f"CLIPMART_DATA_DIR to the folder that holds warehouse.duckdb.{_demo(warehouse)}"
         )
     return attach(warehouse, now, locked_down=locked_down, limits=limits)
+
+
+def _demo(warehouse: Path) -> str:
+    """How to read the demo's data, if there is any."""
+    folder = warehouse.parent / "demo"
+    if not (folder / warehouse.name).exists():
+        return ""
+    place = shlex.quote(from_here(folder))
+    return f" The demo's data is in {place}: `CLIPMART_DATA_DIR={place} {command_line()} report`."
 
 
 def lock_down(
