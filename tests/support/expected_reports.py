@@ -27,7 +27,7 @@ def expected_reports(tables: dict[str, list[Row]], now: datetime) -> dict[str, l
         "shareability_weekly": shareability_weekly(data),
         "top_clips": top_clips(data),
         "job_turnaround": job_turnaround(data, now),
-        "credit_usage": credit_usage(data),
+        "credit_usage": credit_usage(data, now),
         "video_readiness": video_readiness(data, now),
         "video_readiness_by_platform": video_readiness_by_platform(data),
         "video_quota": video_quota(data),
@@ -213,7 +213,7 @@ def job_turnaround(data: Landed, now: datetime) -> list[Row]:
     return report
 
 
-def credit_usage(data: Landed) -> list[Row]:
+def credit_usage(data: Landed, now: datetime) -> list[Row]:
     complete = [job for job in data.jobs if job["status"] in FINISHED and job["completed_at"]]
     events = [
         *(job["created_at"] for job in data.jobs if job["created_at"]),
@@ -240,8 +240,11 @@ def credit_usage(data: Landed) -> list[Row]:
         done = [job for job in complete if utc_day(job["completed_at"]) == day]
         clips = sum(len(data.clips_of(job["id"])) for job in done)
         unknown = close is None
-        recent = [row["credits_used"] for row in report[-6:]] + [None if unknown else used]
-        burn = mean([value for value in recent if value is not None])
+        whole = [row["credits_used"] for row in report if row["day"] < now.astimezone(UTC).date()]
+        if day < now.astimezone(UTC).date():
+            whole.append(None if unknown else used)
+        recent = [value for value in whole if value is not None][-7:]
+        burn = mean(recent) if len(recent) >= 3 else None
         report.append(
             {
                 "day": day,

@@ -131,7 +131,7 @@ def test_a_plan_of_sqlmesh_gives_the_same_rows(context: Any, warehouse: Path) ->
         )
     context.plan(auto_apply=True, no_prompts=True, skip_tests=True)
     names = [model.name for model in context.models.values() if not model.kind.is_external]
-    assert len(names) == 25
+    assert len(names) == 27
     for name in names:
         here, there = (
             con.execute(f"FROM {place}{name} ORDER BY ALL").df() for place in ("", "built.")
