@@ -27,7 +27,7 @@ def expected_page(tables: dict[str, list[Row]], now: datetime) -> dict[str, list
         "page_shows": by("show_name", data),
         "page_score_spread": score_spread(data),
         "page_score_marks": score_marks(data),
-        "page_costs": [costs(data)],
+        "page_costs": [costs(data, now)],
     }
 
 
@@ -118,8 +118,8 @@ def score_marks(data: Landed) -> list[Row]:
     ]
 
 
-def costs(data: Landed) -> Row:
-    days = pd.DataFrame(credit_usage(data)).dropna(subset="credits_used")
+def costs(data: Landed, now: datetime) -> Row:
+    days = pd.DataFrame(credit_usage(data, now)).dropna(subset="credits_used")
     used = days["credits_used"].sum()
     return {
         "credits_used": float(used),

@@ -24,10 +24,11 @@ def expected_reports(tables: dict[str, list[Row]], now: datetime) -> dict[str, l
     return {
         "moment_types": moment_types(data),
         "shareability": shareability(data),
-        "shareability_weekly": shareability_weekly(data),
+        "shareability_weekly": shareability_by("week", data),
+        "shareability_monthly": shareability_by("month", data),
         "top_clips": top_clips(data),
         "job_turnaround": job_turnaround(data, now),
-        "credit_usage": credit_usage(data),
+        "credit_usage": credit_usage(data, now),
         "video_readiness": video_readiness(data, now),
         "video_readiness_by_platform": video_readiness_by_platform(data),
         "video_quota": video_quota(data),
@@ -58,7 +59,9 @@ class Landed:
             return tables.get(name, [])
 
         self.jobs = rows("klipit.jobs")
-        self.clips = rows("klipit.clips")
+        self.clips = [
+            {**clip, "moment_type": named(clip["moment_type"])} for clip in rows("klipit.clips")
+        ]
         self.snapshots = counted(rows("klipit.account_snapshots"))
         self.job_sightings = rows("klipit.job_observations")
         self.job_submissions = rows("klipit.submissions")
@@ -81,6 +84,11 @@ class Landed:
             if row["job_id"] == job_id and row.get(field) is not None
         ]
         return max(balances)[1] if balances else None
+
+    def episode(self, job_id: str) -> str:
+        lines = (self.said(job_id, "description") or "").splitlines()
+        titles = [line.strip() for line in lines if line.strip()]
+        return str(titles[0] if titles else named(self.said(job_id, "guest_name")) or job_id)
 
 
 def moment_types(data: Landed) -> list[Row]:
@@ -131,24 +139,27 @@ def shareability(data: Landed) -> list[Row]:
                 "best_clip_id": best.get("id"),
                 "best_hook": best.get("hook_suggestion"),
                 "clips_80_plus": sum(score >= 80 for score in scores(clips)),
+                "episode": data.episode(job["id"]),
+                "source_seconds": job["duration_seconds"],
             }
         )
     return report
 
 
-def shareability_weekly(data: Landed) -> list[Row]:
+def shareability_by(period: str, data: Landed) -> list[Row]:
     groups: dict[tuple[Any, Any], list[str]] = {}
     for job in data.jobs:
         if job["status"] in FINISHED:
             day = utc_day(job["created_at"])
-            week = day and day - timedelta(days=day.weekday())
-            groups.setdefault((week, data.said(job["id"], "show_name")), []).append(job["id"])
+            if day:
+                day -= timedelta(days=day.weekday() if period == "week" else day.day - 1)
+            groups.setdefault((day, data.said(job["id"], "show_name")), []).append(job["id"])
     report = []
-    for (week, show), job_ids in groups.items():
+    for (first_day, show), job_ids in groups.items():
         clips = [clip for clip in data.clips if clip["job_id"] in job_ids]
         report.append(
             {
-                "week": week,
+                period: first_day,
                 "show_name": show,
                 "jobs": len(job_ids),
                 "clips": len(clips),
@@ -156,6 +167,7 @@ def shareability_weekly(data: Landed) -> list[Row]:
                 "median_score": median(scores(clips)),
                 "best_score": max(scores(clips), default=None),
                 "clips_80_plus": sum(score >= 80 for score in scores(clips)),
+                "scored_clips": len(scores(clips)),
             }
         )
     return report
@@ -208,12 +220,13 @@ def job_turnaround(data: Landed, now: datetime) -> list[Row]:
                 "stuck": bool(
                     unfinished and not gone and began and now - began >= timedelta(hours=2)
                 ),
+                "episode": data.episode(job["id"]),
             }
         )
     return report
 
 
-def credit_usage(data: Landed) -> list[Row]:
+def credit_usage(data: Landed, now: datetime) -> list[Row]:
     complete = [job for job in data.jobs if job["status"] in FINISHED and job["completed_at"]]
     events = [
         *(job["created_at"] for job in data.jobs if job["created_at"]),
@@ -240,8 +253,11 @@ def credit_usage(data: Landed) -> list[Row]:
         done = [job for job in complete if utc_day(job["completed_at"]) == day]
         clips = sum(len(data.clips_of(job["id"])) for job in done)
         unknown = close is None
-        recent = [row["credits_used"] for row in report[-6:]] + [None if unknown else used]
-        burn = mean([value for value in recent if value is not None])
+        whole = [row["credits_used"] for row in report if row["day"] < now.astimezone(UTC).date()]
+        if day < now.astimezone(UTC).date():
+            whole.append(None if unknown else used)
+        recent = [value for value in whole if value is not None][-7:]
+        burn = mean(recent) if len(recent) >= 3 else None
         report.append(
             {
                 "day": day,
@@ -320,14 +336,13 @@ def first_ready_at(data: Landed, campaign_id: str) -> datetime | None:
 
 
 def video_readiness_by_platform(data: Landed) -> list[Row]:
-    platforms = {video["platform"] for video in data.videos}
-    return [
-        {
-            "platform": platform,
-            **video_counts([video for video in data.videos if video["platform"] == platform]),
-        }
-        for platform in platforms
-    ]
+    report = []
+    for platform in {video["platform"] for video in data.videos}:
+        counts = video_counts([video for video in data.videos if video["platform"] == platform])
+        ended = counts["ready"] + counts["failed"]
+        share = {"failed_share": counts["failed"] / ended if ended else None}
+        report.append({"platform": platform, **counts, **share})
+    return report
 
 
 def video_counts(videos: list[Row]) -> Row:
@@ -426,6 +441,11 @@ def median(values: list[float]) -> float | None:
 
 def known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
+
+
+def named(text: str | None) -> str | None:
+    """The text, or None if it is blank."""
+    return text if text and text.strip() else None
 
 
 def utc_day(instant: datetime | None) -> date | None:

@@ -23,6 +23,14 @@ DECLARED = {
 }
 Rows = dict[str, list[dict[str, Any]]]
 NOW = datetime(2026, 4, 30, 12, 0, tzinfo=UTC)
+DESCRIPTIONS = (
+    None,
+    "",
+    " \n\t",
+    "How we sold it",
+    "\n \u00a0Episode 12: Why now? \t\r\nShow notes and links",
+    "日本のスタートアップ\n続き",
+)
 
 
 def at(text: str) -> datetime:
@@ -79,6 +87,7 @@ def cell(value: Any, kind: str) -> Any:
 def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
     """Everything that a report treats apart, by chance but the same for the same seed."""
     dice = random.Random(seed)
+    texts = random.Random(seed)  # apart, so that a text more changes no number
     tables: Rows = {name: [] for name in DECLARED}
     start = at("2026-03-27 00:00")
 
@@ -141,6 +150,7 @@ def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
                     "job_id": job_id,
                     "show_name": dice.choice(shows),
                     "guest_name": dice.choice(["Jane Creator", "Łukasz", None]),
+                    "description": texts.choice(DESCRIPTIONS),
                     "platforms": dice.choice([None, ["tiktok", "reels"]]),
                     "submitted_at": created,
                     "recorded_at": created + timedelta(seconds=dice.randrange(1, 9999)),
@@ -164,7 +174,7 @@ def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
                     {
                         "id": f"clip_{dice.randrange(10**9):09d}_{n}_{i}",
                         "job_id": job_id,
-                        "moment_type": dice.choice(types),
+                        "moment_type": dice.choice(types) or texts.choice([None, "", " \u3000"]),
                         "shareability_score": score,
                         "reason": "Strong claim.",
                         "hook_suggestion": dice.choice([None, f"Hot take {i}: 40% | \u2028 go"]),

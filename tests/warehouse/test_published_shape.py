@@ -15,7 +15,7 @@ REPORT_COLUMNS = {
     "moment_types": "moment_type clips share_of_clips jobs mean_score median_score p90_score "
     "best_score mean_duration_seconds lift",
     "shareability": "job_id show_name guest_name created_at clips mean_score median_score "
-    "best_score best_clip_id best_hook clips_80_plus",
+    "best_score best_clip_id best_hook clips_80_plus episode source_seconds",
     "video_readiness": "campaign_id title url status created_at languages videos ready failed "
     "pending published readiness first_ready_at hours_to_ready settled stuck",
     "credit_usage": "day balance_open balance_close credits_used credits_added jobs_submitted "
@@ -23,11 +23,14 @@ REPORT_COLUMNS = {
     "top_clips": "rank clip_id job_id show_name guest_name moment_type score hook_suggestion "
     "start_seconds end_seconds duration_seconds media_url created_at",
     "shareability_weekly": "week show_name jobs clips mean_score median_score best_score "
-    "clips_80_plus",
-    "video_readiness_by_platform": "platform videos ready failed pending published readiness",
+    "clips_80_plus scored_clips",
+    "shareability_monthly": "month show_name jobs clips mean_score median_score best_score "
+    "clips_80_plus scored_clips",
+    "video_readiness_by_platform": "platform videos ready failed pending published readiness "
+    "failed_share",
     "video_quota": "month campaigns videos quota quota_seen_at",
     "job_turnaround": "job_id show_name status created_at completed_at turnaround_seconds "
-    "source_seconds stuck",
+    "source_seconds stuck episode",
     "freshness": "table_name row_count last_observed_at hours_old",
 }
 TYPES = {  # of report columns whose name does not imply the type
@@ -40,11 +43,11 @@ TYPES = {  # of report columns whose name does not imply the type
 }
 COUNTS = (
     "clips jobs clips_80_plus videos ready failed pending published jobs_submitted "
-    "jobs_completed rank campaigns quota row_count"
+    "jobs_completed rank campaigns quota row_count scored_clips"
 )
 TEXTS = (
     "moment_type show_name guest_name best_hook title url status hook_suggestion media_url "
-    "platform table_name"
+    "platform table_name episode"
 )
 
 

@@ -33,7 +33,7 @@ _UNITS = (
     (r"minutes$", "minutes"),
     (r"(^|_)hours_", "hours"),
     (r"score$|^lift$", "points"),
-    (r"^share_of_|^readiness$", "0 to 1"),
+    (r"^share_of_|^readiness$|^failed_share$", "0 to 1"),
     (r"^rank$", "place"),
     (r"^exit_code$", "code"),
 )
