@@ -23,7 +23,8 @@ from pipelines.ledger.lock import sync_lock
 from pipelines.output import print_rendered, say
 from pipelines.program import checkout, command_line, from_here
 from pipelines.reports.page import write_page
-from pipelines.reports.render import MAIN, read_report, render
+from pipelines.reports.render import MAIN, render
+from pipelines.reports.rows import Selection, read_report
 from pipelines.service import CLIPUS, KLIPIT
 from pipelines.settings import Account, Settings
 from pipelines.submissions.request import Request, clipus_request, klipit_request
@@ -77,7 +78,7 @@ def run_demo(settings: Settings) -> None:
             demo.sync(settings.pinned_now, last=True)
         shown = replace(settings, data_dir=folder, lake=None, ledger_database=None)
         with open_published(shown) as con:
-            tables = [read_report(con, name, links=False) for name in MAIN]
+            tables = [read_report(con, name, Selection(links=False)) for name in MAIN]
         write_page(shown, folder / PAGE, links=False)
         print_rendered("\n" + render(tables, "table"))
     for line in _what_next(folder):
@@ -119,10 +120,10 @@ class _Demo:
         if result.exit_code:
             raise DemoFailed(result)
         landed = sum((service.loaded for service in result.services.values()), Counter[str]())
-        clips = f"{landed['clips']:3} clips, " if both else " " * 11
+        clips = f"{_counted(landed['clips'], 'clip')}, " if both else ""
         say(
             f"  {at.now():%a %d %b %H:%M}  {_counted(self.episodes, 'episode') + ',':<12} "
-            f"{_counted(self.campaigns, 'campaign') + ';':<13} synced {clips}"
+            f"{_counted(self.campaigns, 'campaign') + ';':<13} synced {clips:<10}"
             f"{_counted(landed['videos'], 'video')}"
         )
         if result.published:

@@ -49,6 +49,11 @@ def utc_text(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def counted(number: int, thing: str) -> str:
+    """'1 clip', '1,200 clips'."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def say(message: str) -> None:
     """One line to stderr: a message, progress, an error; its commands as they are typed here."""
     click.echo(printable(named(message)), err=True)

@@ -3,53 +3,96 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from pipelines.files import refuse_own_file, write_whole
 from pipelines.output import print_line, say
 from pipelines.settings import load_settings
 from sources.shared.errors import Unusable
 
 from .help import complete_report
-from .options import file_argument, format_option
+from .options import file_argument, format_option, selection_options
 from .terminal import print_rows, terminal_width
+
+if TYPE_CHECKING:
+    from pipelines.reports.rows import Selection
 
 
 @click.command()
 @click.argument("name", required=False, shell_complete=complete_report)
-@format_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "csv", "markdown", "parquet"]),
+    metavar="NAME",
+    default="table",
+    show_default=True,
+    help="table, json, csv, markdown or parquet.",
+)
+@selection_options
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write there."
+)
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write one page.")
-@click.option("--no-links", is_flag=True, help="Leave out download links, which may be signed.")
-def report(name: str | None, format_: str, html: Path | None, no_links: bool) -> None:
+def report(
+    name: str | None,
+    format_: str,
+    selection: Selection,
+    output: Path | None,
+    html: Path | None,
+) -> None:
     """Print a report, or the four main ones; or write all as a page.
 
-    A terminal gets what fits; json, csv and markdown give every row and column.
+    A terminal gets what fits; the other formats give every row and column.
 
     \b
     clipmart report
+    clipmart report top-clips --show "My show" --since 2026-11-01 --limit 10
     clipmart report top-clips --format csv > clips.csv
     clipmart report --html report.html
     """
     if html is not None:
-        _write_page(name, html, links=not no_links)
+        _write_page(html, links=selection.links)
         return
-    from pipelines.reports.render import MAIN, read_report, render
-    from pipelines.warehouse.read import open_published
+    from pipelines.reports.render import MAIN, render
+    from pipelines.reports.rows import read_report, write_parquet
+    from pipelines.warehouse.read import open_published, report_names
 
-    with open_published(load_settings()) as con:
-        names = [name] if name else MAIN
-        tables = [read_report(con, each, links=not no_links) for each in names]
-    print_rows(render(tables, format_, width=terminal_width()), format_)
+    settings = load_settings()
+    if output is not None:
+        refuse_own_file(settings, output)
+    elif format_ == "parquet":
+        raise Unusable("--format parquet needs --output FILE, such as --output clips.parquet.")
+    with open_published(settings) as con:
+        if name is None and format_ in ("csv", "parquet"):
+            raise Unusable(
+                f"--format {format_} gives one report; name it. "
+                f"There are: {', '.join(report_names(con))}."
+            )
+        if format_ == "parquet" and name is not None and output is not None:
+            write_parquet(con, name, selection, output)
+            print_line(output)
+            return
+        tables = [read_report(con, each, selection) for each in ([name] if name else MAIN)]
+    text = render(tables, format_, width=terminal_width(), rows=selection.limit)
+    if output is None:
+        print_rows(text, format_)
+    else:
+        write_whole(output, text)
+        print_line(output)
 
 
-def _write_page(name: str | None, file: Path, *, links: bool) -> None:
-    given = click.get_current_context().get_parameter_source("format_")
-    if name or given is click.core.ParameterSource.COMMANDLINE:
+def _write_page(file: Path, *, links: bool) -> None:
+    context = click.get_current_context()
+    given = click.core.ParameterSource.COMMANDLINE
+    others = {name for name in context.params if context.get_parameter_source(name) is given}
+    if others - {"html", "no_links"}:
         raise Unusable(
-            "--html writes all reports as one page; it takes neither NAME nor --format. Nothing "
-            "was written."
+            "--html writes all reports as one page; it takes neither NAME nor --format, "
+            "nor another option but --no-links. Nothing was written."
         )
-    from pipelines.files import refuse_own_file
     from pipelines.reports.page import write_page
 
     settings = load_settings()
@@ -63,18 +106,46 @@ def _write_page(name: str | None, file: Path, *, links: bool) -> None:
 
 
 @click.command()
-@click.argument("sql")
+@click.argument("sql", required=False)
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Read the SQL there; - is stdin.",
+)
 @format_option
-def query(sql: str, format_: str) -> None:
+def query(sql: str | None, file: str | None, format_: str) -> None:
     """Run one SQL statement on the published file, read only.
+
+    Headers and values are the query's own. If rows are too wide, each column has its own line.
 
     \b
     clipmart query "SELECT moment_type, count(*) FROM klipit.clips GROUP BY ALL"
+    clipmart query --file question.sql --format csv > answer.csv
+    echo "FROM reports.video_quota" | clipmart query -
     """
+    if (sql is None) == (file is None):
+        raise Unusable(
+            "Give one statement: as an argument, with --file FILE, or on stdin with -. Nothing was "
+            "run."
+        )
     from pipelines.reports.query import answer
 
-    for text in answer(load_settings(), sql, format_, terminal_width()):
+    place = "-" if sql == "-" else file
+    statement = str(sql) if place is None else _statement_in(place)
+    for text in answer(load_settings(), statement, format_, terminal_width()):
         print_rows(text, format_)
+
+
+def _statement_in(place: str) -> str:
+    """The text of a file, or of stdin if it is -."""
+    try:
+        with click.open_file(place, encoding="utf-8") as file:
+            return str(file.read()).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise Unusable(f"{place} is not UTF-8 text. Nothing was run.") from error
+    except OSError as error:
+        raise Unusable(f"{place} cannot be read ({error.strerror}). Nothing was run.") from error
 
 
 @click.command()
@@ -88,7 +159,6 @@ def docs(file: Path | None) -> None:
     clipmart docs
     clipmart docs dictionary.html
     """
-    from pipelines.files import refuse_own_file
     from pipelines.reports.dictionary import write
 
     settings = load_settings()

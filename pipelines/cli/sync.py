@@ -42,14 +42,17 @@ from .terminal import coloured, end, print_result, terminal_width
     show_default=True,
     help="Post when credits last fewer than N days.",
 )
+@click.option("--verbose", is_flag=True, help="Print all numbers, as --json has them.")
 @json_option
-def sync(
+def sync(  # noqa: PLR0913 - one for each option
+    *,
     names: tuple[str, ...],
     max_minutes: float | None,
     refresh: tuple[str, ...],
     dry_run: bool,
     notify: str | None,
     notify_days: float,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Fetch everything that is due, load it, publish what changed.
@@ -72,9 +75,10 @@ def sync(
     except Exception as error:
         post_outcome(settings, error)
         raise
-    for note in result.notes:
+    for note in result.messages():
         say(note)
-    print_result(result.as_json(), result.lines(dry_run=dry_run), as_json=as_json)
+    lines = result.lines(dry_run=dry_run, verbose=verbose)
+    print_result(result.as_json(), lines, as_json=as_json)
     for problem in result.problems():
         say(f"clipmart: {problem}")
     post_outcome(settings, result)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipelines.landing.rejected import rejected_sql
 from pipelines.service import SERVICES
 
 if TYPE_CHECKING:
@@ -45,14 +46,17 @@ def failures(con: duckdb.DuckDBPyConnection, service: str) -> dict[str, Any]:
 
 
 def rejected_counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """`records` that could not be loaded, ids `not_found`, and unfit `fields` of loaded ones."""
+    """`records` that could not be loaded, ids `not_found`, and unfit `fields` of loaded ones.
+
+    A record that was loaded later counts no more.
+    """
     counts = con.execute(
-        """
+        f"""
         SELECT
           COUNT(*) FILTER (reason NOT IN ('field', 'not_found')),
           COUNT(*) FILTER (reason = 'not_found'),
           COUNT(*) FILTER (reason = 'field')
-        FROM clipmart.rejected_records
+        FROM ({rejected_sql()})
         """
     ).fetchone() or (0, 0, 0)
     return dict(zip(("records", "not_found", "fields"), counts, strict=True))
@@ -67,6 +71,11 @@ def rejected_words(counts: Mapping[str, int]) -> str:
     }
     parts = [f"{counts[kind]:,} {words[kind][counts[kind] != 1]}" for kind in words if counts[kind]]
     return ", ".join(parts) or "none"
+
+
+def not_loaded_words(counts: Mapping[str, int]) -> str:
+    """The part of `rejected_words` that needs attention; empty if none does."""
+    return rejected_words({**counts, "not_found": 0, "fields": 0}) if counts["records"] else ""
 
 
 def rejected_in_sync(count: int) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.landing.loader import Loader
+from pipelines.landing.rejected import rejected_sql
 from pipelines.landing.store import Landing
 from pipelines.landing.tables import tables_of
 from pipelines.ledger.ledger import open_ledger
@@ -31,14 +32,14 @@ COLUMNS = ("seen_at", "source", "endpoint", "id", "reason")
 def rejected(settings: Settings) -> list[tuple[Any, ...]]:
     """(seen_at, source, endpoint, id, reason) of the published rejected records, latest first.
 
-    Payloads are left out: they may hold signed links.
+    Left out are payloads, which may hold signed links, and records that were loaded later.
 
     Raises:
         NotPublished: nothing is published yet.
     """
     with open_published(settings) as con:
         return con.execute(
-            f"SELECT {', '.join(COLUMNS)} FROM clipmart.rejected_records ORDER BY seen_at DESC, id"
+            f"SELECT {', '.join(COLUMNS)} FROM ({rejected_sql()}) ORDER BY seen_at DESC, id"
         ).fetchall()
 
 

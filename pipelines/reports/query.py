@@ -20,7 +20,8 @@ from pipelines.warehouse.read import open_published
 from pipelines.warehouse.read import query as run
 from sources.shared.errors import ClipmartError, Unusable
 
-from .render import Table, as_csv, batches, render
+from .render import as_csv, render
+from .rows import Table, batches
 
 MOST_ROWS = 1_000_000
 """Most rows of an answer. In csv, rows are printed as they come, so there is no limit."""

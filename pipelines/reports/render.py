@@ -9,102 +9,35 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
-import os
 import re
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
-
-import duckdb
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipelines.output import json_escaped, printable
-from pipelines.warehouse.read import report_name
-from sources.shared.values import MAX_DEPTH
+
+from .cells import is_number, json_value, plain
+from .rows import Table
 
 MAIN = ("shareability", "moment_types", "video_readiness", "credit_usage")
-LINKS = frozenset({"media_url", "file_url", "export_url"})  # each may hold a signature
 FORMATS = ("table", "json", "csv", "markdown")
 
-# The columns to show first if a terminal is too narrow for all, the most important ones first.
-_MAIN_COLUMNS = {
-    "shareability": "show_name clips mean_score best_score clips_80_plus job_id best_hook",
-    "moment_types": "moment_type clips share_of_clips mean_score p90_score best_score lift jobs",
-    "video_readiness": "title status videos ready failed published stuck hours_to_ready",
-    "credit_usage": "day balance_close credits_used days_left burn_7d jobs_submitted clips "
-    "credits_per_clip credits_added",
-    "top_clips": "rank score show_name moment_type hook_suggestion duration_seconds job_id",
-    "shareability_weekly": "week show_name jobs clips mean_score best_score clips_80_plus",
-    "job_turnaround": "job_id status turnaround_seconds stuck created_at show_name",
-}
-_NARROW, _EASY = 16, 32  # characters for a long text, at least and if there is space
-_TERMINAL_ROWS = 40
 
-
-@dataclass(frozen=True)
-class Table:
-    """Rows with the names and DuckDB types of their columns."""
-
-    name: str
-    columns: tuple[str, ...]
-    types: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-
-    def only(self, wanted: Callable[[str], bool]) -> Table:
-        """The columns for whose names `wanted` is true."""
-        places = [i for i, column in enumerate(self.columns) if wanted(column)]
-        return replace(
-            self,
-            columns=tuple(self.columns[i] for i in places),
-            types=tuple(self.types[i] for i in places),
-            rows=[tuple(row[i] for i in places) for row in self.rows],
-        )
-
-
-def read_report(con: duckdb.DuckDBPyConnection, name: str, *, links: bool = True) -> Table:
-    """One report of the published file, whole.
-
-    Raises:
-        Unusable: there is no such report; the message lists the reports.
-    """
-    name = report_name(con, name)
-    table = fetch(con.execute(f'FROM reports."{name}"'), name)
-    return table if links else table.only(lambda column: column not in LINKS)
-
-
-def fetch(con: duckdb.DuckDBPyConnection, name: str = "rows") -> Table:
-    """All rows of the connection's last statement."""
-    return Table(name, *_columns_and_types(con), con.fetchall())
-
-
-def batches(con: duckdb.DuckDBPyConnection, rows: int = 10_000) -> Iterator[Table]:
-    """The same, some rows at a time; if there are no rows, one table without any."""
-    columns, types = _columns_and_types(con)
-    part = con.fetchmany(rows)
-    yield Table("rows", columns, types, part)
-    while len(part) == rows:
-        part = con.fetchmany(rows)
-        yield Table("rows", columns, types, part)
-
-
-def _columns_and_types(
-    con: duckdb.DuckDBPyConnection,
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    described = con.description or []
-    return tuple(column[0] for column in described), tuple(str(column[1]) for column in described)
-
-
-def render(tables: Sequence[Table], format: str, *, raw: bool = False, width: int = 80) -> str:
+def render(
+    tables: Sequence[Table],
+    format: str,
+    *,
+    raw: bool = False,
+    width: int = 80,
+    rows: int | None = None,
+) -> str:
     """The tables as text that ends in a line break.
 
     Args:
         format: one of FORMATS.
-        raw: leave text cells of a csv as they are. Otherwise all are quoted, and one that a
-            spreadsheet would read as a formula gets a leading apostrophe.
+        raw: rows of a query. In a csv, text cells stay as they are; otherwise all are quoted, and
+            one that a spreadsheet would read as a formula gets a leading apostrophe. A `table` has
+            the query's own headers and values.
         width: of the terminal in characters, for `table`.
+        rows: the most that a report's `table` shows; None for as many as a person reads.
     """
     if format == "json":
         return as_json(tables)
@@ -112,7 +45,11 @@ def render(tables: Sequence[Table], format: str, *, raw: bool = False, width: in
         return "\n".join(as_csv(table, raw=raw) for table in tables)
     if format == "markdown":
         return "\n".join(as_markdown(table, titled=len(tables) > 1) for table in tables)
-    return "\n".join(as_terminal_table(table, width=width) for table in tables)
+    from .terminal import answer_table, report_table
+
+    if raw:
+        return "\n".join(answer_table(table, width) for table in tables)
+    return "\n".join(report_table(table, width, rows) for table in tables)
 
 
 def as_json(tables: Sequence[Table]) -> str:
@@ -120,7 +57,7 @@ def as_json(tables: Sequence[Table]) -> str:
     content = {
         table.name: [
             {
-                column: _json_value(value, kind)
+                column: json_value(value, kind)
                 for column, kind, value in zip(table.columns, table.types, row, strict=True)
             }
             for row in table.rows
@@ -141,16 +78,16 @@ def as_csv(table: Table, *, raw: bool = False, header: bool = True) -> str:
     for row in table.rows:
         if raw:
             cells = [
-                str(value) if isinstance(value, float) else _plain(value, kind)
+                str(value) if isinstance(value, float) else plain(value, kind)
                 for value, kind in zip(row, table.types, strict=True)
             ]
             lines.append(_csv_line(cells))
         else:
             lines.append(
                 ",".join(
-                    _quoted(_defused(_plain(value, kind)))
+                    _quoted(_defused(plain(value, kind)))
                     if isinstance(value, str | list | tuple | Mapping)
-                    else _plain(value, kind)
+                    else plain(value, kind)
                     for value, kind in zip(row, table.types, strict=True)
                 )
                 + "\n"
@@ -161,191 +98,13 @@ def as_csv(table: Table, *, raw: bool = False, header: bool = True) -> str:
 def as_markdown(table: Table, *, titled: bool = False) -> str:
     """A pipe table with numbers aligned to the right."""
     lines = [f"## {table.name}\n"] if titled else []
-    numeric = _numeric(table)
+    numeric = map(is_number, table.types)
     lines.append("| " + " | ".join(map(_markdown_cell, table.columns)) + " |")
     lines.append("|" + "|".join("---:" if right else "---" for right in numeric) + "|")
     for row in table.rows:
-        cells = [_plain(value, kind) for value, kind in zip(row, table.types, strict=True)]
+        cells = [plain(value, kind) for value, kind in zip(row, table.types, strict=True)]
         lines.append("| " + " | ".join(map(_markdown_cell, cells)) + " |")
     return "\n".join(lines) + "\n"
-
-
-def as_terminal_table(table: Table, *, width: int = 80) -> str:
-    """A table that fits a terminal: rounded numbers, the first rows, the main columns.
-
-    Numbers, instants and ids are shown whole or not at all; only text is cut.
-    """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    rows = [
-        [_short(value, kind) for value, kind in zip(row, table.types, strict=True)]
-        for row in table.rows[:_TERMINAL_ROWS]
-    ]
-    shown = _fitting_columns(table, rows, width)
-    grid = RichTable(
-        title=table.name.replace("_", " "),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    numeric = _numeric(table)
-    for at, least in shown.items():
-        grid.add_column(
-            Text(printable(table.columns[at]).replace("_", "\n")),
-            justify="right" if numeric[at] else "left",
-            no_wrap=not _may_be_cut(table, at),
-            min_width=least,
-        )
-    for row in rows:
-        grid.add_row(*(Text(row[at], no_wrap=True, overflow="ellipsis") for at in shown))
-    out = io.StringIO()
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    console = Console(
-        file=out, width=width, force_terminal=colour, no_color=not colour, highlight=False
-    )
-    console.print(grid)
-    notes = []
-    if len(table.rows) > _TERMINAL_ROWS:
-        notes.append(f"{_TERMINAL_ROWS} of {len(table.rows)} rows")
-    if not table.rows:
-        notes.append("no rows")
-    if len(shown) < len(table.columns):
-        notes.append(f"{len(shown)} of {len(table.columns)} columns")
-    if notes:
-        console.print(Text(f"({', '.join(notes)}; --format json gives all)"))
-    return out.getvalue()
-
-
-def _fitting_columns(table: Table, rows: list[list[str]], width: int) -> dict[int, int]:
-    """The columns to show, in order, and the least width of each.
-
-    The main columns come first, even if their text has to be cut; then other columns that fit next
-    to them without cutting much.
-    """
-    from rich.cells import cell_len
-
-    main = [
-        table.columns.index(column)
-        for column in _MAIN_COLUMNS.get(table.name, " ".join(table.columns)).split()
-        if column in table.columns
-    ]
-    natural = [
-        max(map(cell_len, [*printable(column).split("_"), *(row[at] for row in rows)]))
-        for at, column in enumerate(table.columns)
-    ]
-
-    def least(at: int, enough: int) -> int:
-        return min(natural[at], enough) if _may_be_cut(table, at) else natural[at]
-
-    chosen: dict[int, int] = {}
-    for at in dict.fromkeys([*main, *range(len(table.columns))]):
-        enough = _NARROW if at in main else _EASY
-        wanted = {other: least(other, enough) for other in [*chosen, at]}
-        if not chosen or sum(wanted.values()) + 2 * len(wanted) <= width:
-            chosen[at] = min(least(at, _NARROW), max(width - 2, 1))
-    return dict(sorted(chosen.items()))
-
-
-def _may_be_cut(table: Table, at: int) -> bool:
-    """Whether a column may be cut; a number, an instant or an id would then be wrong."""
-    return table.types[at].startswith(("VARCHAR", "JSON")) and not re.search(
-        r"(^|_)id$", table.columns[at]
-    )
-
-
-def _json_value(value: Any, kind: str) -> Any:
-    if isinstance(value, str) and kind == "JSON":
-        return _nested(value)
-    if isinstance(value, datetime):
-        return _instant(value)
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, Mapping):
-        return {str(key): _json_value(item, "") for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_value(item, "") for item in value]
-    if value is None or isinstance(value, bool | int | str | float):
-        return _finite(value)
-    return str(value)  # dates are ISO 8601; rarer types are as DuckDB writes them
-
-
-def _nested(text: str) -> Any:
-    """The value of JSON text; the text itself if it is nested too deeply for Python."""
-    try:
-        value = _finite(json.loads(text))
-        if text.count("[") + text.count("{") > MAX_DEPTH:
-            json.dumps(value, indent=2)
-    except RecursionError:
-        return text
-    return value
-
-
-def _finite(value: Any) -> Any:
-    if is_beyond(value):
-        return None
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return value
-
-
-def _instant(value: datetime) -> str:
-    """ISO 8601; an instant ends in Z, a time without a zone does not."""
-    if value.tzinfo is None:
-        return value.isoformat()
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _plain(value: Any, kind: str) -> str:
-    """One cell of csv or Markdown, in full; NULL and numbers that are not finite are empty."""
-    if value is None or is_beyond(value):
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple | Mapping):
-        return json.dumps(_json_value(value, kind), ensure_ascii=False)
-    if isinstance(value, datetime):
-        return _instant(value)
-    return str(value)
-
-
-def _short(value: Any, kind: str) -> str:
-    """One cell of a terminal's table."""
-    if value is None or is_beyond(value):
-        return "–"  # noqa: RUF001 - a dash, not a minus
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float | Decimal):
-        if 0 < abs(float(value)) < 0.05:
-            return f"{value:.2g}"  # 0.00 would mean that there is nothing
-        if value == 0:
-            return "0.00"  # not -0.00
-        return f"{value:,.2f}" if -10 < value < 10 else f"{value:,.1f}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, datetime):
-        instant = value.astimezone(UTC) if value.tzinfo else value
-        return instant.strftime("%Y-%m-%d %H:%M")
-    if isinstance(value, list | tuple):
-        return printable(", ".join(map(str, value)))
-    return printable(_plain(value, kind))
-
-
-def is_beyond(value: Any) -> bool:
-    """Whether it is NaN, or infinite, as the mean of absurdly large numbers is."""
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _numeric(table: Table) -> list[bool]:
-    number = r"U?(TINY|SMALL|BIG|HUGE)?INT|INTEGER|UINTEGER|DOUBLE|FLOAT|DECIMAL\(.*\)|BIGNUM"
-    return [re.fullmatch(number, kind) is not None for kind in table.types]
 
 
 def _csv_line(cells: Iterable[str]) -> str:

@@ -97,6 +97,7 @@ def _clips(read: Read) -> str:
 KLIPIT = Service(
     name="klipit",
     thing="job",
+    subject="episode",
     id_name="job_id",
     url_name="source_url",
     api=TABLES,

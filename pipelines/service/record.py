@@ -72,6 +72,8 @@ class Service:
     """The query of its ids' state: id and the columns that sync/due.sql reads."""
     csv: Mapping[str, str]
     """What a CSV's columns may be called → the field; of two for one field the first counts."""
+    subject: str = ""
+    """What a `thing` is about, in a sentence for people; empty: the thing itself."""
     events: tuple[Table, ...] = ()
     """Further tables that the ledger's events fill."""
     id_pattern: str | None = None

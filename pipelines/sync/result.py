@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from pipelines.output import counted
+from pipelines.service import SERVICES
 from sources.shared.errors import ClipmartError
 
 from .progress import ready_in
@@ -31,6 +33,11 @@ class ServiceResult:
     error: str | None = None
     exit_code: int = 0
     notes: list[str] = field(default_factory=list)
+    events: Counter[str] = field(default_factory=Counter)
+    """What is new: `children` landed for the first time, and the number of records that became
+    `finished` or `failed`, and of children that did, as `children finished`."""
+    running: int = 0
+    """Tracked records that are neither finished nor failed, at the end."""
 
     def add(self, rows: Mapping[str, int], rejected: int) -> None:
         """Count one loaded chunk."""
@@ -92,22 +99,16 @@ class SyncResult:
             "services": {name: service.as_json() for name, service in self.services.items()},
         }
 
-    def lines(self, *, dry_run: bool) -> list[str]:
-        """A line for each service and one for publishing."""
+    def lines(self, *, dry_run: bool = False, verbose: bool = False) -> list[str]:
+        """A line for each service and one for publishing; `verbose` lines are all numbers."""
         lines = []
         for name, s in self.services.items():
-            if dry_run:
-                lines.append(f"{name}: {s.known} known, {s.due} due, {ready_in(s.eta_seconds)}")
-                continue
-            loaded = ", ".join(_count(count, table) for table, count in s.loaded.items() if count)
-            lines.append(
-                f"{name}: {s.known} known, {s.due} due, {s.requested} requested; loaded "
-                f"{loaded or 'nothing'}; {s.rejected} rejected, {s.remaining} remaining; "
-                f"{_count(s.requests, 'requests')}, {s.refused} refused"
-            )
-            lines += [f"{name}: {note}" for note in s.notes]
-            if s.rejected:
-                lines.append(f"{name}: `clipmart rejected` shows the rejected records and why")
+            if not s.known and not s.error:
+                lines.append(f"{name}: {_no_ids(name)}")
+            elif dry_run:
+                lines.append(f"{name}: {s.known:,} known, {s.due:,} due, {ready_in(s.eta_seconds)}")
+            else:
+                lines.append(f"{name}: {_numbers(s) if verbose else _summary(name, s)}")
         if not dry_run:
             if self.published:
                 lines.append(f"published {self.place or f'{self.data_dir}/warehouse.duckdb'}")
@@ -116,6 +117,10 @@ class SyncResult:
             else:
                 lines.append("nothing changed: the published file stays as it is")
         return lines
+
+    def messages(self) -> list[str]:
+        """What was recovered first, and what the services note."""
+        return self.notes + [f"{n}: {note}" for n, s in self.services.items() for note in s.notes]
 
     def problems(self) -> list[str]:
         """What went wrong: messages that say what to do."""
@@ -135,9 +140,52 @@ def worst(codes: Iterable[int]) -> int:
     return next(code for code in (3, 75, 1, 2, 0) if code in outcomes)
 
 
-def _count(number: int, plural: str) -> str:
-    """1 request, 2 requests; the names of landing tables are such plurals."""
-    return f"{number} {plural.removesuffix('s') if number == 1 else plural}"
+def _summary(name: str, result: ServiceResult) -> str:
+    """'3 new clips, 1 episode failed, 2 running'."""
+    service, events = SERVICES[name], result.events
+    subject = service.subject or service.thing
+    child = service.api.children.name.removesuffix("s")
+    words = {
+        "children": counted(events["children"], f"new {child}"),
+        "children finished": f"{counted(events['children finished'], child)} became ready",
+        "finished": f"{counted(events['finished'], subject)} done",
+        "failed": f"{counted(events['failed'], subject)} failed",
+    }
+    # An episode is done if it has clips; what counts of a video is that it is ready.
+    kinds = ["children finished" if service.api.child_observations else "children", "failed"]
+    if not events[kinds[0]]:
+        kinds.insert(0, "finished")
+    parts = [words[kind] for kind in kinds if events[kind]]
+    if not parts:
+        nothing_requested = result.error and not result.requested
+        parts.append("nothing was requested" if nothing_requested else "nothing new")
+    if result.running:
+        parts.append(f"{result.running:,} running")
+    if result.remaining:
+        parts.append(f"{result.remaining:,} still due")
+    if result.rejected:
+        parts.append(f"{result.rejected:,} rejected (`clipmart rejected` says why)")
+    return ", ".join(parts)
+
+
+def _numbers(result: ServiceResult) -> str:
+    # The names of landing tables are plurals.
+    loaded = [
+        counted(count, table.removesuffix("s")) for table, count in result.loaded.items() if count
+    ]
+    return (
+        f"{result.known:,} known, {result.due:,} due, {result.requested:,} requested; loaded "
+        f"{', '.join(loaded) or 'nothing'}; {result.rejected:,} rejected, {result.remaining:,} "
+        f"remaining; {counted(result.requests, 'request')}, {result.refused:,} refused"
+    )
+
+
+def _no_ids(name: str) -> str:
+    listen = "; `clipmart listen` receives more by webhook" if SERVICES[name].events else ""
+    return (
+        f"no ids yet. `clipmart track {name} --from FILE` registers those you have; "
+        f"`clipmart submit {name}` sends something new{listen}."
+    )
 
 
 def _z(instant: datetime) -> str:

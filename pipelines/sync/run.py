@@ -35,7 +35,7 @@ from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 from .eta import seconds_needed
 from .result import ServiceResult, SyncResult, worst
 from .services import Services
-from .worklist import Worklist, worklist
+from .worklist import Worklist, running, worklist
 from .writer import Writer
 
 
@@ -108,6 +108,8 @@ class _Sync:
                 result.services.setdefault(name, ServiceResult()).fail(_no_key(SERVICES[name]))
             self._fetch_and_load(landing, worklists)
             self._assign_lost_answers(landing)
+            for name in worklists:
+                result.services[name].running = running(landing, name)
             if self.publish_now:
                 self._publish(landing)
         except (ClipmartError, duckdb.Error) as error:

@@ -67,6 +67,26 @@ def worklist(
     return Worklist(known, due + [item for item in others if item.id not in by_name])
 
 
+def running(landing: Landing, service: str) -> int:
+    """How many tracked ids have a record that is neither finished nor failed."""
+    record, con = SERVICES[service], landing.connection
+    if not landing.has_tables(service, record.tables):
+        return 0
+    ended = [*sorted(record.finished), *sorted(record.failed), "not_found"]
+    (count,) = con.execute(
+        bound(
+            f"""SELECT count(*)
+                FROM (SELECT {record.id_name}, arg_max(lower(status), observed_at) AS status
+                      FROM {service}.{record.api.observations.name} GROUP BY 1)
+                WHERE status NOT IN (SELECT unnest($ended))
+                  AND {record.id_name} IN (SELECT {record.id_name} FROM {service}.submissions
+                                           WHERE {tracked(con, service)})""",
+            ended=ended,
+        )
+    ).fetchone() or (0,)
+    return int(count)
+
+
 def due_ids(
     con: duckdb.DuckDBPyConnection,
     service: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from enum import Enum, auto
@@ -13,10 +13,10 @@ from enum import Enum, auto
 from pipelines.landing.loader import Loader, LoadFailed
 from pipelines.landing.store import Landing
 from pipelines.landing.tables import tables_of
-from pipelines.service import RUNS, SERVICES
-from sources.shared.chunks import REJECTED_RECORDS, Read, Rejected, chunk_of
+from pipelines.service import RUNS, SERVICES, Service
+from sources.shared.chunks import REJECTED_RECORDS, Chunk, Read, Rejected, Seen, chunk_of
 from sources.shared.drift import Drift
-from sources.shared.tables import Row
+from sources.shared.tables import REMOVED, Row
 
 from .result import ServiceResult
 
@@ -161,7 +161,8 @@ class Writer(threading.Thread):
     def _land(self, service: str, reads: list[Read], account: list[Row]) -> None:
         """Load a chunk; if its rows cannot land, halve it until the record at fault is alone."""
         api = SERVICES[service].api
-        chunk = chunk_of(api, reads, self._drift[service], self._landing.seen(api, reads))
+        seen = self._landing.seen(api, reads)
+        chunk = chunk_of(api, reads, self._drift[service], seen)
         for row in account:
             chunk.add(api.account, row)
         try:
@@ -182,6 +183,7 @@ class Writer(threading.Thread):
         if reads:
             self._landed.add(service)
         self._counts[service].add(rows, sum(r.reason != "field" for r in chunk.rejected))
+        self._counts[service].events.update(_events(SERVICES[service], chunk, seen))
 
     def _suspect(self, service: str, read: Read, error: LoadFailed) -> None:
         """Note an id whose rows cannot land. It is at fault only if others of this run land."""
@@ -218,6 +220,27 @@ class Writer(threading.Thread):
         if last["observed_at"].astimezone(UTC).date() != until.astimezone(UTC).date():
             return True
         return any(row[name] != last[name] for name in reported)
+
+
+def _events(service: Service, chunk: Chunk, seen: Seen) -> Iterator[str]:
+    """What a chunk brings that is new, as `ServiceResult.events` counts it."""
+    api = service.api
+    for row in chunk.rows.get(api.observations, []):
+        before, now = seen.status.get(row[api.parent]), row["status"].lower()
+        for kind, statuses in (("finished", service.finished), ("failed", service.failed)):
+            if now in statuses and str(before).lower() not in statuses:
+                yield kind
+    if api.child_observations is not None:
+        for row in chunk.rows.get(api.child_observations, []):
+            before = seen.child_status.get((row[api.parent], row[api.child_id]))
+            if row["status"].lower() in service.finished and (
+                str(before).lower() not in service.finished
+            ):
+                yield "children finished"
+    else:
+        for row in chunk.rows.get(api.children, []):
+            if not row.get(REMOVED) and row["id"] not in seen.child_parents:
+                yield "children"
 
 
 _STAMPS = frozenset({"observed_at", "origin"})

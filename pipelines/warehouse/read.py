@@ -7,6 +7,7 @@ although another has been published since.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from pipelines.program import from_here
 from pipelines.settings import Lake, Settings, load_settings
 from sources.shared.errors import FixConfiguration, TryAgainLater, Unusable
 
@@ -115,10 +117,19 @@ def open_published(
     if not settings.warehouse.exists():
         raise NotPublished(
             f"Nothing is published at {settings.warehouse}. Run `clipmart sync` first, or set "
-            "CLIPMART_DATA_DIR to the folder that holds warehouse.duckdb."
+            f"CLIPMART_DATA_DIR to the folder that holds warehouse.duckdb.{_demo(settings)}"
         )
     now = settings.pinned_now
     return attach(settings.warehouse, now=now, locked_down=locked_down, limits=limits)
+
+
+def _demo(settings: Settings) -> str:
+    """How to read the demo's data, if there is any."""
+    folder = settings.data_dir / "demo"
+    if not (folder / settings.warehouse.name).exists():
+        return ""
+    place = shlex.quote(from_here(folder))
+    return f" The demo's data is in {place}: `CLIPMART_DATA_DIR={place} clipmart report`."
 
 
 def lock_down(

@@ -236,8 +236,7 @@ def test_a_line_stays_one_line(text: str) -> None:
 ALLOWED = {
     "pipelines/cli/commands.py sys.std": "flushed at the end",
     "pipelines/cli/failures.py sys.std": "closed where its reader closed it",
-    "pipelines/reports/render.py sys.std": "only asks whether it is a terminal",
-    "pipelines/reports/render.py Console(": "lays a table out, into a text",
+    "pipelines/reports/terminal.py sys.std": "only asks whether it is a terminal",
     "pipelines/sync/progress.py sys.std": "bars of our own numbers and the services' names",
     "pipelines/sync/progress.py Console(": "the same",
     "pipelines/webhooks/log.py os.write(2": "a log that must not wait; cleaned there",

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.reports.render import as_markdown, fetch
+from pipelines.reports.render import as_markdown
+from pipelines.reports.rows import fetch
 from pipelines.warehouse.read import attach, query
 from tests.support.demo_run import NOW, DemoRun, clean_environment
 

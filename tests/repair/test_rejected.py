@@ -93,3 +93,35 @@ def test_records_that_still_cannot_be_read_stay_rejected(
     assert landing_only.rows("SELECT reason FROM clipmart.rejected_records") == [
         ("key: id is missing",)
     ]
+
+
+def test_a_record_that_was_loaded_later_is_no_longer_rejected(
+    sandbox: Sandbox, prepared: Clipmart
+) -> None:
+    """Once the API has fixed them, a job and a clip count nowhere as not loaded."""
+    sandbox.add_job("job_1", clips=[{"id": "a", "start_seconds": "2:14"}])
+    sandbox.add_job("job_2", duration_seconds="long", clips=0)
+    sandbox.add_job("job_3", duration_seconds="long", clips=0)
+    prepared("track", "klipit", "job_1", "job_2", "job_3", "job_4")
+    prepared("sync")
+    words = "3 records could not be loaded, 1 id was not found"
+    assert words in prepared("status").out
+
+    sandbox.set_clips("job_1", [{"id": "a", "start_seconds": 134}])
+    sandbox.update_job("job_2", duration_seconds=60)
+    sandbox.add_job("job_4", clips=0)
+    sandbox.clock.advance(minutes=1)
+    prepared("sync", "--refresh", "job_1", "job_2", "job_4")
+
+    words = "1 record could not be loaded"
+    (check,) = [
+        check
+        for check in prepared("status", "--json").json()["checks"]
+        if check["name"] == "rejected"
+    ]
+    assert check["message"] == words
+    prepared("report", "--html", "report.html")
+    page = (prepared.folder / "report.html").read_text()
+    assert f"{words}.</a>" in page and f"Rejected or noted: {words}." in page
+    (line,) = prepared("rejected").out.splitlines()
+    assert "job_3" in line

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from pipelines.reports.render import FORMATS, LINKS, MAIN, Table, fetch, read_report, render
+from pipelines.reports.render import FORMATS, MAIN, render
+from pipelines.reports.rows import LINKS, Selection, Table, fetch, read_report
 from pipelines.settings import Settings
 from pipelines.warehouse.read import open_published, report_names
 from tests.support.reader_rows import HOOK
@@ -136,16 +137,18 @@ def test_every_report_fits_eighty_columns(con: duckdb.DuckDBPyConnection) -> Non
         lines = render([read_report(con, name)], "table", width=80).splitlines()
         assert max(map(len, lines)) <= 80, name
     usage = render([read_report(con, "credit_usage")], "table", width=80)
-    assert "2026-04-08" in usage
+    assert " 8 Apr 2026" in usage
 
 
 def test_a_long_report_says_what_it_leaves_out(con: duckdb.DuckDBPyConnection) -> None:
     """A terminal shows the first rows; the other formats have all."""
     table = fetch(con.execute("SELECT range AS n FROM range(100)"))
     assert "40 of 100 rows" in render([table], "table")
+    assert "40 of 100 rows" in render([table], "table", raw=True)
+    assert len(render([table], "table", rows=100).splitlines()) == 103
     assert len(json.loads(render([table], "json"))["rows"]) == 100
     nothing = fetch(con.execute("SELECT 1 AS n WHERE FALSE"))
-    assert "no rows" in render([nothing], "table")
+    assert "no rows" in render([nothing], "table", raw=True)
 
 
 def test_colour_is_for_terminals_that_want_it(
@@ -163,6 +166,7 @@ def test_colour_is_for_terminals_that_want_it(
 def test_links_can_be_left_out(con: duckdb.DuckDBPyConnection) -> None:
     """They may have a signature that lets anyone download."""
     for name in report_names(con):
-        assert not LINKS & set(read_report(con, name, links=False).columns)
+        assert not LINKS & set(read_report(con, name, Selection(links=False)).columns)
     assert "media_url" in read_report(con, "top-clips").columns
-    assert "signature" not in render([read_report(con, "top-clips", links=False)], "json")
+    clips = read_report(con, "top-clips", Selection(links=False))
+    assert "signature" not in render([clips], "json")

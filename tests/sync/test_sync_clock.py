@@ -134,8 +134,8 @@ def test_a_date_of_an_api_counts_up_to_5_minutes_ahead(
     for table in ("clipus.campaigns", "clipus.plan_observations"):
         assert landing_only.rows(f"SELECT DISTINCT observed_at FROM {table}") == [(expected,)]
     reported = observed_at == NOW
-    assert done.out.count("Klipit's clock is 2 days ahead of this machine's") == reported
-    assert done.out.count("Clipus's clock is 2 days ahead of this machine's") == reported
+    assert done.err.count("Klipit's clock is 2 days ahead of this machine's") == reported
+    assert done.err.count("Clipus's clock is 2 days ahead of this machine's") == reported
 
 
 def test_ids_land_after_the_loss_of_a_ledger_numbered_by_a_clock_ahead(

@@ -39,7 +39,7 @@ def test_a_missing_scope_is_named(sandbox: Sandbox, landing_only: Clipmart) -> N
 
     assert done.code == 3
     assert "clips:read" in done.err
-    assert "clipmart credits" in done.out
+    assert "clipmart credits" in done.err
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.3])

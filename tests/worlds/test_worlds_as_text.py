@@ -6,12 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 import pytest
 from rich.cells import cell_len
 
-from pipelines.reports.render import FORMATS, as_json, fetch, render
+from pipelines.reports.render import FORMATS, as_json, render
+from pipelines.reports.rows import Table, fetch
 from pipelines.settings import Settings
 from pipelines.warehouse.read import open_published, report_names
 from sandbox import Sandbox, running
@@ -73,6 +75,42 @@ def check_formats(world: Clipmart, outputs: dict[str, str]) -> None:
         assert len(lines) == len(wanted)
         assert {len(line) for line in lines} <= {len(header)}
         assert outputs["markdown"].count("\n") == len(wanted) + 2
+
+
+READ = {
+    **{"show_name": "show", "guest_name": "guest", "created_at": "created", "score": "score"},
+    **{"rank": "rank", "day": "day", "week": "week", "month": "month"},
+}
+LABELS = {"hook_suggestion": "hook", "episode": "episode", "title": "title", "best_hook": "hook"}
+
+
+def check_what_a_person_reads(table: Table, width: int) -> None:
+    """No line is too wide; the columns that say what a row is are there, if they have values."""
+    lines = render([table], "table", width=width).splitlines()
+    assert max(map(cell_len, lines)) <= width, (table.name, lines)
+    if not table.rows:
+        assert len(lines) == 2 and lines[1].startswith("no "), lines
+        return
+    header = "\n".join(takewhile(lambda line: not line.startswith("─"), lines[1:]))
+    filled = {
+        name
+        for name, *values in zip(table.columns, *table.rows, strict=True)
+        if any(value is not None for value in values)
+    }
+    label = next((name for name in LABELS if name in filled), None)
+    wanted = [READ[name] for name in READ if name in filled] if width >= 80 else []
+    wanted += [LABELS[label]] if label else []
+    words = " ".join(wanted).split()
+    assert set(header.split()).issuperset(words), (table.name, lines)
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_every_report_begins_with_what_a_person_reads(world: Clipmart, width: int) -> None:
+    """On a narrow, an ordinary and a wide terminal."""
+    with open_published(Settings(data_dir=world.data_dir, pinned_now=NOW)) as con:
+        for name in report_names(con):
+            rows = con.execute(f"FROM reports.{name} LIMIT 100")
+            check_what_a_person_reads(fetch(rows, name), width)
 
 
 def test_every_report_in_every_format(world: Clipmart) -> None:

@@ -13,9 +13,16 @@ from typing import Any
 
 import duckdb
 
-from pipelines.health.attention import failures, rejected_counts, rejected_words
+from pipelines.health.attention import (
+    failures,
+    not_loaded_words,
+    rejected_counts,
+    rejected_words,
+)
 from pipelines.health.checks import CREDIT_DAYS, SYNC_HOURS
-from pipelines.reports.render import fetch, is_beyond
+from pipelines.landing.rejected import rejected_sql
+from pipelines.reports.cells import is_beyond
+from pipelines.reports.rows import fetch
 from pipelines.service import SERVICES
 from pipelines.warehouse.read import report_name
 
@@ -45,9 +52,9 @@ SELECT campaign_id AS id, COALESCE(title, url) AS name, status, created_at, read
 FROM reports.video_readiness WHERE stuck
 """
 
-_REJECTED = """
+_REJECTED = f"""
 SELECT source, endpoint, reason, COUNT(*) AS records, MAX(seen_at) AS last_seen_at
-FROM clipmart.rejected_records GROUP BY ALL ORDER BY last_seen_at DESC, source, endpoint, reason
+FROM ({rejected_sql()}) GROUP BY ALL ORDER BY last_seen_at DESC, source, endpoint, reason
 """
 
 _OUTCOMES = {
@@ -294,7 +301,7 @@ def _health(con: duckdb.DuckDBPyConnection, runs: Iterable[Row]) -> Row:
         "runs": latest[:8],
         "seen": seen,
         "rejected": _rows(con, f"{_REJECTED} LIMIT {TABLE_ROWS}"),
-        "rejected_counts": counts,
+        "not_loaded": not_loaded_words(counts),
         "rejected_words": rejected_words(counts),
         "freshness": freshness,
         "findings": _rows(con, "FROM staging.audit_findings WHERE rows > 0"),
