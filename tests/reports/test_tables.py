@@ -38,22 +38,24 @@ def demo_clipmart(demo: DemoRun) -> Clipmart:
 
 
 @pytest.fixture(scope="module")
-def jobs(demo_clipmart: Clipmart) -> list[str]:
-    return demo_clipmart("query", "SELECT id FROM klipit.jobs", "--format", "csv").out.split()[1:]
+def ids(demo_clipmart: Clipmart) -> list[str]:
+    sql = "SELECT id FROM klipit.jobs UNION ALL SELECT campaign_id FROM clipus.campaigns"
+    return demo_clipmart("query", sql, "--format", "csv").out.split()[1:]
 
 
 @pytest.mark.parametrize("width", [50, 80, 120])
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_fits_the_terminal(
-    demo_clipmart: Clipmart, jobs: list[str], name: str, width: int
+    demo_clipmart: Clipmart, ids: list[str], name: str, width: int
 ) -> None:
     """Measured in columns, of which Japanese letters take two; an id that is cut is still clear."""
     demo_clipmart.environ["COLUMNS"] = str(width)
     lines = demo_clipmart("report", name).out.splitlines()
 
     assert max(map(cell_len, lines)) <= width
-    for cut in re.findall(r"(?<!\S)(job_\w*|\d[\d.:]*)…", "\n".join(lines)):
-        assert sum(job.startswith(cut) for job in jobs) == 1, cut
+    for line in lines:  # whole cells, not words of a text
+        for cut in re.findall(r"(?:^ ?|  )((?:job_|\d)\S*)…", line):
+            assert sum(known.startswith(cut) for known in ids) == 1, cut
 
 
 def test_a_wider_terminal_shows_more(demo_clipmart: Clipmart) -> None:
@@ -62,8 +64,8 @@ def test_a_wider_terminal_shows_more(demo_clipmart: Clipmart) -> None:
     for width in (80, 120, 400):
         demo_clipmart.environ["COLUMNS"] = str(width)
         out = demo_clipmart("report", "shareability").out
-        shown[width] = int((re.findall(r"(\d+) of 11 columns", out) or ["11"])[0])
-    assert shown[80] < shown[120] < shown[400] == 11
+        shown[width] = int((re.findall(r"(\d+) of 13 columns", out) or ["13"])[0])
+    assert shown[80] < shown[120] < shown[400] == 13
 
 
 DASH = "\N{EN DASH}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,18 @@ def cell(value: Any, kind: str) -> Any:
     return json.dumps(value) if kind == "JSON" and value is not None else value
 
 
-def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
+SHOWS = (
+    "The Founders Podcast",
+    "Ünïcode & Söhne 🎙️",
+    "日本のスタートアップ",
+    'O\'Brien; "talks"',
+    None,
+)
+
+
+def a_month_of_use(
+    seed: int, jobs: int = 220, campaigns: int = 90, shows: Sequence[str | None] = SHOWS
+) -> Rows:
     """Everything that a report treats apart, by chance but the same for the same seed."""
     dice = random.Random(seed)
     texts = random.Random(seed)  # apart, so that a text more changes no number
@@ -97,13 +109,6 @@ def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
             return day + dice.choice([timedelta(0), timedelta(days=1, microseconds=-1)])
         return day + timedelta(seconds=dice.randrange(86_400), microseconds=dice.randrange(10**6))
 
-    shows = [
-        "The Founders Podcast",
-        "Ünïcode & Söhne 🎙️",
-        "日本のスタートアップ",
-        'O\'Brien; "talks"',
-        None,
-    ]
     types = ["bold_prediction", "how_to", "emotional_story", "a_type_nobody_documented", None]
     for n in range(jobs):
         job_id = f"job_{n:04d}"

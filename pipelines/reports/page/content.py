@@ -95,7 +95,7 @@ def content(
 def _shareability(con: duckdb.DuckDBPyConnection) -> Row:
     by_week = _rows(con, "FROM staging.page_weeks")  # episodes without created_at come last
     weeks = [row for row in by_week if row["week"]][:WEEKS]
-    shows = _rows(con, "FROM staging.page_shows")
+    shows = _rows(con, "FROM staging.show_scores")
     weekly = _report(con, "shareability_weekly", limit=None)
     most = sorted(shows, key=lambda show: -show["clips"])[:SHOWS]
     return {

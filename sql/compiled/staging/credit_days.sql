@@ -15,7 +15,7 @@ WITH jobs AS (
     CAST(stg_klipit__balances.observed_at AT TIME ZONE 'UTC' AS DATE) AS day,
     stg_klipit__balances.observed_at AS observed_at,
     stg_klipit__balances.balance AS balance,
-    stg_klipit__balances.change AS change
+    stg_klipit__balances.credits_change AS credits_change
   FROM staging.stg_klipit__balances AS stg_klipit__balances
 ), bounds AS (
   SELECT
@@ -51,8 +51,8 @@ WITH jobs AS (
     balances.day AS day,
     ARG_MIN(balances.balance, balances.observed_at) AS first_balance,
     ARG_MAX(balances.balance, balances.observed_at) AS last_balance,
-    SUM(GREATEST(-balances.change, 0)) AS used,
-    SUM(GREATEST(balances.change, 0)) AS added
+    SUM(GREATEST(-balances.credits_change, 0)) AS used,
+    SUM(GREATEST(balances.credits_change, 0)) AS added
   FROM balances AS balances
   GROUP BY
     balances.day

@@ -24,7 +24,7 @@ WITH jobs AS (
     (observed_at AT TIME ZONE 'UTC')::DATE AS day,
     observed_at,
     balance,
-    change
+    credits_change
   FROM staging.stg_klipit__balances
 ), bounds AS (
   SELECT
@@ -46,8 +46,8 @@ WITH jobs AS (
     day,
     ARG_MIN(balance, observed_at) AS first_balance,
     ARG_MAX(balance, observed_at) AS last_balance,
-    SUM(GREATEST(-change, 0)) AS used,
-    SUM(GREATEST(change, 0)) AS added
+    SUM(GREATEST(-credits_change, 0)) AS used,
+    SUM(GREATEST(credits_change, 0)) AS added
   FROM balances
   GROUP BY day
 ), submitted_by_day AS (
