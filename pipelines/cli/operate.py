@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pipelines import stop
-from pipelines.output import print_line, print_lines, say
+from pipelines.output import counted, print_line, print_lines, say
 from pipelines.settings import load_settings
 from sources.shared.errors import FixConfiguration
 
@@ -178,11 +178,11 @@ def migrate(as_json: bool) -> None:
     settings = load_settings()
     done = run(settings)
     lines = [
-        f"{table.table:<28} {table.rows:>9} rows: {table.copied} copied"
+        f"{table.table:<28} {counted(table.rows, 'row'):>14}: {table.copied} copied"
         + (f", {table.outdated} newer in the lake" if table.outdated else "")
         for table in done.tables
     ]
-    lines.append(f"{'ledger':<28} {done.events:>9} events: {done.new_events} copied")
+    lines.append(f"{'ledger':<28} {counted(done.events, 'event'):>14}: {done.new_events} copied")
     print_result(asdict(done), lines, as_json=as_json)
     if not as_json:
         say(

@@ -169,7 +169,7 @@ async def _klipit(probe: _Probe) -> list[Check]:
     checks = [accepted(probe.service, probe.settings)]
     if reported is not None:
         scopes = "account:read; a sync shows jobs:read and clips:read"
-        checks.append(probe.check("balance", "ok", f"{reported['balance']:g} credits"))
+        checks.append(probe.check("balance", "ok", f"{reported['balance']:g} left"))
         checks.append(probe.check("scopes", "ok", scopes))
         return [*checks, _limits(probe)]
     await client.poll(NO_JOB)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 from unicodedata import east_asian_width
 
-from pipelines.output import printable
+from pipelines.output import counted, printable
 from pipelines.program import named
 from pipelines.service import SERVICES
 from pipelines.sync.result import worst
@@ -308,13 +309,16 @@ def _balance_level(credits: Mapping[str, Any]) -> Level:
 
 def _quota(quota: Mapping[str, Any]) -> Check:
     """Clipus reports a plan's limit only when it refuses: if it is known, it was reached."""
-    message = f"{quota['videos']} videos of {quota['campaigns']} campaigns in {quota['month'][:7]}"
+    month = date.fromisoformat(quota["month"])
+    videos, campaigns = counted(quota["videos"], "video"), counted(quota["campaigns"], "campaign")
+    message = f"{videos} of {campaigns} in {month:%b %Y}"
     if quota["quota"] is None:
         return Check("video quota", "ok", f"{message}; the API did not report the plan's limit")
+    reached = f"the plan's limit of {quota['quota']} was reached on {quota['quota_seen_at'][:10]}"
     return Check(
         "video quota",
         "warn",
-        f"{message}; the plan's {quota['quota']} were used up on {quota['quota_seen_at'][:10]}",
+        f"{message}; {reached}",
         "Wait for the next month or upgrade the plan.",
     )
 

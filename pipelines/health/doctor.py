@@ -16,6 +16,7 @@ from typing import Any
 
 from pipelines.ledger.ledger import open_ledger
 from pipelines.ledger.lock import lock_holder
+from pipelines.output import counted
 from pipelines.program import checkout
 from pipelines.service import SERVICES
 from pipelines.settings import SECRET_CHARACTERS, Settings
@@ -78,7 +79,9 @@ def missing_keys(settings: Settings, facts: Mapping[str, Any] | None) -> Iterato
     for name in lacking:
         variable = SERVICES[name].key_variable
         if name in services:
-            message = f"{variable} is not set, but {services[name]['known']:,} ids are known"
+            known = services[name]["known"]
+            ids = f"{counted(known, 'id')} {'is' if known == 1 else 'are'} known"
+            message = f"{variable} is not set, but {ids}"
             remedy = f"Set {variable} in the environment or in .env."
             yield Check(f"{name} key", "fail", message, remedy, 3)
         else:
@@ -195,7 +198,8 @@ def webhooks(settings: Settings, facts: Mapping[str, Any]) -> Check:
     message += f", CLIPUS_WEBHOOK_TOKEN is {'set' if settings.clipus_webhook_token else 'not set'}"
     if events and not secrets:
         remedy = "Set KLIPIT_WEBHOOK_SECRET, or `clipmart listen` refuses Klipit's events."
-        return Check("webhooks", "warn", f"{message}, but {events:,} events have arrived", remedy)
+        arrived = f"{counted(events, 'event')} {'has' if events == 1 else 'have'} arrived"
+        return Check("webhooks", "warn", f"{message}, but {arrived}", remedy)
     if settings.short_webhook_secret:
         message = f"KLIPIT_WEBHOOK_SECRET has a secret of fewer than {SECRET_CHARACTERS} characters"
         remedy = "Set the whole secret, or `clipmart listen` does not start."

@@ -50,7 +50,7 @@ def record_balance(settings: Settings, balance: float, at: datetime, *, force: b
         if earlier and not force:
             _refuse_implausible(balance, max(reversed(earlier), key=lambda each: each[0])[1])
         ledger.add([balance_event(balance, stored_at, settings.now())])
-    message = f"Recorded: {balance:g} credits at {at.isoformat()}. The next sync loads it."
+    message = f"Recorded: a balance of {balance:g} at {at.isoformat()}. The next sync loads it."
     if any(observed_at > at - API_PRECEDENCE for observed_at in reported_at):
         message += (
             " Reports ignore it: the API has reported a balance since then, or within the 7 days "
@@ -82,7 +82,7 @@ def undo_last_balance(settings: Settings) -> str:
             KLIPIT.name, "undo", f"undo {last.event_id}", last.event_id, settings.now(), body
         )
         ledger.add([undo])
-    return f"Taken back: {balance:g} credits at {at}. The next sync removes it."
+    return f"Taken back: the balance of {balance:g} at {at}. The next sync removes it."
 
 
 def _balances_by_hand(ledger: Ledger) -> list[Event]:
@@ -116,7 +116,7 @@ def _refuse_implausible(balance: float, before: float) -> None:
     most, least = before * IMPLAUSIBLE_TIMES, before / IMPLAUSIBLE_TIMES
     if before > 0 and not least <= balance <= most:
         raise Unusable(
-            f"The balance before was {before:g} credits, so {balance:g} looks like a mistake. "
+            f"The balance before was {before:g}, so {balance:g} looks like a mistake. "
             "Nothing was recorded. If it is right, add --force: "
             f"`clipmart credits {balance:g} --force`."
         )

@@ -26,6 +26,7 @@ from pipelines.landing.loader import Loader
 from pipelines.landing.tables import tables_of
 from pipelines.ledger.ledger import Event, Ledger, is_damage
 from pipelines.ledger.lock import sync_lock
+from pipelines.output import counted
 from pipelines.service import LANDING_SCHEMAS, SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse.build import remove_database
@@ -143,7 +144,7 @@ def _rebuild(settings: Settings, stores: Stores, target: Path, why: str | None) 
     if stores.columns[LANDING]:
         sources.append(f"the old landing store ({unpublished} of them not published yet)")
     origin = " and ".join(sources) or "nowhere: nothing is published"
-    lines.append(f"A new landing store holds {rows} rows from {origin}.")
+    lines.append(f"A new landing store holds {counted(rows, 'row')} from {origin}.")
     if lost := stores.damaged(LANDING):
         lines.append(
             f"Could not be taken from the old landing store: {', '.join(lost)}. What had landed "
@@ -198,7 +199,7 @@ def _recover_ledger(settings: Settings) -> list[str]:
     aside = _move_aside(path, settings.now(), ("-wal", "-shm", ""))
     with closing(Ledger(path)) as ledger:
         saved, lost, ids = _salvage(aside, ledger, settings.now())
-    counts = f"{saved} events were saved from it"
+    counts = f"{counted(saved, 'event')} {'was' if saved == 1 else 'were'} saved from it"
     if lost:
         counts += f", {lost} could not be read"
     if ids:

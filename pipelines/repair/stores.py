@@ -16,6 +16,7 @@ import duckdb
 
 from pipelines.disk import is_full
 from pipelines.landing.tables import tables_of
+from pipelines.output import counted
 from pipelines.service import LANDING_SCHEMAS, SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse import only_copy
@@ -154,7 +155,7 @@ class Stores:
                 return why
         if self.columns[PUBLISHED]:
             for table, ids in only_copy.lacking(self.con, PUBLISHED, LANDING).items():
-                return f"lacks {ids} rows of {table} that the published file holds"
+                return f"lacks {counted(ids, 'row')} of {table} that the published file holds"
         return None
 
     def _lacks(self, schema: str) -> str | None:

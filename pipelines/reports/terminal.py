@@ -32,12 +32,13 @@ _GAP = 2
 _NOTHING = "–"  # noqa: RUF001 - a dash, not a minus
 
 # What a row is about: the first of these that has values.
-_LABELS = ("hook_suggestion", "episode", "title", "best_hook", "name")
+_LABELS = ("hook_suggestion", "episode", "title", "best_hook")
 # What else to show if there is space: these first, then the others in the report's order.
 _NEXT = (
-    *("stuck", "best_score", "clips", "clips_80_plus", "lift", "turnaround_seconds"),
-    *("videos", "ready", "failed", "published", "hours_to_ready", "start_seconds"),
-    *("duration_seconds", "balance_close", "credits_used", "days_left", "credits_added"),
+    *("stuck", "why", "value", "best_score", "clips", "clips_80_plus", "lift"),
+    *("turnaround_seconds", "videos", "ready", "failed", "published", "hours_to_ready"),
+    *("start_seconds", "duration_seconds"),
+    *("balance_close", "credits_used", "days_left", "credits_added"),
 )
 # What a report lists, by a column that it has.
 _LISTED = {
@@ -175,7 +176,8 @@ def _columns(table: Table, shown: Sequence[tuple[Any, ...]]) -> list[_Column]:
         "rank",
         *(name for name, kind in zip(table.columns, table.types, strict=True) if kind == "DATE"),
         *([first] if table.types[0] == "VARCHAR" and not _is_id(first) else []),
-        *(name for name in (label, "show_name", "guest_name", date, score) if name),
+        *(name for name in (label, "show_name", "name", "guest_name", date, score) if name),
+        "error",
     ]
     return [
         _Column(
@@ -198,13 +200,13 @@ def _place(column: _Column) -> tuple[int, int]:
 
 
 def _importance(column: _Column) -> tuple[int, int]:
-    """How soon a column is given space: instants other than the report's own and links last."""
+    """How soon a column is given space; last are links, and instants that others imply."""
     place, position = _place(column)
     if place == 1 and column.name in _NEXT:
         return 1, _NEXT.index(column.name)
     if place == 2 and position == 0:
         return 2, 0  # the id that tells rows apart
-    if place == 1 and column.kind.startswith("TIMESTAMP"):
+    if place == 1 and (column.kind.startswith("TIMESTAMP") or column.name == "end_seconds"):
         return 5, position
     return (0, 3, 4, 6)[place], position
 

@@ -337,7 +337,7 @@ def test_only_the_events_of_a_damaged_page_are_lost(clipmart: Clipmart, page: st
     assert done.code == 0
     lost = {id_ for id_ in before if id_.encode() in held} if page == "rows" else set()
     assert before - events_of(path) == lost
-    assert f"{2_000 - len(lost)} events were saved" in done.out
+    assert f"{2_000 - len(lost):,} events were saved" in done.out
     # Of the lost ones an index still knows the ids.
     assert clipmart("ids", "klipit").out.count("job_0") == 2_000
     with closing(Ledger(path)) as ledger:

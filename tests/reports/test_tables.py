@@ -54,7 +54,9 @@ def test_a_report_fits_the_terminal(
 
     assert max(map(cell_len, lines)) <= width
     for line in lines:  # whole cells, not words of a text
-        for cut in re.findall(r"(?:^ ?|  )((?:job_|\d)\S*)…", line):
+        cuts = re.findall(r"(?:^ ?|  )((?:job_|\d)\S*)…", line)
+        # The episode of a failure without a title is called by its id, which is in its own column.
+        for cut in cuts[name == "failures" :]:
             assert sum(known.startswith(cut) for known in ids) == 1, cut
 
 

@@ -1,4 +1,4 @@
-"""What no text for a person may have: invisible characters, and words such as NaN."""
+"""What no text for a person may have: invisible characters, words such as NaN, '1 clips'."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ UNSEEN = re.compile(
 )
 MISSING = re.compile(r"(?<![\w/.-])(?:nan|NaN|None|undefined|inf|Infinity|Undefined)(?![\w-])")
 
+# 1 episodes; a header such as "clips 80+" follows no number.
+PLURAL = re.compile(
+    r"(?<![\w.,:/-])1 (?:new )?(?:clips|episodes|jobs|campaigns|videos|requests|rows|records|ids"
+    r"|events|shows|columns|values|days|weeks|submissions|credits|balances)\b"
+)
+
 
 def problems(world: Clipmart, text: str) -> list[str]:
-    """Invisible characters, and words by which a program shows that it has nothing to show."""
+    """Invisible characters, words for what is missing, and one of something in the plural."""
     bad = [f"U+{ord(match[0]):04X}" for match in UNSEEN.finditer(text)]
     if "words_that_look_missing" not in str(world.folder):
         bad += [text[max(m.start() - 40, 0) : m.end() + 20] for m in MISSING.finditer(text)]
-    return bad
+    return bad + [text[max(m.start() - 40, 0) : m.end() + 20] for m in PLURAL.finditer(text)]
