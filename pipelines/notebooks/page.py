@@ -56,16 +56,24 @@ def open_data() -> duckdb.DuckDBPyConnection:
 
 
 def table(rows: pd.DataFrame | duckdb.DuckDBPyRelation, missing: str = "\N{EN DASH}") -> Styler:
-    """Rows as a table to read: no row numbers, one decimal, text as text, `missing` for NULL."""
+    """Rows as a table to read: no row numbers, one decimal, text as text, `missing` for NULL.
+
+    Instants are shown to the minute, a column of dates without a time.
+    """
     frame = rows.df() if isinstance(rows, duckdb.DuckDBPyRelation) else rows
     shown = frame.head(_MOST_ROWS)
     words = shown.select_dtypes(exclude="number").columns
+    instants = shown.select_dtypes(["datetime", "datetimetz"])
+    dates: dict[Any, Any] = {
+        name: "{:%Y-%m-%d}" if (column.dt.normalize() == column).all() else "{:%Y-%m-%d %H:%M}"
+        for name, column in instants.dropna().items()
+    }
     left: Any = [{"selector": "", "props": "text-align: left"}]
     styler = (
         # A uuid of its own, else a random one: the same rows are the same HTML.
         shown.style.set_uuid(f"{crc32(repr([*shown.columns]).encode()):x}")
         .hide()
-        .format(precision=1, na_rep=missing, escape="html")
+        .format(dates, precision=1, na_rep=missing, escape="html")
         .format_index(escape="html", axis=1)
         .set_table_styles(dict.fromkeys(words, left))
     )

@@ -14,9 +14,10 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise
 from pathlib import Path
 from statistics import fmean
 from tempfile import gettempdir
@@ -25,6 +26,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipelines.warehouse import connect
 from tests.support.demo_run import NOW, DemoRun, clean_environment
 from tests.support.run_notebooks import FOLDER, NOTEBOOKS, Run
 from tests.support.worlds import published_world
@@ -417,7 +419,7 @@ def test_the_clip_to_post_next_is_the_best(
 ) -> None:
     """One clip for each episode; the first is the best of the last 30 days."""
     rows = table(shown["01_start_here demo"], "next")
-    assert len({row["job_id"] for row in rows}) == len(rows) == 10
+    assert len({row["episode"] for row in rows}) == len(rows) == 10
     at = {row["job_id"]: row["submitted_at"] for row in data["klipit.submissions"]}
     since = datetime.fromisoformat(NOW).timestamp() - 30 * 86_400
     fitting = [
@@ -435,26 +437,26 @@ def test_a_guest_by_luck(shown: dict[str, Notebook], data: dict[str, list[dict[s
         if clip["shareability_score"] == clip["shareability_score"]:
             scores.setdefault(clip["job_id"], []).append(clip["shareability_score"])
     episodes = [
-        (row["guest_name"] == "Émile Dufour", fmean(scores[row["job_id"]]))
+        (row["guest_name"] == "Émile Dufour", scores[row["job_id"]])
         for row in data["klipit.submissions"]
         if row["show_name"] == "Über Gründer" and row["job_id"] in scores
     ]
-    n, total = sum(is_theirs for is_theirs, _ in episodes), sum(score for _, score in episodes)
 
-    def difference(theirs: float) -> float:
-        return float(theirs / n - (total - theirs) / (len(episodes) - n))
+    def lift(theirs: Iterable[list[float]]) -> float:
+        return fmean(chain(*theirs)) - fmean(chain(*(clips for _, clips in episodes)))
 
-    seen = difference(sum(score for is_theirs, score in episodes if is_theirs))
+    theirs = [clips for is_theirs, clips in episodes if is_theirs]
+    seen = lift(theirs)
     ways = [
-        abs(difference(sum(picked))) >= abs(seen) - 1e-9
-        for picked in combinations([score for _, score in episodes], n)
+        abs(lift(picked)) >= abs(seen) - 1e-9
+        for picked in combinations([clips for _, clips in episodes], len(theirs))
     ]
     (row,) = [
         row
         for row in table(shown["02_shows_and_guests demo"], "guests")
         if row["guest"] == "Émile Dufour"
     ]
-    assert float(row["difference"]) == pytest.approx(seen, abs=0.051)
+    assert float(row["lift"]) == pytest.approx(seen, abs=0.051)
     assert float(row["by_luck"]) == pytest.approx(100 * fmean(ways), abs=3)
 
 
@@ -505,8 +507,29 @@ def test_the_cost_of_the_shows_adds_up(
     """The estimate divides what was used; nothing is lost or added."""
     snapshots = sorted(data["klipit.account_snapshots"], key=lambda row: row["observed_at"])
     used = sum(max(a["balance"] - b["balance"], 0) for a, b in pairwise(snapshots))
-    *shows, everything = table(shown["05_credits demo"], "shows")
-    assert float(everything["credits"]) == pytest.approx(used)
+    shows = table(shown["05_credits demo"], "shows")
     assert sum(float(row["credits"]) for row in shows) == pytest.approx(used, abs=0.3)
-    assert int(everything["clips"]) == len(data["klipit.clips"])
+    assert sum(int(row["clips"]) for row in shows) == len(data["klipit.clips"])
+    assert f"{used:g} of the {used:g} credits" in text(shown["05_credits demo"], "unexplained")
     assert f"{used:g} credits were used" in text(shown["05_credits demo"], "short")
+
+
+def test_notebooks_and_reports_agree(
+    demo_run: DemoRun, shown: dict[str, Notebook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the show that does best and on the day the credits are used up."""
+    monkeypatch.setenv("CLIPMART_NOW", NOW)
+    con = connect(demo_run.data_dir)
+    ((show,),) = con.execute("SELECT show_name FROM staging.best_show").fetchall()
+    ((day,),) = con.execute("SELECT used_up_on FROM staging.credit_forecast").fetchall()
+    answers = {
+        row["page"]: row["short_answer"] for row in table(shown["01_start_here demo"], "answers")
+    }
+    assert answers["02"].startswith(f"{show}: ")
+    assert text(shown["02_shows_and_guests demo"], "short").startswith(f"{show} does best")
+    for sentence in (
+        answers["05"],
+        text(shown["05_credits demo"], "paces"),
+        text(shown["05_credits demo"], "short"),
+    ):
+        assert f"used up on {day:%d %B %Y}" in sentence
