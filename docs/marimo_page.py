@@ -29,7 +29,7 @@ def _(con, mo):
 
 @app.cell
 def _(con, show):
-    # The chart and the sentence below follow whatever is chosen above.
+    # The chart and the sentence below follow the show that is chosen above.
     tenths = con.execute(
         """
         SELECT

@@ -65,8 +65,8 @@ def table(rows: pd.DataFrame | duckdb.DuckDBPyRelation, missing: str = "\N{EN DA
     words = shown.select_dtypes(exclude="number").columns
     instants = shown.select_dtypes(["datetime", "datetimetz"])
     dates: dict[Any, Any] = {
-        name: "{:%Y-%m-%d}" if (column.dt.normalize() == column).all() else "{:%Y-%m-%d %H:%M}"
-        for name, column in instants.dropna().items()
+        name: "{:%Y-%m-%d %H:%M}" if (days != days.dt.normalize()).any() else "{:%Y-%m-%d}"
+        for name, days in ((name, column.dropna()) for name, column in instants.items())
     }
     left: Any = [{"selector": "", "props": "text-align: left"}]
     styler = (

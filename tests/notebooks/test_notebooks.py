@@ -157,7 +157,7 @@ CLOSED = {
     "nbformat": 4,
     "nbformat_minor": 5,
 }
-"""A page that goes on using a connection after it asked for another."""
+"""A page that goes on using a connection after opening another."""
 
 
 def store(data_dir: Path, into: Path, statements: str) -> None:

@@ -92,7 +92,12 @@ def test_a_table_shows_text_as_text_and_a_word_for_what_is_missing() -> None:
 def test_a_date_has_no_time_of_day() -> None:
     """An instant is shown to the minute."""
     shown = table(
-        duckdb.sql("SELECT DATE '2026-04-01' AS day, TIMESTAMP '2026-04-01 10:30:59' AS seen_at")
+        duckdb.sql(
+            """
+            SELECT DATE '2026-04-01' AS day, TIMESTAMP '2026-04-01 10:30:59' AS seen_at,
+              NULL::TIMESTAMPTZ AS published_at
+            """
+        )
     ).to_html()
     assert ">2026-04-01<" in shown
     assert ">2026-04-01 10:30<" in shown
