@@ -30,10 +30,11 @@ gc.set_threshold(100_000, 50, 100)
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 OF_EXTRAS = {
+    "marimo": ["docs/test_marimo_page.py"],
     "psycopg": ["lake", "ledger/test_ledger_shared.py"],
     "sqlmesh": ["warehouse/test_sqlmesh_project.py"],
 }
-"""A package of an extra, and the tests that need it: `make test-latest` installs neither."""
+"""A package, and the tests that need it: `make test-latest` installs none of these."""
 collect_ignore = [
     path for package, paths in OF_EXTRAS.items() if find_spec(package) is None for path in paths
 ]

@@ -175,7 +175,7 @@ def notebooks(folder: Path) -> None:
     \b
     clipmart notebooks notebooks
     """
-    from pipelines.notebooks import copy_notebooks, how_to_open
+    from pipelines.notebooks.copy import copy_notebooks, how_to_open
 
     settings = load_settings()
     for path in copy_notebooks(folder):
