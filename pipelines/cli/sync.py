@@ -39,9 +39,7 @@ from .terminal import coloured, end, print_result, terminal_width
     "--notify-days",
     type=click.FloatRange(min=0),
     metavar="N",
-    default=7,
-    show_default=True,
-    help="Post when credits last fewer than N days.",
+    help="Post when credits last fewer than N days: 7, or what CLIPMART_CREDIT_DAYS says.",
 )
 @click.option("--verbose", is_flag=True, help="Print all numbers, as --json has them.")
 @json_option
@@ -52,7 +50,7 @@ def sync(  # noqa: PLR0913 - one for each option
     refresh: tuple[str, ...],
     dry_run: bool,
     notify: str | None,
-    notify_days: float,
+    notify_days: float | None,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -101,7 +99,7 @@ def _service_and_ids(
 
 
 def _notification(
-    url: str | None, days: float, *, dry_run: bool
+    url: str | None, days: float | None, *, dry_run: bool
 ) -> Callable[[Settings | None, Any], None]:
     """A function that posts a sync's outcome, if an address is set."""
     given_by = "--notify" if url else "CLIPMART_NOTIFY"

@@ -67,7 +67,7 @@ def check_url(url: str, given_by: str = "--notify") -> None:
 def notify(
     settings: Settings | None,
     url: str,
-    days: float,
+    days: float | None,
     outcome: SyncResult | Exception,
     say: Say,
 ) -> None:
@@ -75,7 +75,7 @@ def notify(
 
     Args:
         settings: None if they could not be read.
-        days: credits for fewer days are posted.
+        days: credits for fewer days are posted; None: as the settings say.
         outcome: how the sync ended.
     """
     host = urlsplit(url).hostname
@@ -92,7 +92,7 @@ def notify(
 
 
 def _notify(
-    settings: Settings | None, url: str, days: float, outcome: SyncResult | Exception
+    settings: Settings | None, url: str, days: float | None, outcome: SyncResult | Exception
 ) -> str | None:
     """Why it could not be posted; None if it was, or if nothing changed."""
     stopped = isinstance(outcome, SyncResult) and outcome.exit_code == 75 and outcome.stopped
@@ -149,7 +149,7 @@ def _failed(name: str, message: str, code: int) -> Check:
     return Check(name, "fail", f"exit {code}. {message}", fails_with=code, items=(str(code),))
 
 
-def _watched(facts: Mapping[str, Any] | None, days: float) -> Iterator[Check]:
+def _watched(facts: Mapping[str, Any] | None, days: float | None) -> Iterator[Check]:
     """What else is worth a message; not a service never synced, which another check reports."""
     if facts is None:
         return
