@@ -122,6 +122,8 @@ class Settings:
     keep_published: int = 3
     """How many earlier published files are saved."""
     limits: Limits = Limits()
+    metrics: Path | None = None
+    """The file in which each sync leaves its numbers for Prometheus."""
     lake: Lake | None = None
     """The lake to land and publish in; None: DuckDB files in the data folder."""
 
@@ -252,6 +254,7 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         keep_published=_count("CLIPMART_KEEP_PUBLISHED", text("CLIPMART_KEEP_PUBLISHED") or "3"),
         query_seconds=_seconds("CLIPMART_QUERY_SECONDS", text("CLIPMART_QUERY_SECONDS"), 300.0),
         query_memory_bytes=_bytes("CLIPMART_QUERY_MEMORY", text("CLIPMART_QUERY_MEMORY")),
+        metrics=_metrics(text("CLIPMART_METRICS")),
         limits=Limits(
             _pair("CLIPMART_SYNC_HOURS", text("CLIPMART_SYNC_HOURS"), Limits.sync_hours),
             _pair("CLIPMART_CREDIT_DAYS", text("CLIPMART_CREDIT_DAYS"), Limits.credit_days),
@@ -287,8 +290,18 @@ def is_loopback(url: str) -> bool:
 
 def notify_address() -> str | None:
     """CLIPMART_NOTIFY, which also works if another setting cannot be used."""
-    filed = {} if "CLIPMART_NOTIFY" in os.environ else _dotenv(Path.cwd() / ".env")
-    return {**filed, **os.environ}.get("CLIPMART_NOTIFY", "").strip() or None
+    return _alone("CLIPMART_NOTIFY")
+
+
+def ping_address() -> str | None:
+    """CLIPMART_PING, likewise."""
+    return _alone("CLIPMART_PING")
+
+
+def _alone(name: str) -> str | None:
+    """A variable of the environment or `.env`, whatever else is set there."""
+    filed = {} if name in os.environ else _dotenv(Path.cwd() / ".env")
+    return {**filed, **os.environ}.get(name, "").strip() or None
 
 
 def _dotenv(path: Path) -> dict[str, str]:
@@ -482,6 +495,15 @@ def _bytes(name: str, value: str | None) -> int:
             f"{name} should be 100 MB or more, such as 500 MB or 8 GB. Unset it for 2 GB."
         )
     return count
+
+
+def _metrics(value: str | None) -> Path | None:
+    if value is not None and not value.endswith(".prom"):
+        raise FixConfiguration(
+            "CLIPMART_METRICS should be a file whose name ends in .prom, such as "
+            "data/metrics.prom: Prometheus' node_exporter reads no other. Nothing was done."
+        )
+    return None if value is None else Path(value).absolute()
 
 
 def _pair(name: str, value: str | None, default: tuple[float, float]) -> tuple[float, float]:

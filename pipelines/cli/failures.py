@@ -30,13 +30,13 @@ class CommandGroup(TaskGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             end(0)
         except (Exception, KeyboardInterrupt) as error:
-            failure = _foreseen(error)
+            failure = foreseen(error)
             if failure is None:
                 raise
             end_with(failure)
 
 
-def _foreseen(error: Exception | KeyboardInterrupt) -> ClipmartError | None:
+def foreseen(error: Exception | KeyboardInterrupt) -> ClipmartError | None:
     """The message for a foreseeable error; None for click's own errors and for our defects."""
     if isinstance(error, ClipmartError):
         return error

@@ -12,7 +12,7 @@ from pipelines.output import counted, print_line, print_lines, say
 from pipelines.settings import load_settings
 from sources.shared.errors import FixConfiguration
 
-from .options import json_option, notify_option
+from .options import json_option, watch_options
 from .terminal import coloured, end, print_result, terminal_width
 
 
@@ -45,7 +45,10 @@ def doctor(as_json: bool) -> None:
     end(code)
 
 
-units_notify_option = notify_option("Where each sync posts what goes wrong, as `sync --notify`.")
+units_watch_options = watch_options(
+    "Where each sync posts what goes wrong, as `sync --notify`.",
+    "Where each sync reports start, success and failure, as `sync --ping`.",
+)
 
 
 @click.group()
@@ -59,8 +62,8 @@ def schedule() -> None:
 
 
 @schedule.command("cron")
-@units_notify_option
-def schedule_cron(notify: str | None) -> None:
+@units_watch_options
+def schedule_cron(notify: str | None, ping: str | None) -> None:
     """Print lines for `crontab -e`: a sync every quarter of an hour.
 
     \b
@@ -70,9 +73,8 @@ def schedule_cron(notify: str | None) -> None:
     from pipelines.schedule import units as scheduling
 
     settings = load_settings()
-    if notify:
-        scheduling.check_notify(notify)
-    print_lines(scheduling.crontab(scheduling.this_place(settings), notify))
+    options = scheduling.watching(notify, ping)
+    print_lines(scheduling.crontab(scheduling.this_place(settings), options))
     for remark in scheduling.remarks(settings):
         say(remark)
 
@@ -84,8 +86,8 @@ def schedule_cron(notify: str | None) -> None:
     metavar="DIR",
     help="Write the files there instead of printing them.",
 )
-@units_notify_option
-def schedule_systemd(write: Path | None, notify: str | None) -> None:
+@units_watch_options
+def schedule_systemd(write: Path | None, notify: str | None, ping: str | None) -> None:
     """Print units: a sync, its timer, and the receiver of webhooks.
 
     \b
@@ -96,9 +98,8 @@ def schedule_systemd(write: Path | None, notify: str | None) -> None:
     from pipelines.schedule import units as scheduling
 
     settings = load_settings()
-    if notify:
-        scheduling.check_notify(notify)
-    units = scheduling.systemd_units(scheduling.this_place(settings), notify)
+    options = scheduling.watching(notify, ping)
+    units = scheduling.systemd_units(scheduling.this_place(settings), options)
     if write is None:
         print_lines("\n".join(f"# {name}\n{unit}" for name, unit in units.items()))
     else:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.schedule.units import Place, crontab, systemd_units
+from pipelines.schedule.units import Place, crontab, systemd_units, watching
 from sandbox import Sandbox
 from tests.support.clipmart import Clipmart
 from tests.support.programs import needs
 
 ROOT = Path(__file__).parents[2]
 ODD = "my clips 50% %h"
+PING = "https://hc.example.com/a%20b?create=1"
 HOOK = "https://hooks.example.com/a%20b?tpl=1&t={{.title}}"
 
 
@@ -89,12 +90,14 @@ def test_the_line_for_cron_syncs_and_says_nothing(
 
 def test_the_address_to_notify_reaches_the_sync(here: Clipmart) -> None:
     """As it was given, through cron's own rules and the shell's; one that cannot is refused."""
-    (line,) = commands(here("schedule", "cron", "--notify", HOOK).out)
+    (line,) = commands(here("schedule", "cron", "--notify", HOOK, "--ping", PING).out)
     words = shlex.split(line.replace("\\%", "%"))
-    assert words[words.index("--notify") + 1 :][:1] == [HOOK + ";"]
+    assert words[words.index("--notify") :][:4] == ["--notify", HOOK, "--ping", PING + ";"]
 
-    refused = here("schedule", "cron", "--notify", "https://hooks.example.com/it's")
-    assert refused.code == 2 and "hooks.example.com" not in refused.err
+    for option in ("--notify", "--ping"):
+        refused = here("schedule", "cron", option, "https://hooks.example.com/it's")
+        assert refused.code == 2 and "hooks.example.com" not in refused.err
+        assert option in refused.err
 
 
 def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
@@ -106,7 +109,7 @@ def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
     place = Place(program, tmp_path / ODD, tmp_path / ODD / "data", "clipmart")
     units = tmp_path / "units"
     units.mkdir()
-    for name, unit in systemd_units(place, HOOK).items():
+    for name, unit in systemd_units(place, watching(HOOK, PING)).items():
         (units / name).write_text(unit)
 
     quiet = subprocess.run(
@@ -114,7 +117,7 @@ def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
     )
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
-    sync = f"sync --max-minutes 14 --notify {HOOK}"
+    sync = f"sync --max-minutes 14 --notify {HOOK} --ping {PING}"
     for name, arguments in [("sync", sync), ("listen", "listen")]:
         output = subprocess.run(
             [analyze, "verify", units / f"clipmart-{name}.service"],
@@ -162,6 +165,15 @@ def test_written_units_are_the_printed_ones(here: Clipmart, data: Path, tmp_path
         assert f"# {file.name}\n{file.read_text()}" in printed
     assert str(Path(sys.executable).with_name("clipmart")) in printed
     assert f"User={data.owner()}\n" in printed
+
+
+def test_a_file_for_prometheus_elsewhere_can_be_written(here: Clipmart) -> None:
+    """Its folder, and no other, is open to the units as well."""
+    with (here.folder / ".env").open("a") as env:
+        env.write("\nCLIPMART_METRICS=/var/lib/node_exporter/clipmart.prom\n")
+    lines = re.findall("^ReadWritePaths=.*", here("schedule", "systemd").out, flags=re.M)
+    assert len(lines) > 1
+    assert all(line.endswith('/my data" "/var/lib/node_exporter"') for line in lines)
 
 
 def test_deploy_holds_the_same() -> None:
