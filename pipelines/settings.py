@@ -238,6 +238,10 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     def text(name: str) -> str | None:
         return values.get(name, "").strip() or None
 
+    if text("CLIPMART_LOG") not in (None, "text", "json"):
+        raise FixConfiguration(
+            "CLIPMART_LOG can only be text (the default) or json. Nothing was done."
+        )
     lake = _lake(text)
     return Settings(
         data_dir=Path(text("CLIPMART_DATA_DIR") or "data").absolute(),
@@ -296,6 +300,14 @@ def notify_address() -> str | None:
 def ping_address() -> str | None:
     """CLIPMART_PING, likewise."""
     return _alone("CLIPMART_PING")
+
+
+def log_format() -> str:
+    """CLIPMART_LOG, likewise: text or json. `load_settings` refuses anything else."""
+    try:
+        return _alone("CLIPMART_LOG") or "text"
+    except FixConfiguration:  # of `.env`: each command that reads it says so
+        return "text"
 
 
 def _alone(name: str) -> str | None:

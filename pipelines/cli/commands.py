@@ -67,7 +67,7 @@ def run() -> None:
         code = ended.code
     except BaseException:
         for line in traceback.format_exc().splitlines():
-            say(line)
+            say(line, "error")
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()

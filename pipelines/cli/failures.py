@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from pipelines import stop
-from pipelines.settings import load_settings
+from pipelines.output import log_as_json
+from pipelines.settings import load_settings, log_format
 from sources.shared.errors import ClipmartError, FixConfiguration
 
 from .help import TaskGroup
@@ -19,6 +21,13 @@ from .terminal import end, end_with
 
 class CommandGroup(TaskGroup):
     """The commands by task, with an exit code for each failure."""
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **attributes: Any) -> Any:
+        """Run the command line, with stderr as CLIPMART_LOG says."""
+        if log_format() == "json":
+            words = sys.argv[1:] if args is None else args
+            log_as_json(next((word for word in words if word in self.commands), None))
+        return super().main(args, *more, **attributes)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a foreseeable error becomes one message and an exit code."""

@@ -88,7 +88,7 @@ def sync(  # noqa: PLR0913 - one for each option
     lines = result.lines(dry_run=dry_run, verbose=verbose)
     print_result(result.as_json(), lines, as_json=as_json)
     for problem in result.problems():
-        say(f"clipmart: {problem}")
+        say(f"clipmart: {problem}", "error")
     if not dry_run:
         watch.end(settings, result)
     end(result.exit_code)
@@ -118,7 +118,7 @@ def _watch(notify: str | None, days: float | None, ping: str | None) -> Watch:
         check_address(notify_url, "--notify" if notify else "CLIPMART_NOTIFY")
     if ping_url:
         check_address(ping_url, "--ping" if ping else "CLIPMART_PING")
-    return Watch(say, notify_url, days, ping_url)
+    return Watch(notify_url, days, ping_url)
 
 
 def _say_foreign_hosts(settings: Settings, services: Iterable[str]) -> None:
@@ -126,7 +126,7 @@ def _say_foreign_hosts(settings: Settings, services: Iterable[str]) -> None:
         host = settings.foreign_host(service)
         if host and settings.api_key(service):
             variable = SERVICES[service].address_variable
-            say(f"{service}: requests go to {host} ({variable}), not the vendor's.")
+            say(f"{service}: requests go to {host} ({variable}), not the vendor's.", "warning")
 
 
 @click.command()

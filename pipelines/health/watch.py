@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.ledger.lock import AnotherSync
+from pipelines.output import say
 from pipelines.settings import Settings
-from pipelines.submissions.api import Say
 from pipelines.sync.result import SyncResult
 
 from .metrics import write_metrics
@@ -25,7 +25,6 @@ from .status import status
 class Watch:
     """Who learns that a sync begins, and how it ended."""
 
-    say: Say
     notify_url: str | None = None
     notify_days: float | None = None
     """Credits for fewer days are posted; None: as the settings say."""
@@ -49,7 +48,7 @@ class Watch:
         if self.ping_url:
             why = ping_end(settings, self.ping_url, outcome)
             what_follows = "its receiver may report a sync that is missing"
-            self._say(self.ping_url, "ping", why or self._lost_start, what_follows)
+            _say(self.ping_url, "ping", why or self._lost_start, what_follows)
 
     def _report(self, settings: Settings | None, outcome: SyncResult | Exception) -> None:
         seconds = time.monotonic() - self._began
@@ -57,23 +56,25 @@ class Watch:
         facts = _facts(settings) if self.notify_url or file else None
         if self.notify_url:
             why = notify(settings, self.notify_url, self.notify_days, outcome, facts)
-            self._say(self.notify_url, "notification", why, "the next sync tries again")
+            _say(self.notify_url, "notification", why, "the next sync tries again")
         if file and settings:
             try:
                 write_metrics(file, outcome, seconds, settings.now(), facts)
             except OSError as error:
-                self.say(
+                say(
                     f"clipmart: {file} (CLIPMART_METRICS) cannot be written ({error.strerror}). "
-                    "That does not change the sync's result; the next sync tries again."
+                    "That does not change the sync's result; the next sync tries again.",
+                    "warning",
                 )
 
-    def _say(self, url: str, what: str, why: str | None, what_follows: str) -> None:
-        if why:
-            host = urlsplit(url).hostname
-            self.say(
-                f"clipmart: The {what} to {host} {why}. That does not change the sync's result; "
-                f"{what_follows}."
-            )
+
+def _say(url: str, what: str, why: str | None, what_follows: str) -> None:
+    if why:
+        say(
+            f"clipmart: The {what} to {urlsplit(url).hostname} {why}. That does not change the "
+            f"sync's result; {what_follows}.",
+            "warning",
+        )
 
 
 def _facts(settings: Settings | None) -> dict[str, Any] | None:
