@@ -1,7 +1,8 @@
-"""`doctor`, `schedule`, `rejected`, `recover`, `migrate`: for operating clipmart."""
+"""`doctor`, `schedule`, `notify`, `rejected`, `recover`, `migrate`: for operating clipmart."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 
 from pipelines import stop
 from pipelines.output import counted, print_line, print_lines, say
-from pipelines.settings import load_settings
+from pipelines.settings import load_settings, notify_address
 from sources.shared.errors import FixConfiguration
 
 from .options import json_option, watch_options
@@ -88,7 +89,7 @@ def schedule_cron(notify: str | None, ping: str | None) -> None:
 )
 @units_watch_options
 def schedule_systemd(write: Path | None, notify: str | None, ping: str | None) -> None:
-    """Print units: a sync, its timer, and the receiver of webhooks.
+    """Print units: a sync, its timer, the receiver, a report of failures.
 
     \b
     clipmart schedule systemd --write units
@@ -107,6 +108,32 @@ def schedule_systemd(write: Path | None, notify: str | None, ping: str | None) -
             print_line(path)
     for remark in scheduling.remarks(settings):
         say(remark)
+
+
+@click.command()
+@click.argument("text")
+def notify(text: str) -> None:
+    """Post TEXT to the address in CLIPMART_NOTIFY.
+
+    It shows whether the address works, and lets other programs use it.
+
+    \b
+    clipmart notify "A test: this is where problems will be posted."
+    """
+    from pipelines.health.notify import notify_text
+    from pipelines.health.post import check_address
+
+    url = notify_address()
+    if url is None:
+        raise FixConfiguration(
+            "CLIPMART_NOTIFY is not set, so nothing was posted. Set it to an address such as "
+            "https://ntfy.sh/TOPIC, in the environment or in .env."
+        )
+    check_address(url, "CLIPMART_NOTIFY")
+    settings = None
+    with suppress(FixConfiguration):  # a setting that cannot be used may be what is reported
+        settings = load_settings()
+    notify_text(settings, url, text)
 
 
 @click.command()

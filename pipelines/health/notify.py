@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
 from pipelines.output import printable
@@ -70,6 +71,25 @@ def notify(
     except Exception as error:
         # No error here may change how the sync itself ends.
         return f"failed ({type(error).__name__})"
+
+
+def notify_text(settings: Settings | None, url: str, text: str) -> None:
+    """Post a text of the operator's.
+
+    Args:
+        settings: None if they could not be read.
+
+    Raises:
+        TryAgainLater: it could not be posted; the message leaves out the address.
+    """
+    title = f"clipmart on {socket.gethostname()}"
+    payload = {"title": title, "level": "warn", "problems": [], "resolved": []}
+    payload["text"] = _shortened(f"{title}: {_harmless(text, settings)}")
+    if why := post(url, POST_SECONDS, json=payload):
+        raise TryAgainLater(
+            f"The notification to {urlsplit(url).hostname} {why}. Nothing else was done. Check the "
+            "address, then run the command again."
+        )
 
 
 def _notify(settings: Settings | None, url: str, checks: list[Check]) -> str | None:
@@ -152,16 +172,20 @@ def _payload(settings: Settings | None, changed: list[Check]) -> dict[str, Any]:
     lines = [f"{c.level.upper()} {c.name}: {c.message} {c.remedy}".rstrip() for c in problems]
     lines += [f"resolved: {check.name} ({check.message})" for check in resolved]
     text = "\n".join([title, *(_harmless(line, settings) for line in lines)])
-    if len(text.encode()) > MOST_BYTES:
-        text = text.encode()[:MOST_BYTES].decode(errors="ignore")
-        text += "… `clipmart status` shows the rest."
     return {
-        "text": text,
+        "text": _shortened(text),
         "title": title,
         "level": worst_level(check.level for check in problems),
         "problems": [check.name for check in problems],
         "resolved": [check.name for check in resolved],
     }
+
+
+def _shortened(text: str) -> str:
+    if len(text.encode()) <= MOST_BYTES:
+        return text
+    shown = text.encode()[:MOST_BYTES].decode(errors="ignore")
+    return f"{shown}… `clipmart status` shows the rest."
 
 
 def _harmless(line: str, settings: Settings | None) -> str:

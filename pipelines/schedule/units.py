@@ -19,7 +19,13 @@ from sources.shared.errors import FixConfiguration, Unusable
 
 MINUTES = 15  # between two syncs
 MAX_MINUTES = 14  # so that each ends, and publishes, before the next begins
-UNITS = ("clipmart-sync.service", "clipmart-sync.timer", "clipmart-listen.service")
+LOG_BLOCKS = 10_240  # of 512 bytes, as find counts: cron's sync.log is moved aside above 5 MiB
+UNITS = (
+    "clipmart-sync.service",
+    "clipmart-sync.timer",
+    "clipmart-listen.service",
+    "clipmart-failed@.service",
+)
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,8 @@ def watching(notify: str | None, ping: str | None) -> dict[str, str]:
 def crontab(place: Place, options: Mapping[str, str] = MappingProxyType({})) -> str:
     """Lines for `crontab -e`; the options are those of `watching`.
 
-    A sync's output goes to sync.log; if the sync fails, cron mails the last lines. 75 is not a
-    failure: the next sync continues.
+    A sync's output goes to sync.log, which becomes sync.log.1 when it is large. If the sync fails,
+    cron mails the last lines; 75 is not a failure: the next sync continues.
     """
     return _rendered("crontab", place, options)
 
@@ -115,7 +121,7 @@ def crontab(place: Place, options: Mapping[str, str] = MappingProxyType({})) -> 
 def systemd_units(
     place: Place, options: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, str]:
-    """The units by file name: a sync and its timer, and the receiver of webhooks."""
+    """The units by file name: a sync, its timer, the receiver, and what reports their failures."""
     return {name: _rendered(name, place, options) for name in UNITS}
 
 
@@ -148,7 +154,11 @@ def _rendered(name: str, place: Place, options: Mapping[str, str]) -> str:
     )
     environment.filters |= {"cron": _cron_word, "word": _unit_word, "value": _unit_value}
     return environment.get_template(f"{name}.j2").render(
-        place=place, options=options, minutes=MINUTES, max_minutes=MAX_MINUTES
+        place=place,
+        options=options,
+        minutes=MINUTES,
+        max_minutes=MAX_MINUTES,
+        log_blocks=LOG_BLOCKS,
     )
 
 

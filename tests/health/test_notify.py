@@ -223,3 +223,26 @@ def test_the_address_can_be_a_variable_which_no_process_list_shows(
     assert done.code == 3 and "CLIPMART_NOTIFY" in done.err and "s3cret" not in done.err
     assert clipmart("sync", "--notify", receiver.url).code == 3
     assert len(receiver.take()) == 1
+
+
+def test_a_text_of_ones_own_is_posted(clipmart: Clipmart, receiver: Receiver) -> None:
+    """Also if another setting is wrong; without secrets and mentions, and without a data folder."""
+    clipmart.environ |= {"KLIPIT_API_KEY": "klipit_sk_canary", "CLIPMART_NOTIFY": receiver.url}
+    done = clipmart("notify", "clipmart-sync failed <!channel> klipit_sk_canary")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    clipmart.environ["CLIPMART_NOW"] = "no instant"
+    assert clipmart("notify", "again").code == 0
+    first, second = receiver.take()
+    assert first["text"].startswith(f"clipmart on {socket.gethostname()}: clipmart-sync failed")
+    assert "canary" not in first["text"] and "<" not in first["text"]
+    assert second["text"].endswith(": again")
+    assert list(clipmart.folder.iterdir()) == []
+
+
+def test_a_text_that_cannot_be_posted_is_3_or_75(clipmart: Clipmart, receiver: Receiver) -> None:
+    refused = clipmart("notify", "text")
+    assert refused.code == 3 and "CLIPMART_NOTIFY is not set" in refused.err
+    clipmart.environ["CLIPMART_NOTIFY"] = receiver.url
+    receiver.status = 500
+    failed = clipmart("notify", "text")
+    assert failed.code == 75 and "answered 500" in failed.err and "s3cret" not in failed.err

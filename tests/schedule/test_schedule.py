@@ -88,6 +88,20 @@ def test_the_line_for_cron_syncs_and_says_nothing(
     assert "KLIPIT_API_KEY is not set" in failed.stdout
 
 
+def test_the_log_of_cron_is_bounded(here: Clipmart, data: Path) -> None:
+    """Above 5 MiB it is moved aside, and replaces the one before; below, it is added to."""
+    here("sync")
+    (line,) = commands(here("schedule", "cron").out)
+    log, earlier = data / "sync.log", data / "sync.log.1"
+    for size, moved in ((5 << 20, False), ((5 << 20) + 513, True), ((5 << 20) + 1024, True)):
+        log.write_bytes(b"x" * size)
+        ran = as_cron_runs(line)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+        assert (log.stat().st_size < 1000) is moved
+        assert (earlier.stat().st_size if earlier.exists() else None) == (size if moved else None)
+        assert "nothing changed" in log.read_text()[-1000:]
+
+
 def test_the_address_to_notify_reaches_the_sync(here: Clipmart) -> None:
     """As it was given, through cron's own rules and the shell's; one that cannot is refused."""
     (line,) = commands(here("schedule", "cron", "--notify", HOOK, "--ping", PING).out)
@@ -135,11 +149,38 @@ def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
         assert "ProtectSystem: strict\n" in loaded
 
 
+def test_a_unit_that_failed_is_reported(tmp_path: Path) -> None:
+    """The unit that a service names in OnFailure= posts which one failed, to the same address."""
+    analyze = needs("systemd-analyze")
+    place = Place(Path("/bin/true"), tmp_path, tmp_path, "root")
+    units = systemd_units(place, watching(HOOK, PING))
+    for name, unit in units.items():
+        (tmp_path / name).write_text(unit)
+    # An instance is what systemd starts; a copy under its name is what `verify` can load.
+    instance = tmp_path / "clipmart-failed@clipmart-sync.service"
+    instance.write_text(units["clipmart-failed@.service"])
+    output = subprocess.run(
+        [analyze, "verify", instance, tmp_path / "clipmart-sync.service"],
+        env={"SYSTEMD_LOG_LEVEL": "debug"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    (reporting,) = re.findall(r"-> Unit (clipmart-failed@\S+):", output)
+    loaded = output.split(f"-> Unit {reporting}:")[1].split("-> Unit ")[0]
+    (command,) = re.findall(r"Command Line: (.*)", loaded)
+    *words, message = shlex.split(command)
+    assert words == ["/bin/true", "notify"]
+    assert message == "clipmart-sync failed: journalctl -u clipmart-sync -n 20"
+    assert f"CLIPMART_NOTIFY={HOOK}\n" in loaded
+    assert f"OnFailure: {reporting} " in output
+
+
 def test_the_service_is_shut_in(here: Clipmart, tmp_path: Path) -> None:
     """systemd's own judgement of its exposure is 'OK' (below 5) or better."""
     analyze = needs("systemd-analyze")
     here("schedule", "systemd", "--write", str(tmp_path / "units"))
-    for name in ("sync", "listen"):
+    for name in ("sync", "listen", "failed@"):
         unit = tmp_path / f"units/clipmart-{name}.service"
         done = subprocess.run(
             [analyze, "security", "--offline=true", "--threshold=50", unit],
@@ -151,7 +192,7 @@ def test_the_service_is_shut_in(here: Clipmart, tmp_path: Path) -> None:
 
 
 def test_written_units_are_the_printed_ones(here: Clipmart, data: Path, tmp_path: Path) -> None:
-    """Three files; they name this checkout's program and the owner of the data."""
+    """Four files; they name this checkout's program and the owner of the data."""
     printed = here("schedule", "systemd").out
     written = here("schedule", "systemd", "--write", str(tmp_path / "units")).out
 
@@ -160,6 +201,7 @@ def test_written_units_are_the_printed_ones(here: Clipmart, data: Path, tmp_path
         "clipmart-sync.service",
         "clipmart-sync.timer",
         "clipmart-listen.service",
+        "clipmart-failed@.service",
     }
     for file in files:
         assert f"# {file.name}\n{file.read_text()}" in printed
