@@ -30,7 +30,7 @@ from .post import post
 
 POST_SECONDS = 10.0
 MOST_BYTES = 3000  # of the text; ntfy turns a message longer than 4,096 into a file
-WATCHED = ("credits", "stuck jobs", "stuck campaigns", "odd values")
+WATCHED = ("credits", "stuck jobs", "stuck campaigns", "odd values", "disk", "receiver")
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,8 @@ def _watched(facts: Mapping[str, Any] | None, days: float | None) -> Iterator[Ch
         for name, service in facts["services"].items()
         if service["hours_since_sync"] is not None
     }
+    if facts["receiver"] is None:
+        yield Check("receiver", "ok", "none is expected to run")
     yield from (c for c in assess(facts, days) if c.name in WATCHED or c.name in synced)
 
 

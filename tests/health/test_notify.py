@@ -115,6 +115,25 @@ def test_thresholds_are_posted_once_a_change(
     assert receiver.take() == []
 
 
+def test_a_full_disk_and_a_receiver_that_died_are_posted_until_they_are_well(
+    landing_only: Clipmart, receiver: Receiver
+) -> None:
+    """As `status --check` judges them: once, and once when it is over."""
+    dead = landing_only.data_dir / "state/receiver"
+    dead.write_text('{"pid": 1, "since": "", "host": "127.0.0.1", "port": 8787}')
+    landing_only.environ["CLIPMART_FREE_MIB"] = f"{1 << 40},{1 << 39}"
+    for _ in range(2):
+        landing_only("sync", "--notify", receiver.url)
+    (post,) = receiver.take()
+    assert (post["level"], post["problems"]) == ("fail", ["disk", "receiver"])
+    assert landing_only("status", "--check").code == 1
+    dead.unlink()
+    del landing_only.environ["CLIPMART_FREE_MIB"]
+    landing_only("sync", "--notify", receiver.url)
+    (post,) = receiver.take()
+    assert sorted(post["resolved"]) == ["disk", "receiver"]
+
+
 @pytest.mark.parametrize(("days", "posted"), [("2", False), ("2.1", True)])
 def test_notify_days_says_how_long_credits_should_last(
     troubled: Clipmart, receiver: Receiver, days: str, posted: bool
