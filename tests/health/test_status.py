@@ -282,13 +282,42 @@ def test_ids_are_listed_from_a_read_only_folder(troubled: Clipmart) -> None:
     assert mounted_read_only(troubled, "ids", "klipit") == expected != ""
 
 
-def test_a_disk_that_is_full_fails(troubled: Clipmart, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By doctor's own thresholds: --check ends with 1."""
+def test_a_disk_that_is_full_fails(troubled: Clipmart) -> None:
+    """--check ends with 1; the same threshold is doctor's."""
     assert troubled("status", "--check").code == 0
-    monkeypatch.setattr(health, "FREE_BYTES", (1 << 60, 1 << 59))
+    troubled.environ["CLIPMART_FREE_MIB"] = f"{1 << 40},{1 << 39}"
     done = troubled("status", "--check")
     assert done.code == 1
     assert "fail  disk" in done.out
+    assert "fail  disk" in troubled("doctor").out
+
+
+def test_the_limits_are_settings(troubled: Clipmart) -> None:
+    """A sync every two days and credits for two days are enough for those who say so."""
+    troubled.environ |= {"CLIPMART_SYNC_HOURS": "50, 74.5", "CLIPMART_CREDIT_DAYS": "2,0"}
+    for now, synced in (
+        ("2026-04-10T14:00:00Z", "ok"),
+        ("2026-04-10T14:00:01Z", "warn"),
+        ("2026-04-11T14:30:01Z", "fail"),
+    ):
+        troubled.at(now)
+        facts = status_of(troubled)
+        assert level(facts, "klipit synced") == synced
+        levels = {table["table_name"]: table["level"] for table in facts["freshness"]}
+        assert levels["klipit.jobs"] == synced
+    troubled.at(NOW)
+    facts = status_of(troubled)
+    assert level(facts, "credits") == "ok", "2.0 days are left"
+    assert facts["limits"]["sync_hours"] == [50.0, 74.5]
+
+
+@pytest.mark.parametrize("pair", ["3", "3,x", "26,3", "-1,3", "3,26,30", "nan,3"])
+def test_limits_that_cannot_be_meant_are_refused(clipmart: Clipmart, pair: str) -> None:
+    """3, with the variable's name and what it is without it."""
+    clipmart.environ["CLIPMART_SYNC_HOURS"] = pair
+    refused = clipmart("status")
+    assert refused.code == 3
+    assert "CLIPMART_SYNC_HOURS" in refused.err and "3,26" in refused.err
 
 
 def test_a_receiver_that_ended_by_itself_fails_until_it_runs_again(prepared: Clipmart) -> None:
