@@ -10,6 +10,7 @@ from zlib import crc32
 
 import duckdb
 
+from pipelines.output import print_line
 from pipelines.program import from_here, named
 from pipelines.settings import load_settings
 from pipelines.warehouse import connect
@@ -49,9 +50,7 @@ def open_data() -> duckdb.DuckDBPyConnection:
         whose = "the demo's made-up data"
     else:
         whose = f"your own data in {from_here(folder)}"
-    print(  # noqa: T201 - the notebook's own output
-        f"This page reads {whose}, published on {published_at:%d %B %Y at %H:%M} UTC."
-    )
+    print_line(f"This page reads {whose}, published on {published_at:%d %B %Y at %H:%M} UTC.")
     return con
 
 
