@@ -1,4 +1,4 @@
-"""What a sync and `status` found, as numbers in a file for Prometheus.
+"""What a sync did and what `status` reports, as numbers in a file for Prometheus.
 
 node_exporter's textfile collector reads it. Names, units and types follow prometheus.io/docs
 (practices/naming, instrumenting/exposition_formats): everything is a gauge, in seconds or bytes.

@@ -19,11 +19,11 @@ from tests.support.clipmart import Clipmart, Outcome
 
 def entries(stderr: str) -> list[dict[str, Any]]:
     """Every line of stderr, each with exactly four fields."""
-    found = [json.loads(line) for line in stderr.splitlines()]
-    for entry in found:
+    log = [json.loads(line) for line in stderr.splitlines()]
+    for entry in log:
         assert list(entry) == ["time", "level", "command", "message"]
         assert entry["time"].endswith("Z") and datetime.fromisoformat(entry["time"])
-    return found
+    return log
 
 
 def both(clipmart: Clipmart, *command: str) -> tuple[Outcome, Outcome]:
