@@ -26,8 +26,6 @@ from .attention import rejected_in_sync, rejected_words
 Level = Literal["ok", "warn", "fail"]
 LEVELS: tuple[Level, ...] = ("ok", "warn", "fail")
 
-CREDIT_DAYS, SYNC_HOURS = Limits.credit_days, Limits.sync_hours  # by default, for the page
-
 # (warns, fails) above these.
 BALANCE_HOURS = (26.0, None)  # the API's lands once a UTC day
 HAND_BALANCE_HOURS = (7 * 24.0, None)

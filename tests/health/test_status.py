@@ -18,6 +18,7 @@ import pytest
 from pipelines.health import checks as health
 from pipelines.ledger.ledger import Ledger, ledger_unusable_error
 from pipelines.ledger.lock import sync_lock
+from pipelines.settings import Limits
 from sandbox import Fault, Sandbox
 from sources.shared.values import instant
 from tests.support.clipmart import NOW, Clipmart
@@ -209,8 +210,8 @@ def test_the_page_names_every_line_and_threshold(troubled: Clipmart) -> None:
         for check in troubled(command, "--json").json()["checks"]:
             assert f"`{check['name']}`" in page
     for (warns, fails), words in (
-        (health.SYNC_HOURS, "more than {:g} h ago | more than {:g} h ago"),
-        (health.CREDIT_DAYS, "less than {:g} days at the last 7 days' pace"),
+        (Limits.sync_hours, "more than {:g} h ago | more than {:g} h ago"),
+        (Limits.credit_days, "less than {:g} days at the last 7 days' pace"),
         (health.BALANCE_HOURS, "the balance is older than {:g} h"),
         (health.RUNNING_HOURS, "a sync runs for more than {:g} h"),
         (health.FREE_COPIES, "than {:g} times what is stored"),

@@ -53,7 +53,13 @@ def write_page(settings: Settings, file: Path, selection: Selection = EVERYTHING
             if selection.show is not None or selection.since is not None:
                 narrow(con, selection)
             runs = _latest_runs(settings)
-            sections = content(con, now=settings.now(), runs=runs, selection=selection)
+            sections = content(
+                con,
+                now=settings.now(),
+                runs=runs,
+                selection=selection,
+                limits=settings.limits,
+            )
         except duckdb.CatalogException as error:
             raise FixConfiguration(
                 "The published file lacks a table that the page shows; an earlier version of "

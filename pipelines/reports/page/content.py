@@ -14,11 +14,11 @@ from typing import Any
 import duckdb
 
 from pipelines.health.attention import failures, not_loaded_words, rejected_counts, rejected_words
-from pipelines.health.checks import CREDIT_DAYS, SYNC_HOURS
 from pipelines.landing.rejected import rejected_sql
 from pipelines.reports.cells import is_beyond
 from pipelines.reports.rows import EVERYTHING, Selection, fetch
 from pipelines.service import SERVICES
+from pipelines.settings import Limits
 
 from . import charts
 from .template import credits, number
@@ -58,6 +58,7 @@ def content(
     now: datetime,
     runs: Iterable[Row],
     selection: Selection = EVERYTHING,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Row:
     """Everything that the template shows, by section.
 
@@ -66,6 +67,7 @@ def content(
         now: the instant from which ages are counted.
         runs: the latest runs of the run log, as `clipmart.sync_runs` rows.
         selection: the show or period that the page is for, and whether it has download links.
+        limits: below or above which credits and syncs need attention.
     """
     (head,) = _rows(con, "FROM staging.page_totals CROSS JOIN clipmart.publication")
     sections = {
@@ -83,7 +85,7 @@ def content(
         "health": _health(con, runs),
         "failed": {service: failures(con, service) for service in SERVICES},
     }
-    return sections | {"period": _period(head), "pressing": _pressing(sections, now)}
+    return sections | {"period": _period(head), "pressing": _pressing(sections, now, limits)}
 
 
 def _week(con: duckdb.DuckDBPyConnection, head: Row, now: datetime, selection: Selection) -> Row:
@@ -381,16 +383,19 @@ def _period(head: Row) -> tuple[datetime, datetime] | None:
     return (min(instants), max(instants)) if instants else None
 
 
-def _pressing(sections: Row, now: datetime) -> Row:
+def _pressing(sections: Row, now: datetime, limits: Limits) -> Row:
     """What needs attention, apart from counts that are not 0."""
     latest, quota = sections["credits"]["latest"], sections["videos"]["quota"]
     run = sections["health"]["runs"][0] if sections["health"]["runs"] else None
     return {
         "credits": latest is not None
-        and (latest["balance_close"] <= 0 or (latest["days_left"] or math.inf) < CREDIT_DAYS[0]),
+        and (
+            latest["balance_close"] <= 0
+            or (latest["days_left"] or math.inf) < limits.credit_days[0]
+        ),
         "failed_run": run if run and run["exit_code"] else None,
         "silent_since": run["started_at"]
-        if run and now - run["started_at"] > timedelta(hours=SYNC_HOURS[1])
+        if run and now - run["started_at"] > timedelta(hours=limits.sync_hours[1])
         else None,
         "quota": quota is not None
         and quota["quota"] is not None

@@ -236,3 +236,14 @@ def test_only_the_page_imports_the_template_engine(on_month: Clipmart) -> None:
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_credits_need_attention_below_the_operators_limit(on_month: Clipmart) -> None:
+    """CLIPMART_CREDIT_DAYS, as for `status`."""
+    days = on_month("query", "SELECT days_left FROM staging.credit_forecast", "--format", "csv").out
+    left = float(days.splitlines()[1])
+    for limit, presses in ((left + 1, True), (left - 0.5, False)):
+        on_month.environ["CLIPMART_CREDIT_DAYS"] = f"{limit},0"
+        assert on_month("report", "--html", "report.html").code == 0
+        page = (on_month.folder / "report.html").read_text()
+        assert ("Credits run out around" in page) == presses, limit
