@@ -1,6 +1,7 @@
 """What watches a sync: `--notify`, `--ping` and the file for Prometheus.
 
-None of them changes how the sync ends: a failure of theirs is one line.
+None of them changes how the sync ends: a failure of theirs is one line. Each is imported only if it
+is set, since every sync comes here.
 """
 
 from __future__ import annotations
@@ -14,11 +15,6 @@ from pipelines.ledger.lock import AnotherSync
 from pipelines.output import say
 from pipelines.settings import Settings
 from pipelines.sync.result import SyncResult
-
-from .metrics import write_metrics
-from .notify import notify
-from .ping import ping_end, ping_start
-from .status import status
 
 
 @dataclass
@@ -35,6 +31,8 @@ class Watch:
     def begin(self) -> None:
         """Report that a sync begins."""
         if self.ping_url:
+            from .ping import ping_start
+
             self._lost_start = ping_start(self.ping_url)
 
     def end(self, settings: Settings | None, outcome: SyncResult | Exception) -> None:
@@ -46,6 +44,8 @@ class Watch:
         if not isinstance(outcome, AnotherSync):  # which reports for itself
             self._report(settings, outcome)
         if self.ping_url:
+            from .ping import ping_end
+
             why = ping_end(settings, self.ping_url, outcome)
             what_follows = "its receiver may report a sync that is missing"
             _say(self.ping_url, "ping", why or self._lost_start, what_follows)
@@ -55,9 +55,13 @@ class Watch:
         file = settings.metrics if settings else None
         facts = _facts(settings) if self.notify_url or file else None
         if self.notify_url:
+            from .notify import notify
+
             why = notify(settings, self.notify_url, self.notify_days, outcome, facts)
             _say(self.notify_url, "notification", why, "the next sync tries again")
         if file and settings:
+            from .metrics import write_metrics
+
             try:
                 write_metrics(file, outcome, seconds, settings.now(), facts)
             except OSError as error:
@@ -79,6 +83,8 @@ def _say(url: str, what: str, why: str | None, what_follows: str) -> None:
 
 def _facts(settings: Settings | None) -> dict[str, Any] | None:
     """What `status` reports; None if it cannot be read, which the sync itself says."""
+    from .status import status
+
     try:
         return status(settings) if settings else None
     except Exception:
