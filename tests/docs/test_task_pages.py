@@ -147,6 +147,7 @@ def test_a_sync_talks_only_to_the_api(sandbox: Sandbox, prepared: Clipmart) -> N
     assert list((prepared.folder / "home").iterdir()) == []
 
 
+@pytest.mark.soak
 def test_compiling_the_models_talks_to_nobody(tmp_path: Path) -> None:
     """Although the environment allows SQLMesh's statistics."""
     pytest.importorskip("sqlmesh")

@@ -63,7 +63,7 @@ def stop_at(clipmart: Clipmart, seconds: float, number: signal.Signals) -> tuple
 
 
 @pytest.mark.parametrize(
-    "moments", [3, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
+    "moments", [2, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
 )
 def test_a_signal_at_any_moment_is_75_and_the_next_sync_completes(
     due: Clipmart, moments: int

@@ -175,7 +175,9 @@ def test_an_edited_model_is_built_without_being_compiled_first(sql: Path, tmp_pa
     assert "1000" in model.create
 
 
-@pytest.mark.parametrize("damage", ["half a file", "a file less"])
+@pytest.mark.parametrize(
+    "damage", [pytest.param("half a file", marks=pytest.mark.soak), "a file less"]
+)
 def test_a_mixture_of_saved_sql_is_compiled_again(sql: Path, tmp_path: Path, damage: str) -> None:
     """As after a merge that took one side of some files."""
     whole = compiler.project(tmp_path)

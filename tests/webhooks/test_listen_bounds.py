@@ -108,8 +108,10 @@ def test_many_connections_at_the_bounds_take_little_memory(start: Start) -> None
 
 @pytest.mark.parametrize(
     "piece",
-    [b"GET / HTTP/1.1\r\n\r\n" * 3600, request(event("j")) * 200],
-    ids=["smallest", "events"],
+    [
+        pytest.param(b"GET / HTTP/1.1\r\n\r\n" * 3600, id="smallest"),
+        pytest.param(request(event("j")) * 200, id="events", marks=pytest.mark.soak),
+    ],
 )
 def test_one_pipelining_connection_takes_little_memory(
     shared_listener: Listener, piece: bytes

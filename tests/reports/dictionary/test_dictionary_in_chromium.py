@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-LOOKS = [(390, "dark"), (1280, "light")]  # axe takes seconds for each
+LOOKS = [(390, "dark"), pytest.param((1280, "light"), marks=pytest.mark.soak)]  # axe takes seconds
 
 
 @pytest.fixture
