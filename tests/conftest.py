@@ -31,9 +31,10 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 
 OF_EXTRAS = {
     "psycopg": ["lake", "ledger/test_ledger_shared.py"],
+    "pysail": ["warehouse/test_other_engines.py"],
     "sqlmesh": ["warehouse/test_sqlmesh_project.py"],
 }
-"""A package of an extra, and the tests that need it: `make test-latest` installs neither."""
+"""A package of an extra or of `dev`, and the tests that need it: `make test-latest` has none."""
 collect_ignore = [
     path for package, paths in OF_EXTRAS.items() if find_spec(package) is None for path in paths
 ]

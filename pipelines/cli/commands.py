@@ -29,7 +29,7 @@ TASKS: dict[str, tuple[click.Command, ...]] = {
         *(submit.export, ids.credits),
     ),
     "Look closer, repair, move": (
-        *(ids.ids, read.docs, read.notebooks, operate.rejected),
+        *(ids.ids, read.docs, read.models, read.notebooks, operate.rejected),
         *(sync.publish, operate.recover, operate.migrate),
     ),
 }
