@@ -78,3 +78,18 @@ FROM (
 WHERE
   ABS(counted.here - counted.there) > 0.000001 * GREATEST(1, ABS(counted.there))
   OR (counted.here IS NULL) <> (counted.there IS NULL);
+
+/* A column adds up to another model's column over the rows that meet a condition, but for rounding. */
+AUDIT (
+  name shares_out
+);
+
+SELECT
+  counted.here,
+  counted.there
+FROM (
+  SELECT
+    (SELECT COALESCE(SUM(@total), 0) FROM @this_model) AS here,
+    (SELECT COALESCE(SUM(@whole), 0) FROM @of WHERE @condition) AS there
+) AS counted
+WHERE ABS(counted.here - counted.there) > 0.000001 * GREATEST(1, ABS(counted.there));

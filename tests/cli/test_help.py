@@ -82,7 +82,7 @@ def test_every_command_has_its_task() -> None:
     [
         ("clipmart cred", ["credits"]),
         ("clipmart track k", ["klipit"]),
-        ("clipmart report shareability-", ["shareability-weekly"]),
+        ("clipmart report shareability-w", ["shareability-weekly"]),
         ("clipmart report video_readiness_", ["video_readiness_by_platform"]),
         ("clipmart sync --max", ["--max-minutes"]),
         ("clipmart schedule s", ["systemd"]),

@@ -46,9 +46,10 @@ def troubled_data(shared_folder: SharedFolder, prepared_state: Path) -> Path:
             urls = {"KLIPIT_BASE_URL": sandbox.klipit_url, "CLIPUS_BASE_URL": sandbox.clipus_url}
             clipmart = Clipmart(folder, {**ENVIRON, **urls})
             shutil.copytree(prepared_state, clipmart.data_dir / "state")
-            yesterday = datetime(2026, 4, 7, 12, tzinfo=UTC)
             with closing(Ledger(clipmart.data_dir / "state/ledger.sqlite")) as ledger:
-                ledger.add([balance_event(100, yesterday, yesterday, origin="api")])
+                for day, balance in ((5, 150), (6, 110), (7, 75)):
+                    noon = datetime(2026, 4, day, 12, tzinfo=UTC)
+                    ledger.add([balance_event(balance, noon, noon, origin="api")])
             clipmart("track", "klipit", "job_ok", "job_stuck", LATER, "job_gone")
             clipmart("track", "clipus", "c-done", "c-stuck")
             sandbox.faults.plan([Fault("drop", "/jobs", method="POST")])

@@ -51,7 +51,7 @@ def test_everything_that_needs_attention_is_reported(troubled: Clipmart) -> None
     }
     assert facts["services"]["clipus"]["known"] == 2
     assert facts["services"]["clipus"]["stuck"] == ["c-stuck"]
-    # 100 yesterday, 50 today: 50 used in two known days.
+    # 0, 40 and 35 used on three finished days; today's 25 are not counted yet.
     assert facts["credits"] == {
         "balance": 50.0,
         "origin": "api",

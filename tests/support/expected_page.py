@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.support.expected_reports import (
     Landed,
     Row,
     credit_usage,
+    scores,
     video_readiness,
 )
 
@@ -24,10 +26,11 @@ def expected_page(tables: dict[str, list[Row]], now: datetime) -> dict[str, list
     return {
         "page_totals": [totals(data, tables, now)],
         "page_weeks": by("week", data),
-        "page_shows": by("show_name", data),
+        "show_scores": show_scores(data),
+        "best_show": best_show(data),
         "page_score_spread": score_spread(data),
         "page_score_marks": score_marks(data),
-        "page_costs": [costs(data)],
+        "page_costs": [costs(data, now)],
     }
 
 
@@ -74,19 +77,60 @@ def by(what: str, data: Landed) -> list[Row]:
         missing = pd.isna(key)
         same = clips[what].isna() if missing else clips[what] == key
         score = clips[same]["shareability_score"]
+        scored = score.dropna()
         rows.append(
             {
                 what: None if missing else key.date() if what == "week" else key,
                 "jobs": len(of_key),
                 "clips": len(score),
-                "mean_score": number(score.mean()),
-                "p25_score": number(score.quantile(0.25)),
-                "median_score": number(score.median()),
-                "p75_score": number(score.quantile(0.75)),
+                "mean_score": number(scored.mean()),
+                "p25_score": number(scored.quantile(0.25)),
+                "median_score": number(scored.median()),
+                "p75_score": number(scored.quantile(0.75)),
                 "clips_80_plus": int((score >= 80).sum()),
             }
         )
     return rows
+
+
+def show_scores(data: Landed) -> list[Row]:
+    """By show, with the uncertainty of its mean: each episode's weight and distance from it."""
+    report = by("show_name", data)
+    for row in report:
+        episodes = [
+            values
+            for job in data.jobs
+            if job["status"] in FINISHED and data.said(job["id"], "show_name") == row["show_name"]
+            if (values := np.array(scores(data.clips_of(job["id"])))).size
+        ]
+        row["scored_jobs"] = len(episodes)
+        row["standard_error"] = None
+        if len(episodes) > 1:
+            distances = [len(values) * (values.mean() - row["mean_score"]) for values in episodes]
+            spread = float(np.std(distances, ddof=1)) * math.sqrt(len(episodes))
+            row["standard_error"] = spread / sum(len(values) for values in episodes)
+    return report
+
+
+def best_show(data: Landed) -> list[Row]:
+    """The named show of five episodes or more that leads each other one beyond chance."""
+    shows = [row for row in show_scores(data) if row["show_name"] and row["scored_jobs"] >= 5]
+    shows.sort(key=lambda row: -row["mean_score"])
+    if len(shows) < 2:
+        return []
+    best, *others = shows
+    for other in others:
+        apart = math.hypot(best["standard_error"], other["standard_error"])
+        if best["mean_score"] - other["mean_score"] <= 1.645 * apart:
+            return []
+    return [
+        {
+            "show_name": best["show_name"],
+            "scored_jobs": best["scored_jobs"],
+            "mean_score": best["mean_score"],
+            "lead": best["mean_score"] - others[0]["mean_score"],
+        }
+    ]
 
 
 def score_spread(data: Landed) -> list[Row]:
@@ -118,8 +162,8 @@ def score_marks(data: Landed) -> list[Row]:
     ]
 
 
-def costs(data: Landed) -> Row:
-    days = pd.DataFrame(credit_usage(data)).dropna(subset="credits_used")
+def costs(data: Landed, now: datetime) -> Row:
+    days = pd.DataFrame(credit_usage(data, now)).dropna(subset="credits_used")
     used = days["credits_used"].sum()
     return {
         "credits_used": float(used),

@@ -9,6 +9,8 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
+from functools import cache, cached_property
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -24,10 +26,17 @@ def expected_reports(tables: dict[str, list[Row]], now: datetime) -> dict[str, l
     return {
         "moment_types": moment_types(data),
         "shareability": shareability(data),
-        "shareability_weekly": shareability_weekly(data),
+        "shareability_weekly": shareability_by("week", data),
+        "shareability_monthly": shareability_by("month", data),
         "top_clips": top_clips(data),
+        "clips": clips(data),
+        "to_post": to_post(data, now),
+        "guests": guests(data),
+        "show_costs": show_costs(data, now),
+        "failures": failures(data),
+        "last_7_days": last_7_days(data, now),
         "job_turnaround": job_turnaround(data, now),
-        "credit_usage": credit_usage(data),
+        "credit_usage": credit_usage(data, now),
         "video_readiness": video_readiness(data, now),
         "video_readiness_by_platform": video_readiness_by_platform(data),
         "video_quota": video_quota(data),
@@ -58,7 +67,9 @@ class Landed:
             return tables.get(name, [])
 
         self.jobs = rows("klipit.jobs")
-        self.clips = rows("klipit.clips")
+        self.clips = [
+            {**clip, "moment_type": named(clip["moment_type"])} for clip in rows("klipit.clips")
+        ]
         self.snapshots = counted(rows("klipit.account_snapshots"))
         self.job_sightings = rows("klipit.job_observations")
         self.job_submissions = rows("klipit.submissions")
@@ -68,12 +79,20 @@ class Landed:
         self.video_sightings = rows("clipus.video_observations")
         self.campaign_submissions = rows("clipus.submissions")
 
+    @cached_property
+    def _clips_by_job(self) -> dict[str, list[Row]]:
+        by_job: dict[str, list[Row]] = {}
+        for clip in self.clips:
+            by_job.setdefault(clip["job_id"], []).append(clip)
+        return by_job
+
     def clips_of(self, job_id: str) -> list[Row]:
-        return [clip for clip in self.clips if clip["job_id"] == job_id]
+        return self._clips_by_job.get(job_id, [])
 
     def videos_of(self, campaign_id: str) -> list[Row]:
         return [video for video in self.videos if video["campaign_id"] == campaign_id]
 
+    @cache  # noqa: B019 - one test's few rows
     def said(self, job_id: str, field: str) -> Any:
         balances = [
             (row["recorded_at"], row[field])
@@ -81,6 +100,14 @@ class Landed:
             if row["job_id"] == job_id and row.get(field) is not None
         ]
         return max(balances)[1] if balances else None
+
+    def status_of(self, job_id: str) -> str:
+        return next(str(job["status"]) for job in self.jobs if job["id"] == job_id)
+
+    def episode(self, job_id: str) -> str:
+        lines = (self.said(job_id, "description") or "").splitlines()
+        titles = [line.strip() for line in lines if line.strip()]
+        return str(titles[0] if titles else named(self.said(job_id, "guest_name")) or job_id)
 
 
 def moment_types(data: Landed) -> list[Row]:
@@ -131,24 +158,27 @@ def shareability(data: Landed) -> list[Row]:
                 "best_clip_id": best.get("id"),
                 "best_hook": best.get("hook_suggestion"),
                 "clips_80_plus": sum(score >= 80 for score in scores(clips)),
+                "episode": data.episode(job["id"]),
+                "source_seconds": job["duration_seconds"],
             }
         )
     return report
 
 
-def shareability_weekly(data: Landed) -> list[Row]:
+def shareability_by(period: str, data: Landed) -> list[Row]:
     groups: dict[tuple[Any, Any], list[str]] = {}
     for job in data.jobs:
         if job["status"] in FINISHED:
             day = utc_day(job["created_at"])
-            week = day and day - timedelta(days=day.weekday())
-            groups.setdefault((week, data.said(job["id"], "show_name")), []).append(job["id"])
+            if day:
+                day -= timedelta(days=day.weekday() if period == "week" else day.day - 1)
+            groups.setdefault((day, data.said(job["id"], "show_name")), []).append(job["id"])
     report = []
-    for (week, show), job_ids in groups.items():
+    for (first_day, show), job_ids in groups.items():
         clips = [clip for clip in data.clips if clip["job_id"] in job_ids]
         report.append(
             {
-                "week": week,
+                period: first_day,
                 "show_name": show,
                 "jobs": len(job_ids),
                 "clips": len(clips),
@@ -156,6 +186,7 @@ def shareability_weekly(data: Landed) -> list[Row]:
                 "median_score": median(scores(clips)),
                 "best_score": max(scores(clips), default=None),
                 "clips_80_plus": sum(score >= 80 for score in scores(clips)),
+                "scored_clips": len(scores(clips)),
             }
         )
     return report
@@ -183,6 +214,297 @@ def top_clips(data: Landed) -> list[Row]:
     ]
 
 
+def times(clip: Row) -> tuple[float, float] | None:
+    start, end = clip["start_seconds"], clip["end_seconds"]
+    return None if start is None or end is None or end <= start else (start, end)
+
+
+def share_shown(clip: Row, by: Row) -> float:
+    """The part of a clip that another shows too, summed over the stretches between their ends."""
+    own, other = times(clip), times(by)
+    if own is None or other is None:
+        return 0.0
+    stretches = pairwise(sorted({*own, *other}))
+    shared = [
+        end - start
+        for start, end in stretches
+        if own[0] <= start and end <= own[1] and other[0] <= start and end <= other[1]
+    ]
+    return sum(shared) / (own[1] - own[0])
+
+
+def overlapped(data: Landed) -> set[str]:
+    """Ids of the clips of which a better one of the job shows more than half."""
+    ids = set()
+    for job in data.jobs:
+        ranked = best_first(data.clips_of(job["id"]))
+        ids |= {
+            clip["id"]
+            for clip in ranked
+            for other in ranked
+            if other["shareability_score"] > clip["shareability_score"]
+            and share_shown(clip, other) > 0.5
+        }
+    return ids
+
+
+def clips(data: Landed) -> list[Row]:
+    jobs = {job["id"]: job for job in data.jobs}
+    worse = overlapped(data)
+    report = []
+    for clip in data.clips:
+        job_id = clip["job_id"]
+        length, start = jobs[job_id]["duration_seconds"], clip["start_seconds"]
+        placed = bool(length) and start is not None and 0 <= start <= length
+        report.append(
+            {
+                "clip_id": clip["id"],
+                "job_id": job_id,
+                "episode": data.episode(job_id),
+                "show_name": data.said(job_id, "show_name"),
+                "guest_name": data.said(job_id, "guest_name"),
+                "moment_type": clip["moment_type"],
+                "score": clip["shareability_score"],
+                "reason": clip.get("reason"),
+                "hook_suggestion": clip["hook_suggestion"],
+                "start_seconds": start,
+                "end_seconds": clip["end_seconds"],
+                "duration_seconds": clip["duration_seconds"],
+                "position": start / length if placed else None,
+                "overlaps_better": clip["id"] in worse,
+                "media_url": clip["media_url"],
+                "created_at": jobs[job_id]["created_at"],
+            }
+        )
+    return report
+
+
+def to_post(data: Landed, now: datetime) -> list[Row]:
+    recent = {
+        job["id"]: job
+        for job in data.jobs
+        if job["status"] in FINISHED
+        and job["created_at"]
+        and now - job["created_at"] <= timedelta(days=30)
+    }
+    worse = overlapped(data)
+    chosen: dict[str, Row] = {}
+    for clip in best_first(data.clips):
+        if clip["job_id"] in recent and clip["id"] not in worse:
+            chosen.setdefault(clip["job_id"], clip)
+    report = []
+    for rank, (job_id, clip) in enumerate(chosen.items(), start=1):
+        show = data.said(job_id, "show_name")
+        of_show = [
+            other
+            for other in data.clips
+            if data.said(other["job_id"], "show_name") == show
+            and data.status_of(other["job_id"]) in FINISHED
+        ]
+        above = clip["shareability_score"] - (median(scores(of_show)) or 0)
+        points = math.floor(abs(above) + 0.5)
+        median_of = "the median of " + ("its show" if named(show) else "the clips without a show")
+        report.append(
+            {
+                "rank": rank,
+                "clip_id": clip["id"],
+                "job_id": job_id,
+                "episode": data.episode(job_id),
+                "show_name": show,
+                "guest_name": data.said(job_id, "guest_name"),
+                "moment_type": clip["moment_type"],
+                "score": clip["shareability_score"],
+                "why": f"{points} point{'s' * (points != 1)} "
+                f"{'above' if above > 0 else 'below'} {median_of}"
+                if points
+                else f"About {median_of}",
+                "above_show_median": above,
+                "reason": clip.get("reason"),
+                **{
+                    name: clip[name]
+                    for name in (
+                        "hook_suggestion",
+                        "start_seconds",
+                        "end_seconds",
+                        "duration_seconds",
+                        "media_url",
+                    )
+                },
+                "created_at": recent[job_id]["created_at"],
+            }
+        )
+    return report
+
+
+def guests(data: Landed) -> list[Row]:
+    shows: dict[Any, list[str]] = {}
+    groups: dict[tuple[Any, str], list[str]] = {}
+    for job in data.jobs:
+        if job["status"] in FINISHED:
+            show, guest = data.said(job["id"], "show_name"), data.said(job["id"], "guest_name")
+            shows.setdefault(show, []).append(job["id"])
+            if named(guest):
+                groups.setdefault((show, guest), []).append(job["id"])
+    report = []
+    for (show, guest), job_ids in groups.items():
+        theirs = [clip for job_id in job_ids for clip in data.clips_of(job_id)]
+        of_show = [clip for job_id in shows[show] for clip in data.clips_of(job_id)]
+        scored = {clip["job_id"] for clip in of_show if clip["shareability_score"] is not None}
+        average, overall = mean(scores(theirs)), mean(scores(of_show))
+        report.append(
+            {
+                "show_name": show,
+                "guest_name": guest,
+                "jobs": len(job_ids),
+                "clips": len(theirs),
+                "mean_score": average,
+                "median_score": median(scores(theirs)),
+                "best_score": max(scores(theirs), default=None),
+                "clips_80_plus": sum(score >= 80 for score in scores(theirs)),
+                "lift": average - overall if average is not None and overall is not None else None,
+                "enough_episodes": len(scored & set(job_ids)) >= 3
+                and len(scored - set(job_ids)) >= 3,
+            }
+        )
+    return report
+
+
+def show_costs(data: Landed, now: datetime) -> list[Row]:
+    credits: dict[Any, list[float]] = {}
+    clips_of_show: dict[Any, list[Row]] = {}
+    for day in credit_usage(data, now):
+        jobs = [job for job in data.jobs if utc_day(job["created_at"]) == day["day"]]
+        lengths = [job["duration_seconds"] or None for job in jobs]
+        average = mean([length for length in lengths if length]) or 1
+        weights = [length or average for length in lengths]
+        if day["credits_used"] is None:
+            continue
+        for job, weight in zip(jobs, weights, strict=True):
+            show = data.said(job["id"], "show_name")
+            credits.setdefault(show, []).append(day["credits_used"] * weight / math.fsum(weights))
+            if job["status"] in FINISHED:
+                clips_of_show.setdefault(show, []).extend(data.clips_of(job["id"]))
+    report = []
+    for show, parts in credits.items():
+        of_show, total = clips_of_show.get(show, []), math.fsum(parts)
+        good = sum(score >= 80 for score in scores(of_show))
+        report.append(
+            {
+                "show_name": show,
+                "jobs": len(parts),
+                "clips": len(of_show),
+                "clips_80_plus": good,
+                "credits": total,
+                "credits_per_clip": total / len(of_show) if of_show else None,
+                "credits_per_clip_80_plus": total / good if good else None,
+            }
+        )
+    return report
+
+
+def failures(data: Landed) -> list[Row]:
+    def first_seen(sightings: list[Row], row: Row, **ids: str) -> datetime:
+        seen = [
+            sighting["observed_at"]
+            for sighting in sightings
+            if sighting["status"] in FAILED
+            and all(sighting[name] == value for name, value in ids.items())
+        ]
+        first: datetime = min(seen, default=row["observed_at"])
+        return first
+
+    report = [
+        {
+            "service": "klipit",
+            "kind": "job",
+            "id": job["id"],
+            "video_id": None,
+            "name": data.said(job["id"], "show_name"),
+            "episode": data.episode(job["id"]),
+            "status": job["status"],
+            "error": job["error"],
+            "created_at": job["created_at"],
+            "seen_at": first_seen(data.job_sightings, job, job_id=job["id"]),
+        }
+        for job in data.jobs
+        if job["status"] in FAILED
+    ]
+    for campaign in data.campaigns:
+        campaign_id = campaign["campaign_id"]
+        things: list[tuple[str, Row]] = [("campaign", campaign)]
+        things += [("video", video) for video in data.videos_of(campaign_id)]
+        for kind, row in things:
+            if row["status"] not in FAILED:
+                continue
+            ids = {"campaign_id": campaign_id}
+            ids |= {"video_id": row["id"]} if kind == "video" else {}
+            sightings = data.video_sightings if kind == "video" else data.campaign_sightings
+            report.append(
+                {
+                    "service": "clipus",
+                    "kind": kind,
+                    "id": campaign_id,
+                    "video_id": ids.get("video_id"),
+                    "name": campaign["title"] or campaign["url"],
+                    "episode": None,
+                    "status": row["status"],
+                    "error": None,
+                    "created_at": campaign["created_at"],
+                    "seen_at": first_seen(sightings, row, **ids),
+                }
+            )
+    return report
+
+
+def last_7_days(data: Landed, now: datetime) -> list[Row]:
+    episodes = shareability(data)
+    campaigns = video_readiness(data, now)
+    stuck = [row for row in [*job_turnaround(data, now), *campaigns] if row["stuck"]]
+
+    def in_days(rows: Iterable[Row], weeks: int, column: str = "created_at") -> list[Row]:
+        begins, ends = timedelta(days=7 * weeks + 7), timedelta(days=7 * weeks)
+        return [
+            row
+            for row in rows
+            if row[column]
+            and now - row[column] < begins
+            and (now - row[column] >= ends or not weeks)
+        ]
+
+    def used(weeks: int) -> float | None:
+        begins = now - timedelta(days=7 * weeks + 7)
+        if not any(snapshot["observed_at"] <= begins for snapshot in data.snapshots):
+            return None
+        steps = [
+            {"observed_at": later["observed_at"], "used": earlier["balance"] - later["balance"]}
+            for earlier, later in pairwise(data.snapshots)
+        ]
+        return sum((max(row["used"], 0) for row in in_days(steps, weeks, "observed_at")), 0.0)
+
+    def mean_score(weeks: int) -> float | None:
+        ids = [row["job_id"] for row in in_days(episodes, weeks)]
+        return mean(scores(clip for job_id in ids for clip in data.clips_of(job_id)))
+
+    metrics: dict[str, Callable[[int], float | None]] = {
+        "new_clips": lambda w: sum(row["clips"] for row in in_days(episodes, w)),
+        "episodes": lambda w: len(in_days(episodes, w)),
+        "clips_80_plus": lambda w: sum(row["clips_80_plus"] for row in in_days(episodes, w)),
+        "mean_score": mean_score,
+        "videos_ready": lambda w: sum(row["ready"] for row in in_days(campaigns, w)),
+        "published": lambda w: len(in_days(data.videos, w, "published_at")),
+        "credits_used": used,
+        "failures": lambda w: len(in_days(failures(data), w)),
+        "stuck": lambda w: len(in_days(stuck, w)),
+    }
+    report = []
+    for metric, count in metrics.items():
+        value, before = count(0), count(1)
+        known = value is not None and before is not None
+        change = (value or 0) - (before or 0) if known else None
+        report.append({"metric": metric, "value": value, "before": before, "change": change})
+    return report
+
+
 def job_turnaround(data: Landed, now: datetime) -> list[Row]:
     report = []
     for job in data.jobs:
@@ -208,12 +530,13 @@ def job_turnaround(data: Landed, now: datetime) -> list[Row]:
                 "stuck": bool(
                     unfinished and not gone and began and now - began >= timedelta(hours=2)
                 ),
+                "episode": data.episode(job["id"]),
             }
         )
     return report
 
 
-def credit_usage(data: Landed) -> list[Row]:
+def credit_usage(data: Landed, now: datetime) -> list[Row]:
     complete = [job for job in data.jobs if job["status"] in FINISHED and job["completed_at"]]
     events = [
         *(job["created_at"] for job in data.jobs if job["created_at"]),
@@ -240,8 +563,11 @@ def credit_usage(data: Landed) -> list[Row]:
         done = [job for job in complete if utc_day(job["completed_at"]) == day]
         clips = sum(len(data.clips_of(job["id"])) for job in done)
         unknown = close is None
-        recent = [row["credits_used"] for row in report[-6:]] + [None if unknown else used]
-        burn = mean([value for value in recent if value is not None])
+        whole = [row["credits_used"] for row in report if row["day"] < now.astimezone(UTC).date()]
+        if day < now.astimezone(UTC).date():
+            whole.append(None if unknown else used)
+        recent = [value for value in whole if value is not None][-7:]
+        burn = mean(recent) if len(recent) >= 3 else None
         report.append(
             {
                 "day": day,
@@ -320,14 +646,13 @@ def first_ready_at(data: Landed, campaign_id: str) -> datetime | None:
 
 
 def video_readiness_by_platform(data: Landed) -> list[Row]:
-    platforms = {video["platform"] for video in data.videos}
-    return [
-        {
-            "platform": platform,
-            **video_counts([video for video in data.videos if video["platform"] == platform]),
-        }
-        for platform in platforms
-    ]
+    report = []
+    for platform in {video["platform"] for video in data.videos}:
+        counts = video_counts([video for video in data.videos if video["platform"] == platform])
+        ended = counts["ready"] + counts["failed"]
+        share = {"failed_share": counts["failed"] / ended if ended else None}
+        report.append({"platform": platform, **counts, **share})
+    return report
 
 
 def video_counts(videos: list[Row]) -> Row:
@@ -426,6 +751,11 @@ def median(values: list[float]) -> float | None:
 
 def known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
+
+
+def named(text: str | None) -> str | None:
+    """The text, or None if it is blank."""
+    return text if text and text.strip() else None
 
 
 def utc_day(instant: datetime | None) -> date | None:

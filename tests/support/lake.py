@@ -16,7 +16,8 @@ from tests.support.postgres import new_database
 REPORTS = (
     *("moment_types", "shareability", "video_readiness", "credit_usage", "top_clips"),
     *("shareability_weekly", "video_readiness_by_platform", "video_quota", "job_turnaround"),
-    "freshness",
+    *("freshness", "clips", "to_post", "guests", "shareability_monthly", "show_costs"),
+    *("failures", "last_7_days"),
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ DECLARED = {
 }
 Rows = dict[str, list[dict[str, Any]]]
 NOW = datetime(2026, 4, 30, 12, 0, tzinfo=UTC)
+DESCRIPTIONS = (
+    None,
+    "",
+    " \n\t",
+    "How we sold it",
+    "\n \u00a0Episode 12: Why now? \t\r\nShow notes and links",
+    "日本のスタートアップ\n続き",
+)
 
 
 def at(text: str) -> datetime:
@@ -76,9 +85,21 @@ def cell(value: Any, kind: str) -> Any:
     return json.dumps(value) if kind == "JSON" and value is not None else value
 
 
-def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
+SHOWS = (
+    "The Founders Podcast",
+    "Ünïcode & Söhne 🎙️",
+    "日本のスタートアップ",
+    'O\'Brien; "talks"',
+    None,
+)
+
+
+def a_month_of_use(
+    seed: int, jobs: int = 220, campaigns: int = 90, shows: Sequence[str | None] = SHOWS
+) -> Rows:
     """Everything that a report treats apart, by chance but the same for the same seed."""
     dice = random.Random(seed)
+    texts = random.Random(seed)  # apart, so that a text more changes no number
     tables: Rows = {name: [] for name in DECLARED}
     start = at("2026-03-27 00:00")
 
@@ -88,13 +109,6 @@ def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
             return day + dice.choice([timedelta(0), timedelta(days=1, microseconds=-1)])
         return day + timedelta(seconds=dice.randrange(86_400), microseconds=dice.randrange(10**6))
 
-    shows = [
-        "The Founders Podcast",
-        "Ünïcode & Söhne 🎙️",
-        "日本のスタートアップ",
-        'O\'Brien; "talks"',
-        None,
-    ]
     types = ["bold_prediction", "how_to", "emotional_story", "a_type_nobody_documented", None]
     for n in range(jobs):
         job_id = f"job_{n:04d}"
@@ -141,6 +155,7 @@ def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
                     "job_id": job_id,
                     "show_name": dice.choice(shows),
                     "guest_name": dice.choice(["Jane Creator", "Łukasz", None]),
+                    "description": texts.choice(DESCRIPTIONS),
                     "platforms": dice.choice([None, ["tiktok", "reels"]]),
                     "submitted_at": created,
                     "recorded_at": created + timedelta(seconds=dice.randrange(1, 9999)),
@@ -164,7 +179,7 @@ def a_month_of_use(seed: int, jobs: int = 220, campaigns: int = 90) -> Rows:
                     {
                         "id": f"clip_{dice.randrange(10**9):09d}_{n}_{i}",
                         "job_id": job_id,
-                        "moment_type": dice.choice(types),
+                        "moment_type": dice.choice(types) or texts.choice([None, "", " \u3000"]),
                         "shareability_score": score,
                         "reason": "Strong claim.",
                         "hook_suggestion": dice.choice([None, f"Hot take {i}: 40% | \u2028 go"]),

@@ -15,7 +15,7 @@ REPORT_COLUMNS = {
     "moment_types": "moment_type clips share_of_clips jobs mean_score median_score p90_score "
     "best_score mean_duration_seconds lift",
     "shareability": "job_id show_name guest_name created_at clips mean_score median_score "
-    "best_score best_clip_id best_hook clips_80_plus",
+    "best_score best_clip_id best_hook clips_80_plus episode source_seconds",
     "video_readiness": "campaign_id title url status created_at languages videos ready failed "
     "pending published readiness first_ready_at hours_to_ready settled stuck",
     "credit_usage": "day balance_open balance_close credits_used credits_added jobs_submitted "
@@ -23,12 +23,27 @@ REPORT_COLUMNS = {
     "top_clips": "rank clip_id job_id show_name guest_name moment_type score hook_suggestion "
     "start_seconds end_seconds duration_seconds media_url created_at",
     "shareability_weekly": "week show_name jobs clips mean_score median_score best_score "
-    "clips_80_plus",
-    "video_readiness_by_platform": "platform videos ready failed pending published readiness",
+    "clips_80_plus scored_clips",
+    "shareability_monthly": "month show_name jobs clips mean_score median_score best_score "
+    "clips_80_plus scored_clips",
+    "video_readiness_by_platform": "platform videos ready failed pending published readiness "
+    "failed_share",
     "video_quota": "month campaigns videos quota quota_seen_at",
     "job_turnaround": "job_id show_name status created_at completed_at turnaround_seconds "
-    "source_seconds stuck",
+    "source_seconds stuck episode",
     "freshness": "table_name row_count last_observed_at hours_old",
+    "clips": "clip_id job_id episode show_name guest_name moment_type score reason "
+    "hook_suggestion start_seconds end_seconds duration_seconds position overlaps_better "
+    "media_url created_at",
+    "to_post": "rank clip_id job_id episode show_name guest_name moment_type score why "
+    "above_show_median reason hook_suggestion start_seconds end_seconds duration_seconds "
+    "media_url created_at",
+    "guests": "show_name guest_name jobs clips mean_score median_score best_score clips_80_plus "
+    "lift enough_episodes",
+    "show_costs": "show_name jobs clips clips_80_plus credits credits_per_clip "
+    "credits_per_clip_80_plus",
+    "failures": "service kind id video_id name episode status error created_at seen_at",
+    "last_7_days": "metric value before change",
 }
 TYPES = {  # of report columns whose name does not imply the type
     "day": "DATE",
@@ -37,14 +52,16 @@ TYPES = {  # of report columns whose name does not imply the type
     "languages": "VARCHAR[]",
     "settled": "BOOLEAN",
     "stuck": "BOOLEAN",
+    "overlaps_better": "BOOLEAN",
+    "enough_episodes": "BOOLEAN",
 }
 COUNTS = (
     "clips jobs clips_80_plus videos ready failed pending published jobs_submitted "
-    "jobs_completed rank campaigns quota row_count"
+    "jobs_completed rank campaigns quota row_count scored_clips"
 )
 TEXTS = (
     "moment_type show_name guest_name best_hook title url status hook_suggestion media_url "
-    "platform table_name"
+    "platform table_name episode reason why service kind id name error metric"
 )
 
 
@@ -74,12 +91,15 @@ def test_every_report_and_landing_table_is_there(
 
 
 def test_an_empty_store_answers_every_report(empty_warehouse: Path) -> None:
-    """No rows, except for freshness, which has one for each empty landing table."""
+    """No rows, but for freshness with one for each empty table and last_7_days with its metrics."""
     with attach(empty_warehouse) as con:
         for name in REPORT_COLUMNS:
             rows = con.execute(f"FROM reports.{name}").fetchall()
             if name == "freshness":
                 assert [row[1:] for row in rows] == [(0, None, None)] * len(DECLARED)
+            elif name == "last_7_days":
+                counts = {row[1:] for row in rows if row[0] not in ("mean_score", "credits_used")}
+                assert (len(rows), counts) == (9, {(0, 0, 0)})
             else:
                 assert rows == []
 

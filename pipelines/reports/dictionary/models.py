@@ -25,17 +25,18 @@ from pipelines.warehouse.read import attach
 _UNITS = (
     (r"per_minute$", "requests a minute"),
     (r"^credits_per_job$", "credits a job"),
-    (r"^credits_per_clip$", "credits a clip"),
+    (r"^credits_per_clip", "credits a clip"),
     (r"^burn_7d$", "credits a day"),
     (r"^days_left$", "days"),
-    (r"credits|balance|^change$", "credits"),
+    (r"credits|balance", "credits"),
     (r"seconds$", "seconds"),
     (r"minutes$", "minutes"),
     (r"(^|_)hours_", "hours"),
-    (r"score$|^lift$", "points"),
-    (r"^share_of_|^readiness$", "0 to 1"),
+    (r"score$|_show_median$|^(lift|lead|standard_error)$", "points"),
+    (r"^share_of_|^(readiness|failed_share|position)$", "0 to 1"),
     (r"^rank$", "place"),
     (r"^exit_code$", "code"),
+    (r"^(value|before|change)$", "as its metric"),
 )
 
 

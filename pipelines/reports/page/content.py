@@ -95,7 +95,7 @@ def content(
 def _shareability(con: duckdb.DuckDBPyConnection) -> Row:
     by_week = _rows(con, "FROM staging.page_weeks")  # episodes without created_at come last
     weeks = [row for row in by_week if row["week"]][:WEEKS]
-    shows = _rows(con, "FROM staging.page_shows")
+    shows = _rows(con, "FROM staging.show_scores")
     weekly = _report(con, "shareability_weekly", limit=None)
     most = sorted(shows, key=lambda show: -show["clips"])[:SHOWS]
     return {
@@ -209,15 +209,15 @@ def _videos(con: duckdb.DuckDBPyConnection, now: datetime) -> Row:
 def _credits(con: duckdb.DuckDBPyConnection) -> Row:
     usage = _report(con, "credit_usage", limit=None)
     (costs,) = _rows(con, "FROM staging.page_costs")
-    known = [row for row in usage["rows"] if row["balance_close"] is not None]
-    latest = known[0] if known else None
-    left = latest["days_left"] if latest else None
-    runs_out = None
-    if latest and left is not None and 0 <= left < 3650:
-        runs_out = latest["day"] + timedelta(days=math.floor(left))
+    latest = next(iter(_rows(con, "FROM staging.credit_forecast")), None)
+    known = [
+        row
+        for row in usage["rows"]
+        if latest and row["balance_close"] is not None and row["day"] <= latest["day"]
+    ]
     return {
         "latest": latest,
-        "runs_out": runs_out,
+        "runs_out": latest["used_up_on"] if latest else None,
         "costs": costs,
         "usage": usage | {"rows": usage["rows"][:TABLE_ROWS]},
         "chart": _credits_chart(known[:DAYS][::-1], costs["credits_per_clip"]),

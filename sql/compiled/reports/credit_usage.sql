@@ -1,131 +1,26 @@
 -- grain: day
--- reads: staging.stg_klipit__balances, staging.stg_klipit__clips, staging.stg_klipit__jobs
-CREATE TABLE reports.credit_usage AS
-WITH jobs AS (
+-- reads: staging.credit_days
+CREATE VIEW reports.credit_usage AS
+WITH paced AS (
   SELECT
-    stg_klipit__jobs.job_id AS job_id,
-    stg_klipit__jobs.outcome = 'finished' AS complete,
-    stg_klipit__jobs.source_seconds AS source_seconds,
-    CAST(stg_klipit__jobs.created_at AT TIME ZONE 'UTC' AS DATE) AS created_day,
-    CAST(stg_klipit__jobs.completed_at AT TIME ZONE 'UTC' AS DATE) AS completed_day,
-    CAST(LEAST(stg_klipit__jobs.completed_at, stg_klipit__jobs.observed_at) AT TIME ZONE 'UTC' AS DATE) AS seen_completed_day
-  FROM staging.stg_klipit__jobs AS stg_klipit__jobs
-), balances AS (
-  SELECT
-    CAST(stg_klipit__balances.observed_at AT TIME ZONE 'UTC' AS DATE) AS day,
-    stg_klipit__balances.observed_at AS observed_at,
-    stg_klipit__balances.balance AS balance,
-    stg_klipit__balances.change AS change
-  FROM staging.stg_klipit__balances AS stg_klipit__balances
-), bounds AS (
-  SELECT
-    MIN(events.day) AS first_day,
-    MAX(events.day) AS last_day
-  FROM (
-    SELECT
-      jobs.created_day AS day
-    FROM jobs AS jobs
-    UNION ALL
-    SELECT
-      jobs.seen_completed_day AS day
-    FROM jobs AS jobs
-    WHERE
-      jobs.complete AND NOT jobs.completed_day IS NULL
-    UNION ALL
-    SELECT
-      balances.day AS day
-    FROM balances AS balances
-  ) AS events
-), calendar AS (
-  SELECT
-    CAST(UNNEST(
-      GENERATE_SERIES(
-        GREATEST(bounds.first_day, CAST('2020-01-01' AS DATE)),
-        bounds.last_day,
-        INTERVAL '1' DAY
-      )
-    ) AS DATE) AS day
-  FROM bounds AS bounds
-), balances_by_day AS (
-  SELECT
-    balances.day AS day,
-    ARG_MIN(balances.balance, balances.observed_at) AS first_balance,
-    ARG_MAX(balances.balance, balances.observed_at) AS last_balance,
-    SUM(GREATEST(-balances.change, 0)) AS used,
-    SUM(GREATEST(balances.change, 0)) AS added
-  FROM balances AS balances
-  GROUP BY
-    balances.day
-), submitted_by_day AS (
-  SELECT
-    jobs.created_day AS day,
-    COUNT(*) AS jobs_submitted
-  FROM jobs AS jobs
-  GROUP BY
-    jobs.created_day
-), clips_by_job AS (
-  SELECT
-    stg_klipit__clips.job_id AS job_id,
-    COUNT(*) AS clips
-  FROM staging.stg_klipit__clips AS stg_klipit__clips
-  GROUP BY
-    stg_klipit__clips.job_id
-), completed_by_day AS (
-  SELECT
-    jobs.completed_day AS day,
-    COUNT(*) AS jobs_completed,
-    SUM(jobs.source_seconds) / 60 AS source_minutes,
-    SUM(clips_by_job.clips) AS clips
-  FROM jobs AS jobs
-  LEFT JOIN clips_by_job AS clips_by_job
-    ON clips_by_job.job_id = jobs.job_id
-  WHERE
-    jobs.complete
-  GROUP BY
-    jobs.completed_day
-), days AS (
-  SELECT
-    calendar.day AS day,
-    balances_by_day.first_balance AS first_balance,
-    LAST_VALUE(balances_by_day.last_balance IGNORE NULLS) OVER (ORDER BY calendar.day) AS balance_close,
-    COALESCE(balances_by_day.used, 0) AS used,
-    COALESCE(balances_by_day.added, 0) AS added,
-    COALESCE(submitted_by_day.jobs_submitted, 0) AS jobs_submitted,
-    COALESCE(completed_by_day.jobs_completed, 0) AS jobs_completed,
-    COALESCE(completed_by_day.source_minutes, 0) AS source_minutes,
-    COALESCE(completed_by_day.clips, 0) AS clips
-  FROM calendar AS calendar
-  LEFT JOIN balances_by_day AS balances_by_day
-    ON balances_by_day.day = calendar.day
-  LEFT JOIN submitted_by_day AS submitted_by_day
-    ON calendar.day = submitted_by_day.day
-  LEFT JOIN completed_by_day AS completed_by_day
-    ON calendar.day = completed_by_day.day
-), known AS (
-  SELECT
-    days.day AS day,
-    COALESCE(LAG(days.balance_close) OVER (ORDER BY days.day), days.first_balance) AS balance_open,
-    days.balance_close AS balance_close,
-    CASE WHEN NOT days.balance_close IS NULL THEN days.used END AS credits_used,
-    CASE WHEN NOT days.balance_close IS NULL THEN days.added END AS credits_added,
-    days.jobs_submitted AS jobs_submitted,
-    days.jobs_completed AS jobs_completed,
-    days.source_minutes AS source_minutes,
-    days.clips AS clips
-  FROM days AS days
-), paced AS (
-  SELECT
-    known.day AS day,
-    known.balance_open AS balance_open,
-    known.balance_close AS balance_close,
-    known.credits_used AS credits_used,
-    known.credits_added AS credits_added,
-    known.jobs_submitted AS jobs_submitted,
-    known.jobs_completed AS jobs_completed,
-    known.source_minutes AS source_minutes,
-    known.clips AS clips,
-    AVG(known.credits_used) OVER (ORDER BY known.day ROWS BETWEEN 6 PRECEDING AND CURRENT ROW) AS burn_7d
-  FROM known AS known
+    credit_days.day AS day,
+    credit_days.balance_open AS balance_open,
+    credit_days.balance_close AS balance_close,
+    credit_days.credits_used AS credits_used,
+    credit_days.credits_added AS credits_added,
+    credit_days.jobs_submitted AS jobs_submitted,
+    credit_days.jobs_completed AS jobs_completed,
+    credit_days.source_minutes AS source_minutes,
+    credit_days.clips AS clips,
+    LAST_VALUE(
+      CASE
+        WHEN credit_days.day < CAST((
+          COALESCE(CAST(GETVARIABLE('clipmart_now') AS TIMESTAMPTZ), CURRENT_TIMESTAMP) AT TIME ZONE 'UTC'
+        ) AS DATE)
+        THEN credit_days.burn_7d
+      END
+     IGNORE NULLS) OVER (ORDER BY credit_days.day) AS burn_7d
+  FROM staging.credit_days AS credit_days
 )
 SELECT
   CAST(paced.day AS DATE) AS day,
@@ -151,7 +46,7 @@ FROM paced AS paced
 ORDER BY
   day DESC;
 
-COMMENT ON TABLE reports.credit_usage IS 'What credits were spent on. One row per UTC day, without gaps, from the first job or balance to the last, but not before 2020.';
+COMMENT ON VIEW reports.credit_usage IS 'What credits were spent on. One row per UTC day, without gaps, from the first job or balance to the last, but not before 2020.';
 COMMENT ON COLUMN reports.credit_usage.day IS 'UTC day';
 COMMENT ON COLUMN reports.credit_usage.balance_open IS 'Credits at its start: the close before, or the first balance ever; NULL before that';
 COMMENT ON COLUMN reports.credit_usage.balance_close IS 'Credits at its end: the last balance up to then; NULL before the first';
@@ -163,8 +58,8 @@ COMMENT ON COLUMN reports.credit_usage.source_minutes IS 'Length of the episodes
 COMMENT ON COLUMN reports.credit_usage.clips IS 'Clips of the jobs completed';
 COMMENT ON COLUMN reports.credit_usage.credits_per_job IS 'Credits used per job; NULL without jobs or balances';
 COMMENT ON COLUMN reports.credit_usage.credits_per_clip IS 'Credits used per clip of the jobs completed; NULL without clips or balances';
-COMMENT ON COLUMN reports.credit_usage.burn_7d IS 'Credits used a day, the mean of the up to 7 known days that end here; NULL before the first balance';
-COMMENT ON COLUMN reports.credit_usage.days_left IS 'Days until the balance is used up at that pace; NULL if nothing was used';
+COMMENT ON COLUMN reports.credit_usage.burn_7d IS 'Credits used a day, the mean of the up to 7 known, finished UTC days that end here; NULL if fewer than 3 are known';
+COMMENT ON COLUMN reports.credit_usage.days_left IS 'Days until the balance is used up at that pace; NULL if the pace is unknown or nothing was used';
 
 -- audit: is_key
 SELECT

@@ -11,7 +11,8 @@ SELECT
     EPOCH(jobs.completed_at) - EPOCH(jobs.created_at)
   ) AS DOUBLE) AS turnaround_seconds,
   CAST(jobs.source_seconds AS DOUBLE) AS source_seconds,
-  CAST(progress.stuck AS BOOLEAN) AS stuck
+  CAST(progress.stuck AS BOOLEAN) AS stuck,
+  CAST(jobs.episode AS TEXT) AS episode
 FROM staging.stg_klipit__jobs AS jobs
 INNER JOIN staging.stg_klipit__job_progress AS progress
   ON jobs.job_id = progress.job_id
@@ -28,6 +29,7 @@ COMMENT ON COLUMN reports.job_turnaround.completed_at IS 'When it was done (UTC 
 COMMENT ON COLUMN reports.job_turnaround.turnaround_seconds IS 'From start to completion, in seconds; NULL while it runs';
 COMMENT ON COLUMN reports.job_turnaround.source_seconds IS 'Length of the episode in seconds; NULL until the API says';
 COMMENT ON COLUMN reports.job_turnaround.stuck IS 'Unfinished 2 hours after it was created';
+COMMENT ON COLUMN reports.job_turnaround.episode IS 'What to call it: the first line of its description, else the guest, else the job id';
 
 -- audit: is_key
 SELECT

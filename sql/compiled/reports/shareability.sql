@@ -38,7 +38,9 @@ SELECT
   CAST(clips.best_score AS DOUBLE) AS best_score,
   CAST(best.clip_id AS TEXT) AS best_clip_id,
   CAST(best.hook_suggestion AS TEXT) AS best_hook,
-  CAST(COALESCE(clips.clips_80_plus, 0) AS BIGINT) AS clips_80_plus
+  CAST(COALESCE(clips.clips_80_plus, 0) AS BIGINT) AS clips_80_plus,
+  CAST(jobs.episode AS TEXT) AS episode,
+  CAST(jobs.source_seconds AS DOUBLE) AS source_seconds
 FROM staging.stg_klipit__jobs AS jobs
 LEFT JOIN clips AS clips
   ON clips.job_id = jobs.job_id
@@ -62,6 +64,8 @@ COMMENT ON COLUMN reports.shareability.best_score IS 'Highest score in points; N
 COMMENT ON COLUMN reports.shareability.best_clip_id IS 'The clip with it; of equals the one that starts first, then by id';
 COMMENT ON COLUMN reports.shareability.best_hook IS 'First line suggested for that clip; NULL if the API gives none';
 COMMENT ON COLUMN reports.shareability.clips_80_plus IS 'Clips of 80 points or more; 0 without clips';
+COMMENT ON COLUMN reports.shareability.episode IS 'What to call it: the first line of its description, else the guest, else the job id';
+COMMENT ON COLUMN reports.shareability.source_seconds IS 'Length of the episode in seconds; NULL until the API says';
 
 -- audit: is_key
 SELECT

@@ -23,6 +23,7 @@ WITH jobs AS (
     jobs.week AS week,
     jobs.show_name AS show_name,
     COUNT(*) AS clips,
+    COUNT(clips.score) AS scored_clips,
     AVG(clips.score) AS mean_score,
     QUANTILE_CONT(clips.score, 0.5) AS median_score,
     MAX(clips.score) AS best_score,
@@ -43,7 +44,8 @@ SELECT
   CAST(scored.mean_score AS DOUBLE) AS mean_score,
   CAST(scored.median_score AS DOUBLE) AS median_score,
   CAST(scored.best_score AS DOUBLE) AS best_score,
-  CAST(COALESCE(scored.clips_80_plus, 0) AS BIGINT) AS clips_80_plus
+  CAST(COALESCE(scored.clips_80_plus, 0) AS BIGINT) AS clips_80_plus,
+  CAST(COALESCE(scored.scored_clips, 0) AS BIGINT) AS scored_clips
 FROM counted AS counted
 LEFT JOIN scored AS scored
   ON scored.show_name IS NOT DISTINCT FROM counted.show_name
@@ -61,6 +63,7 @@ COMMENT ON COLUMN reports.shareability_weekly.mean_score IS 'Mean score of the c
 COMMENT ON COLUMN reports.shareability_weekly.median_score IS 'Median score of the clips in points; NULL if none is scored';
 COMMENT ON COLUMN reports.shareability_weekly.best_score IS 'Highest score in points; NULL if none is scored';
 COMMENT ON COLUMN reports.shareability_weekly.clips_80_plus IS 'Clips of 80 points or more';
+COMMENT ON COLUMN reports.shareability_weekly.scored_clips IS 'Clips with a score: the weight of the mean';
 
 -- audit: unique_combination_of_columns
 SELECT

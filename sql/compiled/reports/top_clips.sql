@@ -41,7 +41,7 @@ LEFT JOIN staging.stg_klipit__jobs AS jobs
 ORDER BY
   rank;
 
-COMMENT ON TABLE reports.top_clips IS 'The 500 clips that score best. One row per clip.';
+COMMENT ON TABLE reports.top_clips IS 'The 500 clips that score best of all; reports.clips has every clip. One row per clip.';
 COMMENT ON COLUMN reports.top_clips.rank IS '1 is the best; of equal scores the clip that starts first, then by id';
 COMMENT ON COLUMN reports.top_clips.clip_id IS 'Klipit clip id';
 COMMENT ON COLUMN reports.top_clips.job_id IS 'Job that it was cut from';

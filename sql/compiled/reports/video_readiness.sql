@@ -86,7 +86,7 @@ COMMENT ON COLUMN reports.video_readiness.pending IS 'Videos neither ready nor f
 COMMENT ON COLUMN reports.video_readiness.published IS 'Videos with a published_at';
 COMMENT ON COLUMN reports.video_readiness.readiness IS 'ready / videos, 0 to 1; NULL without videos';
 COMMENT ON COLUMN reports.video_readiness.first_ready_at IS 'First observation with a ready video (UTC instant); NULL if nothing earlier shows the campaign without one';
-COMMENT ON COLUMN reports.video_readiness.hours_to_ready IS 'Hours from created_at to first_ready_at; NULL if either is';
+COMMENT ON COLUMN reports.video_readiness.hours_to_ready IS 'Hours from created_at to first_ready_at, when a sync first saw it: the true time is shorter, by up to the time since the sync before; NULL if either is';
 COMMENT ON COLUMN reports.video_readiness.settled IS 'Nothing more is awaited: failed, gone, every video failed or published, or 14 days old';
 COMMENT ON COLUMN reports.video_readiness.stuck IS 'Unfinished, or finished with a video still pending, 24 hours after it was created, and tracked';
 

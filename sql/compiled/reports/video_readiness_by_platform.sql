@@ -11,7 +11,11 @@ SELECT
   CAST(COUNT(*) FILTER(WHERE
     stg_clipus__videos.outcome = 'running') AS BIGINT) AS pending,
   CAST(COUNT(stg_clipus__videos.published_at) AS BIGINT) AS published,
-  CAST(AVG(CAST(stg_clipus__videos.outcome = 'finished' AS INT)) AS DOUBLE) AS readiness
+  CAST(AVG(CAST(stg_clipus__videos.outcome = 'finished' AS INT)) AS DOUBLE) AS readiness,
+  CAST(AVG(CAST((
+    stg_clipus__videos.outcome = 'failed'
+  ) AS INT)) FILTER(WHERE
+    stg_clipus__videos.outcome <> 'running') AS DOUBLE) AS failed_share
 FROM staging.stg_clipus__videos AS stg_clipus__videos
 GROUP BY
   stg_clipus__videos.platform
@@ -27,6 +31,7 @@ COMMENT ON COLUMN reports.video_readiness_by_platform.failed IS 'Videos that fai
 COMMENT ON COLUMN reports.video_readiness_by_platform.pending IS 'Videos neither ready nor failed';
 COMMENT ON COLUMN reports.video_readiness_by_platform.published IS 'Videos with a published_at';
 COMMENT ON COLUMN reports.video_readiness_by_platform.readiness IS 'ready / videos, 0 to 1';
+COMMENT ON COLUMN reports.video_readiness_by_platform.failed_share IS 'failed / (ready + failed), 0 to 1: of the videos that are no longer pending; NULL if all are';
 
 -- audit: unique_values
 SELECT

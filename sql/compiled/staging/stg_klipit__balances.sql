@@ -23,7 +23,7 @@ SELECT
   CAST(plausible.balance AS DOUBLE) AS balance,
   CAST((
     plausible.balance - LAG(plausible.balance) OVER (ORDER BY plausible.observed_at)
-  ) AS DOUBLE) AS change,
+  ) AS DOUBLE) AS credits_change,
   CAST(plausible.observed_at AS TIMESTAMPTZ) AS observed_at
 FROM plausible AS plausible
 CROSS JOIN api AS api
@@ -35,7 +35,7 @@ WHERE
 COMMENT ON VIEW staging.stg_klipit__balances IS 'One row per known credit balance: what the API reported and, only from 7 days after its last report on, what was noted by hand.';
 COMMENT ON COLUMN staging.stg_klipit__balances.origin IS 'api: the account said so; hand: entered by a person';
 COMMENT ON COLUMN staging.stg_klipit__balances.balance IS 'Credits left';
-COMMENT ON COLUMN staging.stg_klipit__balances.change IS 'Credits since the balance before; a fall is negative; NULL for the first';
+COMMENT ON COLUMN staging.stg_klipit__balances.credits_change IS 'Credits since the balance before; a fall is negative; NULL for the first';
 COMMENT ON COLUMN staging.stg_klipit__balances.observed_at IS 'When the balance was so (UTC instant)';
 
 -- audit: is_key

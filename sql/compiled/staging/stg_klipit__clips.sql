@@ -4,7 +4,7 @@ CREATE VIEW staging.stg_klipit__clips AS
 SELECT
   CAST(clips.id AS TEXT) AS clip_id,
   CAST(clips.job_id AS TEXT) AS job_id,
-  CAST(clips.moment_type AS TEXT) AS moment_type,
+  CAST(CASE WHEN REGEXP_MATCHES(clips.moment_type, '[^\s\pZ]') THEN clips.moment_type END AS TEXT) AS moment_type,
   CAST(clips.reason AS TEXT) AS reason,
   CAST(clips.hook_suggestion AS TEXT) AS hook_suggestion,
   CAST(clips.media_url AS TEXT) AS media_url,
@@ -18,7 +18,7 @@ FROM klipit.clips AS clips;
 COMMENT ON VIEW staging.stg_klipit__clips IS 'One row per clip, as last read.';
 COMMENT ON COLUMN staging.stg_klipit__clips.clip_id IS 'Klipit clip id';
 COMMENT ON COLUMN staging.stg_klipit__clips.job_id IS 'Job that the clip was cut from';
-COMMENT ON COLUMN staging.stg_klipit__clips.moment_type IS 'Kind of moment; the list is open';
+COMMENT ON COLUMN staging.stg_klipit__clips.moment_type IS 'Kind of moment; the list is open; NULL if blank';
 COMMENT ON COLUMN staging.stg_klipit__clips.reason IS 'Why it may be shared, in the API''s words';
 COMMENT ON COLUMN staging.stg_klipit__clips.hook_suggestion IS 'A first line for the post; NULL if the API gives none';
 COMMENT ON COLUMN staging.stg_klipit__clips.media_url IS 'Download link; NULL until there is one';

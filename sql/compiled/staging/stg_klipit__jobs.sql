@@ -5,7 +5,8 @@ WITH submitted AS (
   SELECT
     submissions.job_id AS job_id,
     ARG_MAX(submissions.show_name, submissions.recorded_at) AS show_name,
-    ARG_MAX(submissions.guest_name, submissions.recorded_at) AS guest_name
+    ARG_MAX(submissions.guest_name, submissions.recorded_at) AS guest_name,
+    ARG_MAX(submissions.description, submissions.recorded_at) AS description
   FROM klipit.submissions AS submissions
   WHERE
     NOT submissions.job_id IS NULL
@@ -16,6 +17,17 @@ SELECT
   CAST(jobs.id AS TEXT) AS job_id,
   CAST(submitted.show_name AS TEXT) AS show_name,
   CAST(submitted.guest_name AS TEXT) AS guest_name,
+  CAST(COALESCE(
+    NULLIF(
+      REGEXP_EXTRACT(submitted.description, '[^\s\pZ]([^\r\n\x{2028}\x{2029}]*[^\s\pZ])?'),
+      ''
+    ),
+    CASE
+      WHEN REGEXP_MATCHES(submitted.guest_name, '[^\s\pZ]')
+      THEN submitted.guest_name
+    END,
+    jobs.id
+  ) AS TEXT) AS episode,
   CAST(jobs.status AS TEXT) AS status,
   CAST(COALESCE(words.outcome, 'running') AS TEXT) AS outcome,
   CAST(CASE WHEN ABS(jobs.duration_seconds) < 1e15 THEN jobs.duration_seconds END AS DOUBLE) AS source_seconds,
@@ -40,6 +52,7 @@ COMMENT ON VIEW staging.stg_klipit__jobs IS 'One row per job, with what its subm
 COMMENT ON COLUMN staging.stg_klipit__jobs.job_id IS 'Klipit job id';
 COMMENT ON COLUMN staging.stg_klipit__jobs.show_name IS 'Show, as submitted; NULL if not given';
 COMMENT ON COLUMN staging.stg_klipit__jobs.guest_name IS 'Guest, as submitted; NULL if not given';
+COMMENT ON COLUMN staging.stg_klipit__jobs.episode IS 'What to call it: the first line of its description, else the guest, else the job id';
 COMMENT ON COLUMN staging.stg_klipit__jobs.status IS 'The API''s own word';
 COMMENT ON COLUMN staging.stg_klipit__jobs.outcome IS 'finished, failed or running, read from status';
 COMMENT ON COLUMN staging.stg_klipit__jobs.source_seconds IS 'Length of the episode in seconds; NULL until the API says';

@@ -21,7 +21,9 @@ SELECT
                                                            runs */
   jobs.source_seconds::DOUBLE    AS source_seconds,     /* Length of the episode in seconds; NULL until the
                                                            API says */
-  progress.stuck::BOOLEAN        AS stuck               /* Unfinished 2 hours after it was created */
+  progress.stuck::BOOLEAN        AS stuck,              /* Unfinished 2 hours after it was created */
+  jobs.episode::TEXT             AS episode             /* What to call it: the first line of its description,
+                                                           else the guest, else the job id */
 FROM staging.stg_klipit__jobs AS jobs
 INNER JOIN staging.stg_klipit__job_progress AS progress
   ON progress.job_id = jobs.job_id

@@ -50,7 +50,12 @@ SELECT
                                                                 starts first, then by id */
   best.hook_suggestion::TEXT               AS best_hook,     /* First line suggested for that clip; NULL if
                                                                 the API gives none */
-  COALESCE(clips.clips_80_plus, 0)::BIGINT AS clips_80_plus  /* Clips of 80 points or more; 0 without clips */
+  COALESCE(clips.clips_80_plus, 0)::BIGINT AS clips_80_plus, /* Clips of 80 points or more; 0 without clips */
+  jobs.episode::TEXT                       AS episode,       /* What to call it: the first line of its
+                                                                description, else the guest, else the job
+                                                                id */
+  jobs.source_seconds::DOUBLE              AS source_seconds /* Length of the episode in seconds; NULL until
+                                                                the API says */
 FROM staging.stg_klipit__jobs AS jobs
 LEFT JOIN clips
   ON clips.job_id = jobs.job_id

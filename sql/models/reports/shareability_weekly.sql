@@ -28,6 +28,7 @@ WITH jobs AS (
     jobs.week,
     jobs.show_name,
     COUNT(*) AS clips,
+    COUNT(clips.score) AS scored_clips,
     AVG(clips.score) AS mean_score,
     QUANTILE_CONT(clips.score, 0.5) AS median_score,
     MAX(clips.score) AS best_score,
@@ -45,11 +46,13 @@ SELECT
   COALESCE(scored.clips, 0)::BIGINT AS clips,         /* Their clips, unscored ones included */
   scored.mean_score::DOUBLE         AS mean_score,    /* Mean score of the clips in points; NULL if none is
                                                          scored */
-  scored.median_score::DOUBLE       AS median_score,  /* Median score of the clips in points; NULL if none
-                                                         is scored */
+  scored.median_score::DOUBLE       AS median_score,  /* Median score of the clips in points; NULL if none is
+                                                         scored */
   scored.best_score::DOUBLE         AS best_score,    /* Highest score in points; NULL if none is scored */
   COALESCE(scored.clips_80_plus, 0)::BIGINT
-                                    AS clips_80_plus  /* Clips of 80 points or more */
+                                    AS clips_80_plus, /* Clips of 80 points or more */
+  COALESCE(scored.scored_clips, 0)::BIGINT
+                                    AS scored_clips   /* Clips with a score: the weight of the mean */
 FROM counted
 LEFT JOIN scored
   ON scored.week IS NOT DISTINCT FROM counted.week

@@ -1,4 +1,4 @@
-/* The 500 clips that score best. One row per clip. */
+/* The 500 clips that score best of all; reports.clips has every clip. One row per clip. */
 MODEL (
   name reports.top_clips,
   kind FULL,

@@ -41,7 +41,9 @@ SELECT
                                                                instant); NULL if nothing earlier shows the
                                                                campaign without one */
   ((EPOCH(campaigns.first_ready_at) - EPOCH(campaigns.created_at)) / 3600)::DOUBLE
-                                         AS hours_to_ready, /* Hours from created_at to first_ready_at; NULL
+                                         AS hours_to_ready, /* Hours from created_at to first_ready_at, when
+                                                               a sync first saw it: the true time is shorter,
+                                                               by up to the time since the sync before; NULL
                                                                if either is */
   (
     campaigns.gone

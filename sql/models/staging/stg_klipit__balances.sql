@@ -28,12 +28,12 @@ WITH plausible AS (
   WHERE origin = 'api'
 )
 SELECT
-  origin::TEXT             AS origin,      /* api: the account said so; hand: entered by a person */
-  balance::DOUBLE          AS balance,     /* Credits left */
+  origin::TEXT             AS origin,         /* api: the account said so; hand: entered by a person */
+  balance::DOUBLE          AS balance,        /* Credits left */
   (balance - LAG(balance) OVER (ORDER BY observed_at))::DOUBLE
-                           AS change,      /* Credits since the balance before; a fall is negative; NULL for
-                                              the first */
-  observed_at::TIMESTAMPTZ AS observed_at  /* When the balance was so (UTC instant) */
+                           AS credits_change, /* Credits since the balance before; a fall is negative; NULL
+                                                 for the first */
+  observed_at::TIMESTAMPTZ AS observed_at     /* When the balance was so (UTC instant) */
 FROM plausible
 CROSS JOIN api
 WHERE origin <> 'hand' OR last_at IS NULL OR observed_at >= last_at + INTERVAL '7 days'

@@ -13,7 +13,8 @@ MODEL (
 SELECT
   id::TEXT                 AS clip_id,          /* Klipit clip id */
   job_id::TEXT             AS job_id,           /* Job that the clip was cut from */
-  moment_type::TEXT        AS moment_type,      /* Kind of moment; the list is open */
+  CASE WHEN REGEXP_MATCHES(moment_type, '[^\s\pZ]') THEN moment_type END::TEXT
+                           AS moment_type,      /* Kind of moment; the list is open; NULL if blank */
   reason::TEXT             AS reason,           /* Why it may be shared, in the API's words */
   hook_suggestion::TEXT    AS hook_suggestion,  /* A first line for the post; NULL if the API gives none */
   media_url::TEXT          AS media_url,        /* Download link; NULL until there is one */

@@ -13,7 +13,8 @@ WITH submitted AS (
   SELECT
     job_id,
     ARG_MAX(show_name, recorded_at) AS show_name,
-    ARG_MAX(guest_name, recorded_at) AS guest_name
+    ARG_MAX(guest_name, recorded_at) AS guest_name,
+    ARG_MAX(description, recorded_at) AS description
   FROM klipit.submissions
   WHERE job_id IS NOT NULL
   GROUP BY job_id
@@ -22,6 +23,16 @@ SELECT
   jobs.id::TEXT                            AS job_id,         /* Klipit job id */
   submitted.show_name::TEXT                AS show_name,      /* Show, as submitted; NULL if not given */
   submitted.guest_name::TEXT               AS guest_name,     /* Guest, as submitted; NULL if not given */
+  /* The first line that is not blank, without blanks around it. */
+  COALESCE(
+    NULLIF(
+      REGEXP_EXTRACT(submitted.description, '[^\s\pZ]([^\r\n\x{2028}\x{2029}]*[^\s\pZ])?'), ''
+    ),
+    CASE WHEN REGEXP_MATCHES(submitted.guest_name, '[^\s\pZ]') THEN submitted.guest_name END,
+    jobs.id
+  )::TEXT                                  AS episode,        /* What to call it: the first line of its
+                                                                 description, else the guest, else the job
+                                                                 id */
   jobs.status::TEXT                        AS status,         /* The API's own word */
   COALESCE(words.outcome, 'running')::TEXT AS outcome,        /* finished, failed or running, read from
                                                                  status */

@@ -406,8 +406,8 @@ def test_the_spread_is_that_of_the_clips(page: Page, landed: Rows) -> None:
         )
     )
     scores = {
-        "no type" if pd.isna(kind) else str(kind).replace("_", " "): group["shareability_score"]
-        for kind, group in clips.groupby("moment_type", dropna=False)
+        kind.replace("_", " ") or "no type": group["shareability_score"]
+        for kind, group in clips.groupby(clips["moment_type"].fillna("").str.strip())
     }
     assert {box[0] for box in boxes} == set(scores)
     for name, *places in boxes:
