@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 
 from pipelines.warehouse.dialects import Dialect
 from tests.support.postgres import free_port
+from tests.support.programs import needs
 
 Row = dict[str, Any]
 
@@ -102,15 +103,49 @@ def sail_cluster(folder: Path) -> Iterator[str]:
     port = free_port()
     cluster = {"MODE": "local-cluster", "CLUSTER__WORKER_INITIAL_COUNT": "2"}
     cluster |= {"CLUSTER__WORKER_MAX_COUNT": "2", "CLUSTER__WORKER_TASK_SLOTS": "64"}
+    cluster["CLUSTER__TASK_MAX_ATTEMPTS"] = "1"  # a second one reports another error than the first
+    environ = {f"SAIL_{name}": value for name, value in cluster.items()}
+    command = [Path(sys.executable).with_name("sail"), "spark", "server", "--port", port]
+    with _served(command, folder, environ):
+        yield f"sc://127.0.0.1:{port}"
+
+
+@contextmanager
+def spark_cluster(folder: Path) -> Iterator[str]:
+    """The address of Apache Spark, its standalone master with two workers.
+
+    `spark-submit` is in the package pyspark, which shares no environment with pyspark-client.
+    """
+    port = free_port()
+    settings: dict[str, Any] = {
+        "spark.connect.grpc.binding.port": port,
+        "spark.sql.shuffle.partitions": 2,
+    }
+    settings |= {"spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1"}
+    settings["spark.driver.host"] = "127.0.0.1"
+    submit = needs("spark-submit")
+    # It looks for its own installation with the first Python on PATH.
+    environ = {"SPARK_LOCAL_IP": "127.0.0.1"}
+    environ["PATH"] = f"{Path(submit).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [submit, "--master", "local-cluster[2,1,1024]"]
+    command += [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+    command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
+    with _served([*command, "spark-internal"], folder, environ):
+        yield f"sc://127.0.0.1:{port}"
+
+
+@contextmanager
+def _served(command: list[Any], folder: Path, environ: dict[str, str]) -> Iterator[None]:
+    """A server that runs in a folder, where it writes its tables."""
     running = subprocess.Popen(
-        [Path(sys.executable).with_name("sail"), "spark", "server", "--port", str(port)],
-        cwd=folder,  # where it writes its tables
-        env=os.environ | {f"SAIL_{name}": value for name, value in cluster.items()},
+        list(map(str, command)),
+        cwd=folder,
+        env=os.environ | environ,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield f"sc://127.0.0.1:{port}"
+        yield
     finally:
         running.terminate()
         running.wait(20)
