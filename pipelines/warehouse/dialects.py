@@ -39,6 +39,7 @@ _REWRITTEN = {
     "postgres": {
         # AVG of DOUBLE PRECISION sums squares too, which overflow at 1e154.
         "Avg": "AVG(CAST(:this AS NUMERIC))",
+        # SQLGlot itself writes NULLIF in some versions only.
         "Div": "CAST(:this AS DOUBLE PRECISION) / :expression",
         "Ratio": "CAST(:this AS DOUBLE PRECISION) / NULLIF(:expression, 0)",
         "ArgMax": "(ARRAY_AGG(:this ORDER BY :expression DESC) "
@@ -48,7 +49,6 @@ _REWRITTEN = {
         "AnyKnown": "(ARRAY_AGG(:this) FILTER(WHERE NOT :this IS NULL))[1]",  # new in 16
         "LastKnown": "(:known)[CARDINALITY(:known)]",
         "Known": "ARRAY_AGG(:this) FILTER(WHERE NOT :this IS NULL)",
-        "TimeToUnix": "CAST(EXTRACT(EPOCH FROM :this) AS DOUBLE PRECISION)",
         # Between timestamps without a zone, since a day of the session's zone may have 23 hours.
         "Calendar": "CAST(GENERATE_SERIES("
         "CAST(:start AS TIMESTAMP), CAST(:end AS TIMESTAMP), :step) AS DATE)",
