@@ -37,7 +37,8 @@ test: lint
 	$(BIN)/python -m pytest $(TESTS)
 
 # The same tests against the wheel, as pip installs it today: DuckDB 2, pandas 3, neither SQLMesh nor
-# the lake, whose tests are not run. PYTHONSAFEPATH and the link keep the checkout's packages out.
+# the lake, whose tests are not run. PYTHONSAFEPATH keeps the checkout's packages out; the package
+# `tests` is put into the environment by its path alone.
 test-latest: $(LATEST_STAMP)
 	PYTHONSAFEPATH=1 $(LATEST)/python -m pytest $(TESTS)
 
@@ -47,9 +48,8 @@ $(LATEST_STAMP): $(STAMP) requirements-latest.txt $(shell git ls-files clipmart 
 	UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --quiet --python $(LATEST)/python --require-hashes \
 	  --requirement requirements-latest.txt
 	UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --quiet --python $(LATEST)/python --no-deps .venv-latest/dist/*.whl
-	mkdir .venv-latest/tests-only && ln -s ../../tests .venv-latest/tests-only/tests
 	$(LATEST)/python -c 'import pathlib, sysconfig; \
-	  pathlib.Path(sysconfig.get_path("purelib"), "tests.pth").write_text("$(CURDIR)/.venv-latest/tests-only")'
+	  pathlib.Path(sysconfig.get_path("purelib"), "tests.py").write_text("__path__ = [\"$(CURDIR)/tests\"]\n")'
 	touch $(LATEST_STAMP)
 
 # Compiles the SQL project into sql/compiled/ with SQLMesh, after an edit in sql/.

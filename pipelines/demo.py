@@ -79,7 +79,7 @@ def run_demo(settings: Settings) -> None:
         shown = replace(settings, data_dir=folder, lake=None, ledger_database=None)
         with open_published(shown) as con:
             tables = [read_report(con, name, Selection(links=False)) for name in MAIN]
-        write_page(shown, folder / PAGE, links=False)
+        write_page(shown, folder / PAGE, Selection(links=False))
         print_rendered("\n" + render(tables, "table"))
     for line in _what_next(folder):
         say(line)

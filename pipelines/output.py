@@ -2,16 +2,17 @@
 
 The text of an API, a file name or a library's error may hold characters that control a terminal,
 hide text or forge a line. Nothing else in clipmart prints (tests/cli/test_output.py checks that),
-so it is enough to clean everything here.
+so it is enough to clean everything here. With CLIPMART_LOG=json, stderr is a log of JSON objects.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, TextIO
 
 import click
 
@@ -54,9 +55,63 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def say(message: str) -> None:
+LogLevel = Literal["info", "warning", "error"]
+
+
+def say(message: str, level: LogLevel = "info") -> None:
     """One line to stderr: a message, progress, an error; its commands as they are typed here."""
-    click.echo(printable(named(message)), err=True)
+    if isinstance(sys.stderr, JsonLog):
+        sys.stderr.log(message, level)
+    else:
+        click.echo(printable(named(message)), err=True)
+
+
+class JsonLog(io.TextIOBase):
+    """stderr, each line of it a JSON object: time (UTC), level, command, message.
+
+    What does not come through `say`, such as click's own words about a wrong option, is an error.
+    It is no terminal, so nothing draws bars on it.
+    """
+
+    encoding = "utf-8"
+
+    def __init__(self, stream: TextIO, command: str | None) -> None:
+        self._stream = stream
+        self._command = command
+        self._unfinished = ""
+
+    def log(self, message: str, level: LogLevel) -> None:
+        """Write one object."""
+        self._stream.write(self.line(message, level) + "\n")
+        self._stream.flush()
+
+    def line(self, message: str, level: LogLevel) -> str:
+        """The object for a message."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        entry = {"time": now, "level": level, "command": self._command}
+        entry["message"] = printable(named(message))
+        return json.dumps(entry, ensure_ascii=False)
+
+    def write(self, text: str) -> int:
+        """Write text of others: an object for each line."""
+        *lines, self._unfinished = (self._unfinished + text).split("\n")
+        for line in lines:
+            if line.strip():
+                self.log(line, "error")
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits here; an unfinished line stays until it ends."""
+
+
+def log_as_json(command: str | None) -> None:
+    """Make stderr a log of JSON objects.
+
+    Args:
+        command: the name of the command that runs; None if there is none.
+    """
+    if not isinstance(sys.stderr, JsonLog):
+        sys.stderr = JsonLog(sys.stderr, command)
 
 
 def print_line(line: object) -> None:

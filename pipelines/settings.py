@@ -88,6 +88,19 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Where a line of `status` warns, and where it fails: what each operator decides."""
+
+    # An hourly sync that missed two warns, a daily one that missed one fails.
+    sync_hours: tuple[float, float] = (3.0, 26.0)
+    """More hours than these since a service's last sync."""
+    credit_days: tuple[float, float] = (7.0, 1.0)
+    """Credits for fewer days than these."""
+    free_mib: tuple[float, float] = (1024.0, 100.0)
+    """Less than this free on the data folder's disk."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that a run can be configured with. `repr` leaves out the keys."""
 
@@ -108,6 +121,9 @@ class Settings:
     """Most undocumented columns of a landing table, if not the sources' own limit."""
     keep_published: int = 3
     """How many earlier published files are saved."""
+    limits: Limits = Limits()
+    metrics: Path | None = None
+    """The file in which each sync leaves its numbers for Prometheus."""
     lake: Lake | None = None
     """The lake to land and publish in; None: DuckDB files in the data folder."""
 
@@ -222,6 +238,10 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     def text(name: str) -> str | None:
         return values.get(name, "").strip() or None
 
+    if text("CLIPMART_LOG") not in (None, "text", "json"):
+        raise FixConfiguration(
+            "CLIPMART_LOG can only be text (the default) or json. Nothing was done."
+        )
     lake = _lake(text)
     return Settings(
         data_dir=Path(text("CLIPMART_DATA_DIR") or "data").absolute(),
@@ -238,6 +258,12 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         keep_published=_count("CLIPMART_KEEP_PUBLISHED", text("CLIPMART_KEEP_PUBLISHED") or "3"),
         query_seconds=_seconds("CLIPMART_QUERY_SECONDS", text("CLIPMART_QUERY_SECONDS"), 300.0),
         query_memory_bytes=_bytes("CLIPMART_QUERY_MEMORY", text("CLIPMART_QUERY_MEMORY")),
+        metrics=_metrics(text("CLIPMART_METRICS")),
+        limits=Limits(
+            _pair("CLIPMART_SYNC_HOURS", text("CLIPMART_SYNC_HOURS"), Limits.sync_hours),
+            _pair("CLIPMART_CREDIT_DAYS", text("CLIPMART_CREDIT_DAYS"), Limits.credit_days),
+            _pair("CLIPMART_FREE_MIB", text("CLIPMART_FREE_MIB"), Limits.free_mib),
+        ),
         # A lake is shared, so its machines share a ledger too.
         ledger_database=_database("CLIPMART_LEDGER", text("CLIPMART_LEDGER"))
         or (lake.catalog if lake else None),
@@ -268,8 +294,26 @@ def is_loopback(url: str) -> bool:
 
 def notify_address() -> str | None:
     """CLIPMART_NOTIFY, which also works if another setting cannot be used."""
-    filed = {} if "CLIPMART_NOTIFY" in os.environ else _dotenv(Path.cwd() / ".env")
-    return {**filed, **os.environ}.get("CLIPMART_NOTIFY", "").strip() or None
+    return _alone("CLIPMART_NOTIFY")
+
+
+def ping_address() -> str | None:
+    """CLIPMART_PING, likewise."""
+    return _alone("CLIPMART_PING")
+
+
+def log_format() -> str:
+    """CLIPMART_LOG, likewise: text or json. `load_settings` refuses anything else."""
+    try:
+        return _alone("CLIPMART_LOG") or "text"
+    except FixConfiguration:  # of `.env`: each command that reads it says so
+        return "text"
+
+
+def _alone(name: str) -> str | None:
+    """A variable of the environment or `.env`, whatever else is set there."""
+    filed = {} if name in os.environ else _dotenv(Path.cwd() / ".env")
+    return {**filed, **os.environ}.get(name, "").strip() or None
 
 
 def _dotenv(path: Path) -> dict[str, str]:
@@ -463,6 +507,30 @@ def _bytes(name: str, value: str | None) -> int:
             f"{name} should be 100 MB or more, such as 500 MB or 8 GB. Unset it for 2 GB."
         )
     return count
+
+
+def _metrics(value: str | None) -> Path | None:
+    if value is not None and not value.endswith(".prom"):
+        raise FixConfiguration(
+            "CLIPMART_METRICS should be a file whose name ends in .prom, such as "
+            "data/metrics.prom: Prometheus' node_exporter reads no other. Nothing was done."
+        )
+    return None if value is None else Path(value).absolute()
+
+
+def _pair(name: str, value: str | None, default: tuple[float, float]) -> tuple[float, float]:
+    """Two numbers, where to warn and where to fail, in the default's order."""
+    if value is None:
+        return default
+    numbers = [float(part) for part in value.split(",") if re.fullmatch(r" *\d+(\.\d+)? *", part)]
+    descending = default[0] > default[1]
+    if len(numbers) != 2 or value.count(",") != 1 or numbers != sorted(numbers, reverse=descending):
+        example = ",".join(f"{number:g}" for number in default)
+        raise FixConfiguration(
+            f"{name} should be two numbers, the first to warn and the "
+            f"{'lower' if descending else 'higher'} one to fail. Unset it for {example}."
+        )
+    return numbers[0], numbers[1]
 
 
 def _instant(name: str, value: str | None) -> datetime | None:

@@ -30,11 +30,12 @@ gc.set_threshold(100_000, 50, 100)
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 OF_EXTRAS = {
+    "marimo": ["docs/test_marimo_page.py"],
     "psycopg": ["lake", "ledger/test_ledger_shared.py"],
     "pysail": ["warehouse/test_other_engines.py"],
     "sqlmesh": ["warehouse/test_sqlmesh_project.py"],
 }
-"""A package of an extra or of `dev`, and the tests that need it: `make test-latest` has none."""
+"""A package, and the tests that need it: `make test-latest` installs none of these."""
 collect_ignore = [
     path for package, paths in OF_EXTRAS.items() if find_spec(package) is None for path in paths
 ]

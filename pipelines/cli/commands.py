@@ -22,7 +22,7 @@ from .failures import CommandGroup
 TASKS: dict[str, tuple[click.Command, ...]] = {
     "Set up": (
         *(demo.demo, operate.doctor, ids.track, ids.untrack),
-        *(submit.submit, listen.listen, operate.schedule, demo.sandbox),
+        *(submit.submit, listen.listen, operate.schedule, operate.notify, demo.sandbox),
     ),
     "Every day": (
         *(sync.sync, sync.status, read.report, read.query),
@@ -46,7 +46,6 @@ def main() -> None:
     """Klipit clips and Clipus videos in DuckDB, ready to query.
 
     \b
-    clipmart demo                           see it work, without a key
     clipmart track klipit --from jobs.csv   register the ids you have
     clipmart sync                           fetch what is new, publish it
     clipmart COMMAND --help                 more, with examples
@@ -67,7 +66,7 @@ def run() -> None:
         code = ended.code
     except BaseException:
         for line in traceback.format_exc().splitlines():
-            say(line)
+            say(line, "error")
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()

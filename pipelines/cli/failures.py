@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from pipelines import stop
-from pipelines.settings import load_settings
+from pipelines.output import log_as_json
+from pipelines.settings import load_settings, log_format
 from sources.shared.errors import ClipmartError, FixConfiguration
 
 from .help import TaskGroup
@@ -19,6 +21,13 @@ from .terminal import end, end_with
 
 class CommandGroup(TaskGroup):
     """The commands by task, with an exit code for each failure."""
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **attributes: Any) -> Any:
+        """Run the command line, with stderr as CLIPMART_LOG says."""
+        if log_format() == "json":
+            words = sys.argv[1:] if args is None else args
+            log_as_json(next((word for word in words if word in self.commands), None))
+        return super().main(args, *more, **attributes)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a foreseeable error becomes one message and an exit code."""
@@ -30,13 +39,13 @@ class CommandGroup(TaskGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             end(0)
         except (Exception, KeyboardInterrupt) as error:
-            failure = _foreseen(error)
+            failure = foreseen(error)
             if failure is None:
                 raise
             end_with(failure)
 
 
-def _foreseen(error: Exception | KeyboardInterrupt) -> ClipmartError | None:
+def foreseen(error: Exception | KeyboardInterrupt) -> ClipmartError | None:
     """The message for a foreseeable error; None for click's own errors and for our defects."""
     if isinstance(error, ClipmartError):
         return error

@@ -1,7 +1,8 @@
-"""`doctor`, `schedule`, `rejected`, `recover`, `migrate`: for operating clipmart."""
+"""`doctor`, `schedule`, `notify`, `rejected`, `recover`, `migrate`: for operating clipmart."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import click
 
 from pipelines import stop
 from pipelines.output import counted, print_line, print_lines, say
-from pipelines.settings import load_settings
+from pipelines.settings import load_settings, notify_address
 from sources.shared.errors import FixConfiguration
 
-from .options import json_option, notify_option
+from .options import json_option, watch_options
 from .terminal import coloured, end, print_result, terminal_width
 
 
@@ -45,7 +46,10 @@ def doctor(as_json: bool) -> None:
     end(code)
 
 
-units_notify_option = notify_option("Where each sync posts what goes wrong, as `sync --notify`.")
+units_watch_options = watch_options(
+    "Where each sync posts what goes wrong, as `sync --notify`.",
+    "Where each sync reports start, success and failure, as `sync --ping`.",
+)
 
 
 @click.group()
@@ -59,8 +63,8 @@ def schedule() -> None:
 
 
 @schedule.command("cron")
-@units_notify_option
-def schedule_cron(notify: str | None) -> None:
+@units_watch_options
+def schedule_cron(notify: str | None, ping: str | None) -> None:
     """Print lines for `crontab -e`: a sync every quarter of an hour.
 
     \b
@@ -70,9 +74,8 @@ def schedule_cron(notify: str | None) -> None:
     from pipelines.schedule import units as scheduling
 
     settings = load_settings()
-    if notify:
-        scheduling.check_notify(notify)
-    print_lines(scheduling.crontab(scheduling.this_place(settings), notify))
+    options = scheduling.watching(notify, ping)
+    print_lines(scheduling.crontab(scheduling.this_place(settings), options))
     for remark in scheduling.remarks(settings):
         say(remark)
 
@@ -84,9 +87,9 @@ def schedule_cron(notify: str | None) -> None:
     metavar="DIR",
     help="Write the files there instead of printing them.",
 )
-@units_notify_option
-def schedule_systemd(write: Path | None, notify: str | None) -> None:
-    """Print units: a sync, its timer, and the receiver of webhooks.
+@units_watch_options
+def schedule_systemd(write: Path | None, notify: str | None, ping: str | None) -> None:
+    """Print units: a sync, its timer, the receiver, a report of failures.
 
     \b
     clipmart schedule systemd --write units
@@ -96,9 +99,8 @@ def schedule_systemd(write: Path | None, notify: str | None) -> None:
     from pipelines.schedule import units as scheduling
 
     settings = load_settings()
-    if notify:
-        scheduling.check_notify(notify)
-    units = scheduling.systemd_units(scheduling.this_place(settings), notify)
+    options = scheduling.watching(notify, ping)
+    units = scheduling.systemd_units(scheduling.this_place(settings), options)
     if write is None:
         print_lines("\n".join(f"# {name}\n{unit}" for name, unit in units.items()))
     else:
@@ -106,6 +108,32 @@ def schedule_systemd(write: Path | None, notify: str | None) -> None:
             print_line(path)
     for remark in scheduling.remarks(settings):
         say(remark)
+
+
+@click.command()
+@click.argument("text")
+def notify(text: str) -> None:
+    """Post TEXT to the address in CLIPMART_NOTIFY.
+
+    It shows whether the address works, and lets other programs use it.
+
+    \b
+    clipmart notify "A test: this is where problems will be posted."
+    """
+    from pipelines.health.notify import notify_text
+    from pipelines.health.post import check_address
+
+    url = notify_address()
+    if url is None:
+        raise FixConfiguration(
+            "CLIPMART_NOTIFY is not set, so nothing was posted. Set it to an address such as "
+            "https://ntfy.sh/TOPIC, in the environment or in .env."
+        )
+    check_address(url, "CLIPMART_NOTIFY")
+    settings = None
+    with suppress(FixConfiguration):  # a setting that cannot be used may be what is reported
+        settings = load_settings()
+    notify_text(settings, url, text)
 
 
 @click.command()

@@ -72,9 +72,14 @@ again_option = click.option(
 wait_option = click.option("--wait", is_flag=True, help="Poll until the end, with progress.")
 
 
-def notify_option(purpose: str) -> Decorator:
-    """`--notify URL`, with what it is for in this command."""
-    return click.option("--notify", metavar="URL", help=purpose)
+def watch_options(notify: str, ping: str) -> Decorator:
+    """`--notify URL` and `--ping URL`, with what they are for in this command."""
+
+    def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+        command = click.option("--ping", metavar="URL", help=ping)(command)
+        return click.option("--notify", metavar="URL", help=notify)(command)
+
+    return with_options
 
 
 def port_option(default: int) -> Decorator:

@@ -55,7 +55,7 @@ def report(
     clipmart report --html report.html
     """
     if html is not None:
-        _write_page(html, links=selection.links)
+        _write_page(html, selection)
         return
     from pipelines.reports.render import MAIN, render
     from pipelines.reports.rows import read_report, write_parquet
@@ -85,21 +85,21 @@ def report(
         print_line(output)
 
 
-def _write_page(file: Path, *, links: bool) -> None:
+def _write_page(file: Path, selection: Selection) -> None:
     context = click.get_current_context()
     given = click.core.ParameterSource.COMMANDLINE
     others = {name for name in context.params if context.get_parameter_source(name) is given}
-    if others - {"html", "no_links"}:
+    if others - {"html", "show", "since", "no_links"}:
         raise Unusable(
-            "--html writes all reports as one page; it takes neither NAME nor --format, "
-            "nor another option but --no-links. Nothing was written."
+            "--html writes all reports as one page; it takes neither NAME nor --format, nor "
+            "another option but --show, --since and --no-links. Nothing was written."
         )
     from pipelines.reports.page import write_page
 
     settings = load_settings()
     refuse_own_file(settings, file)
-    print_line(write_page(settings, file, links=links))
-    if links:
+    print_line(write_page(settings, file, selection))
+    if selection.links:
         say(
             "Download links in the page may be signed: anyone who has the page can use them. "
             "`--no-links` leaves them out."
@@ -205,7 +205,7 @@ def notebooks(folder: Path) -> None:
     \b
     clipmart notebooks notebooks
     """
-    from pipelines.notebooks import copy_notebooks, how_to_open
+    from pipelines.notebooks.copy import copy_notebooks, how_to_open
 
     settings = load_settings()
     for path in copy_notebooks(folder):

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pipelines import stop
 from pipelines.output import print_line, say
 from pipelines.service import SERVICES
-from pipelines.settings import Settings, load_settings, notify_address
+from pipelines.settings import Settings, load_settings, notify_address, ping_address
 from sources.shared.errors import FixConfiguration
 
-from .options import file_argument, json_option, notify_option
+from .failures import foreseen
+from .options import file_argument, json_option, watch_options
 from .terminal import coloured, end, print_result, terminal_width
+
+if TYPE_CHECKING:
+    from pipelines.health.watch import Watch
 
 
 @click.command()
@@ -31,17 +35,16 @@ from .terminal import coloured, end, print_result, terminal_width
     "--refresh", multiple=True, metavar="ID…", help="Request these ids again, due or not."
 )
 @click.option("--dry-run", is_flag=True, help="Report what is due; request nothing.")
-@notify_option(
+@watch_options(
     "Post each failure and each missed threshold here, once. Better set CLIPMART_NOTIFY: other "
-    "users of the machine cannot see it."
+    "users of the machine cannot see it.",
+    "Report start, success and failure here, as Healthchecks expects it. Better set CLIPMART_PING.",
 )
 @click.option(
     "--notify-days",
     type=click.FloatRange(min=0),
     metavar="N",
-    default=7,
-    show_default=True,
-    help="Post when credits last fewer than N days.",
+    help="Post when credits last fewer than N days: 7, or what CLIPMART_CREDIT_DAYS says.",
 )
 @click.option("--verbose", is_flag=True, help="Print all numbers, as --json has them.")
 @json_option
@@ -52,7 +55,8 @@ def sync(  # noqa: PLR0913 - one for each option
     refresh: tuple[str, ...],
     dry_run: bool,
     notify: str | None,
-    notify_days: float,
+    notify_days: float | None,
+    ping: str | None,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -66,23 +70,27 @@ def sync(  # noqa: PLR0913 - one for each option
     from pipelines.sync.run import sync as run
 
     service, refresh = _service_and_ids(names, refresh)
-    post_outcome = _notification(notify, notify_days, dry_run=dry_run)
+    watch = _watch(notify, notify_days, ping)
     settings = None
+    if not dry_run:
+        watch.begin()
     try:
         settings = load_settings()
         if not dry_run:
             _say_foreign_hosts(settings, [service] if service else SERVICES)
         result = run(settings, service, max_minutes=max_minutes, refresh=refresh, dry_run=dry_run)
     except Exception as error:
-        post_outcome(settings, error)
+        if not dry_run:
+            watch.end(settings, foreseen(error) or error)
         raise
     for note in result.messages():
         say(note)
     lines = result.lines(dry_run=dry_run, verbose=verbose)
     print_result(result.as_json(), lines, as_json=as_json)
     for problem in result.problems():
-        say(f"clipmart: {problem}")
-    post_outcome(settings, result)
+        say(f"clipmart: {problem}", "error")
+    if not dry_run:
+        watch.end(settings, result)
     end(result.exit_code)
 
 
@@ -100,23 +108,17 @@ def _service_and_ids(
     return services[0] if services else None, (*refresh, *ids)
 
 
-def _notification(
-    url: str | None, days: float, *, dry_run: bool
-) -> Callable[[Settings | None, Any], None]:
-    """A function that posts a sync's outcome, if an address is set."""
-    given_by = "--notify" if url else "CLIPMART_NOTIFY"
-    address = url or notify_address()
-    if address is None:
-        return lambda settings, outcome: None
-    from pipelines.health.notify import check_url, notify
+def _watch(notify: str | None, days: float | None, ping: str | None) -> Watch:
+    """What watches this sync, with the addresses of the options or else of the variables."""
+    from pipelines.health.post import check_address
+    from pipelines.health.watch import Watch
 
-    check_url(address, given_by)
-
-    def post_outcome(settings: Settings | None, outcome: Any) -> None:
-        if not dry_run:
-            notify(settings, address, days, outcome, say)
-
-    return post_outcome
+    notify_url, ping_url = notify or notify_address(), ping or ping_address()
+    if notify_url:
+        check_address(notify_url, "--notify" if notify else "CLIPMART_NOTIFY")
+    if ping_url:
+        check_address(ping_url, "--ping" if ping else "CLIPMART_PING")
+    return Watch(notify_url, days, ping_url)
 
 
 def _say_foreign_hosts(settings: Settings, services: Iterable[str]) -> None:
@@ -124,7 +126,7 @@ def _say_foreign_hosts(settings: Settings, services: Iterable[str]) -> None:
         host = settings.foreign_host(service)
         if host and settings.api_key(service):
             variable = SERVICES[service].address_variable
-            say(f"{service}: requests go to {host} ({variable}), not the vendor's.")
+            say(f"{service}: requests go to {host} ({variable}), not the vendor's.", "warning")
 
 
 @click.command()

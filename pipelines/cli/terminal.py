@@ -55,5 +55,5 @@ def end(exit_code: int) -> NoReturn:
 
 def end_with(error: ClipmartError) -> NoReturn:
     """Say what went wrong and end with its exit code."""
-    say(f"clipmart: {error}")
+    say(f"clipmart: {error}", "error")
     end(error.exit_code)

@@ -1,5 +1,6 @@
-"""Health: every threshold, and how facts are judged by them.
+"""Health: the thresholds, and how facts are judged by them.
 
+Thresholds that depend on the operator's habits are settings (`Limits`), and come with the facts.
 Nothing is read or requested here: `status` gathers the facts, `doctor` adds what it finds out, and
 `sync --notify` posts what changed.
 """
@@ -17,6 +18,7 @@ from unicodedata import east_asian_width
 from pipelines.output import counted, printable
 from pipelines.program import named
 from pipelines.service import SERVICES
+from pipelines.settings import Limits
 from pipelines.sync.result import worst
 
 from .attention import rejected_in_sync, rejected_words
@@ -25,14 +27,11 @@ Level = Literal["ok", "warn", "fail"]
 LEVELS: tuple[Level, ...] = ("ok", "warn", "fail")
 
 # (warns, fails) above these.
-SYNC_HOURS = (3.0, 26.0)  # an hourly sync that missed two; a daily one that missed one
 BALANCE_HOURS = (26.0, None)  # the API's lands once a UTC day
 HAND_BALANCE_HOURS = (7 * 24.0, None)
 CLOCK_SECONDS = (30.0, 3600.0)  # the worklist counts in steps of 15 s and up
 RUNNING_HOURS = (24.0, None)  # a backfill of 80,000 jobs ends in less
 # (warns, fails) below these.
-CREDIT_DAYS = (7.0, 1.0)
-FREE_BYTES = (1 << 30, 100 << 20)
 FREE_COPIES = (3.0, 1.0)  # in sizes of what is stored: a build writes all of it again
 
 SHOWN_ITEMS = 3
@@ -92,21 +91,26 @@ def exit_code(checks: Iterable[Check]) -> int:
     return worst(check.exit_code for check in checks)
 
 
-def assess(facts: Mapping[str, Any], credit_days: float = CREDIT_DAYS[0]) -> list[Check]:
+def assess(facts: Mapping[str, Any], credit_days: float | None = None) -> list[Check]:
     """Judge the facts of `status`.
 
     Args:
         facts: what `status.status` returns.
-        credit_days: credits for fewer days warn.
+        credit_days: credits for fewer days warn, if not the setting decides.
     """
+    limits = facts["limits"]
+    warn_days, fail_days = limits["credit_days"]
+    if credit_days is not None:
+        warn_days, fail_days = credit_days, min(fail_days, credit_days)
     checks = [*_clock(facts), *_last_sync(facts), *freshness(facts)]
     if facts["credits"] is not None:
-        checks.append(_credits(facts["credits"], credit_days))
+        checks.append(_credits(facts["credits"], (warn_days, fail_days)))
     if facts["quota"] is not None:
         checks.append(_quota(facts["quota"]))
     if facts["published"] is not None:
         checks += [*_stuck(facts), *_failed(facts), _audits(facts)]
-    checks += [unknown(facts), rejected(facts), disk(facts["disk"], facts["data_dir"])]
+    checks += [unknown(facts), rejected(facts)]
+    checks.append(disk(facts["disk"], facts["data_dir"], limits["free_mib"]))
     return [*checks, *receiver(facts)]
 
 
@@ -120,7 +124,7 @@ def freshness(facts: Mapping[str, Any], *, with_errors: bool = False) -> list[Ch
     errors = facts["last_runs"][0]["errors"] if with_errors and facts["last_runs"] else {}
     for name, service in facts["services"].items():
         hours = service["hours_since_sync"]
-        level: Level = "warn" if hours is None else level_above(hours, SYNC_HOURS)
+        level = _sync_level(hours, facts)
         message = "never yet" if hours is None else ago(hours)
         if not service["has_key"]:
             message += f"; {name.upper()}_API_KEY is not set"
@@ -145,7 +149,7 @@ def table_level(table: str, row_count: int, facts: Mapping[str, Any]) -> Level |
     if name in _FROM_EVENTS:
         return None
     hours = facts["services"][service]["hours_since_sync"]
-    return "warn" if hours is None else level_above(hours, SYNC_HOURS)
+    return _sync_level(hours, facts)
 
 
 def unknown(facts: Mapping[str, Any]) -> Check:
@@ -174,11 +178,13 @@ def rejected(facts: Mapping[str, Any]) -> Check:
     return Check("rejected", "warn", words, remedy)
 
 
-def disk(space: Mapping[str, int], path: Path | str) -> Check:
+def disk(
+    space: Mapping[str, int], path: Path | str, free_mib: tuple[float, float] = Limits.free_mib
+) -> Check:
     """Free bytes compared with stored ones: a build writes all of them again."""
     free, stored = space["free_bytes"], space["stored_bytes"]
     level = worst_level(
-        [level_below(free, FREE_BYTES), level_below(free / max(stored, 1), FREE_COPIES)]
+        [level_below(free / (1 << 20), free_mib), level_below(free / max(stored, 1), FREE_COPIES)]
     )
     remedy = f"Make room on the disk of {path}, or set CLIPMART_DATA_DIR to a folder elsewhere."
     message = f"{_size(free)} free, {_size(stored)} stored"
@@ -285,7 +291,11 @@ def _last_sync(facts: Mapping[str, Any]) -> list[Check]:
     return [Check("last sync", level, message, fails_with=3)]
 
 
-def _credits(credits: Mapping[str, Any], warn_days: float) -> Check:
+def _sync_level(hours: float | None, facts: Mapping[str, Any]) -> Level:
+    return "warn" if hours is None else level_above(hours, facts["limits"]["sync_hours"])
+
+
+def _credits(credits: Mapping[str, Any], limits: tuple[float, float]) -> Check:
     balance, days, burn = credits["balance"], credits["days_left"], credits["burn_7d"]
     message = f"{balance:g} left"
     if days is not None:
@@ -295,7 +305,7 @@ def _credits(credits: Mapping[str, Any], warn_days: float) -> Check:
         message += f"; that was reported {ago(credits['hours_old'])}"
     level: Level = "fail" if balance <= 0 else "ok"
     if level == "ok" and days is not None:
-        level = level_below(days, (warn_days, min(CREDIT_DAYS[1], warn_days)))
+        level = level_below(days, limits)
     if level != "ok":
         return Check("credits", level, message, "Add credits on Klipit's page.")
     remedy = "Enter it by hand: `clipmart credits BALANCE`; see `clipmart doctor`."

@@ -53,7 +53,7 @@ def doctor(settings: Settings) -> list[Check]:
         *stored,
         *secret_files(Path.cwd()),
         *lake_reader(settings),
-        disk(disk_space(settings), settings.data_dir),
+        disk(disk_space(settings), settings.data_dir, settings.limits.free_mib),
     ]
     checks += [lock(settings), versions(metadata.requires("clipmart") or ())]
     if facts is not None:

@@ -7,32 +7,30 @@ for each change; if the ledger cannot be read, every sync posts everything.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
-from pipelines.ledger.lock import AnotherSync
 from pipelines.output import printable
-from pipelines.settings import Settings, web_address
+from pipelines.settings import Settings
 from pipelines.stop import Stopped
-from pipelines.submissions.api import Say
 from pipelines.sync.result import SyncResult
-from sources.shared.clients import http_client
-from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater, Unusable
+from sources.shared.errors import ClipmartError, TryAgainLater
 from sources.shared.slots import fingerprint
 
 from .attention import rejected_in_sync
 from .checks import LEVELS, Check, Level, assess, worst_level
-from .status import status
+from .outcome import code_of, message_of
+from .post import post
 
 POST_SECONDS = 10.0
 MOST_BYTES = 3000  # of the text; ntfy turns a message longer than 4,096 into a file
-WATCHED = ("credits", "stuck jobs", "stuck campaigns", "odd values")
+WATCHED = ("credits", "stuck jobs", "stuck campaigns", "odd values", "disk", "receiver")
 
 
 @dataclass(frozen=True)
@@ -50,68 +48,61 @@ class Posted:
         return no_worse and self.items.issuperset(check.items)
 
 
-def check_url(url: str, given_by: str = "--notify") -> None:
-    """Refuse an address that nothing could be posted to, before anything is requested.
-
-    Args:
-        given_by: the option or variable that it was read from.
-
-    Raises:
-        Unusable, FixConfiguration: the message leaves out the address, which may hold a secret.
-    """
-    if web_address(url) is None:
-        error = Unusable if given_by.startswith("--") else FixConfiguration
-        raise error(f"{given_by} takes an address like https://ntfy.sh/TOPIC. Nothing was done.")
-
-
 def notify(
     settings: Settings | None,
     url: str,
-    days: float,
+    days: float | None,
     outcome: SyncResult | Exception,
-    say: Say,
-) -> None:
-    """Post what changed; if that fails, say so in a line and raise nothing.
+    facts: Mapping[str, Any] | None,
+) -> str | None:
+    """Post what changed; returns why that failed, None if it did not or nothing changed.
 
     Args:
         settings: None if they could not be read.
-        days: credits for fewer days are posted.
+        days: credits for fewer days are posted; None: as the settings say.
         outcome: how the sync ended.
+        facts: what `status.status` returns; None if it could not be read.
     """
-    host = urlsplit(url).hostname
+    stopped = isinstance(outcome, SyncResult) and outcome.exit_code == 75 and outcome.stopped
+    if stopped or isinstance(outcome, Stopped):
+        return None  # the person who stopped it knows
     try:
-        why = _notify(settings, url, days, outcome)
+        return _notify(settings, url, [*_outcome(outcome), *_watched(facts, days)])
     except Exception as error:
         # No error here may change how the sync itself ends.
-        why = f"failed ({type(error).__name__})"
-    if why:
-        say(
-            f"clipmart: The notification to {host} {why}. That does not change the sync's result; "
-            "the next sync tries again."
+        return f"failed ({type(error).__name__})"
+
+
+def notify_text(settings: Settings | None, url: str, text: str) -> None:
+    """Post a text of the operator's.
+
+    Args:
+        settings: None if they could not be read.
+
+    Raises:
+        TryAgainLater: it could not be posted; the message leaves out the address.
+    """
+    title = f"clipmart on {socket.gethostname()}"
+    payload = {"title": title, "level": "warn", "problems": [], "resolved": []}
+    payload["text"] = _shortened(f"{title}: {_harmless(text, settings)}")
+    if why := post(url, POST_SECONDS, json=payload):
+        raise TryAgainLater(
+            f"The notification to {urlsplit(url).hostname} {why}. Nothing else was done. Check the "
+            "address, then run the command again."
         )
 
 
-def _notify(
-    settings: Settings | None, url: str, days: float, outcome: SyncResult | Exception
-) -> str | None:
-    """Why it could not be posted; None if it was, or if nothing changed."""
-    stopped = isinstance(outcome, SyncResult) and outcome.exit_code == 75 and outcome.stopped
-    if stopped or isinstance(outcome, AnotherSync | Stopped):
-        return None  # the person who stopped it knows; the other sync posts for itself
+def _notify(settings: Settings | None, url: str, checks: list[Check]) -> str | None:
     ledger = None
-    try:
+    with suppress(ClipmartError):
         ledger = open_ledger(settings) if settings else None
-        facts = status(settings) if settings else None
-    except ClipmartError:
-        facts = None
     try:
         target = fingerprint(url)
         posted = _posted(ledger, target) if ledger else {}
-        checks = [*_outcome(outcome), *_watched(facts, days)]
         changed = [check for check in checks if not posted.get(check.name, Posted()).covers(check)]
         if not changed:
             return None
-        why = asyncio.run(_post(url, _payload(settings, changed)))
+        why = post(url, POST_SECONDS, json=_payload(settings, changed))
         if why is None and ledger is not None and settings is not None:
             ledger.add(_event(check, target, settings) for check in changed)
         return why
@@ -127,11 +118,8 @@ def _outcome(outcome: SyncResult | Exception) -> Iterator[Check]:
     """
     if isinstance(outcome, TryAgainLater):
         return
-    if isinstance(outcome, ClipmartError):
-        yield _failed("sync", str(outcome), outcome.exit_code)
-    elif isinstance(outcome, Exception):
-        message = f"It ended with {type(outcome).__name__}; its own output says more."
-        yield _failed("sync", message, 1)
+    if isinstance(outcome, Exception):
+        yield _failed("sync", message_of(outcome), code_of(outcome))
     else:
         if outcome.error is None:
             yield Check("sync", "ok", "succeeds again")
@@ -149,7 +137,7 @@ def _failed(name: str, message: str, code: int) -> Check:
     return Check(name, "fail", f"exit {code}. {message}", fails_with=code, items=(str(code),))
 
 
-def _watched(facts: Mapping[str, Any] | None, days: float) -> Iterator[Check]:
+def _watched(facts: Mapping[str, Any] | None, days: float | None) -> Iterator[Check]:
     """What else is worth a message; not a service never synced, which another check reports."""
     if facts is None:
         return
@@ -158,6 +146,8 @@ def _watched(facts: Mapping[str, Any] | None, days: float) -> Iterator[Check]:
         for name, service in facts["services"].items()
         if service["hours_since_sync"] is not None
     }
+    if facts["receiver"] is None:
+        yield Check("receiver", "ok", "none is expected to run")
     yield from (c for c in assess(facts, days) if c.name in WATCHED or c.name in synced)
 
 
@@ -184,11 +174,8 @@ def _payload(settings: Settings | None, changed: list[Check]) -> dict[str, Any]:
     lines = [f"{c.level.upper()} {c.name}: {c.message} {c.remedy}".rstrip() for c in problems]
     lines += [f"resolved: {check.name} ({check.message})" for check in resolved]
     text = "\n".join([title, *(_harmless(line, settings) for line in lines)])
-    if len(text.encode()) > MOST_BYTES:
-        text = text.encode()[:MOST_BYTES].decode(errors="ignore")
-        text += "… `clipmart status` shows the rest."
     return {
-        "text": text,
+        "text": _shortened(text),
         "title": title,
         "level": worst_level(check.level for check in problems),
         "problems": [check.name for check in problems],
@@ -196,20 +183,15 @@ def _payload(settings: Settings | None, changed: list[Check]) -> dict[str, Any]:
     }
 
 
+def _shortened(text: str) -> str:
+    if len(text.encode()) <= MOST_BYTES:
+        return text
+    shown = text.encode()[:MOST_BYTES].decode(errors="ignore")
+    return f"{shown}… `clipmart status` shows the rest."
+
+
 def _harmless(line: str, settings: Settings | None) -> str:
     """A line without secrets, and without what Slack reads as a mention or a link."""
     if settings is not None:
         line = settings.without_secrets(line)
     return printable(line).replace("<", "‹").replace(">", "›")  # noqa: RUF001 - quotation marks
-
-
-async def _post(url: str, payload: Mapping[str, Any]) -> str | None:
-    """POST without any of the keys, follow no redirect; returns why it failed."""
-    try:
-        async with asyncio.timeout(POST_SECONDS), http_client() as client:
-            request = client.build_request("POST", url, json=payload)
-            response = await client.send(request, stream=True, follow_redirects=False)
-            await response.aclose()
-    except TimeoutError:
-        return f"was not answered within {POST_SECONDS:.0f} s"
-    return None if response.is_success else f"was answered {response.status_code}"

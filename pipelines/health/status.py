@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,7 @@ def status(settings: Settings) -> dict[str, Any]:
         "data_dir": str(settings.data_dir),
         "now": _z(settings.now()),
         "level": "ok",
+        "limits": asdict(settings.limits),
         "running": None if running is None else {"pid": running[0], "since": running[1]},
         "progress": None,
         "last_runs": [],

@@ -15,6 +15,7 @@ from threading import Event, Timer
 
 import duckdb
 
+from pipelines.output import say
 from pipelines.settings import Settings
 from pipelines.warehouse.read import open_published
 from pipelines.warehouse.read import query as run
@@ -152,7 +153,7 @@ def _time_limit(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[Even
     def end() -> None:
         # A single function call, such as levenshtein of two long texts, ignores the interrupt.
         with suppress(OSError):
-            os.write(2, f"clipmart: {_too_long(seconds)}\n".encode())
+            say(f"clipmart: {_too_long(seconds)}", "error")
         os._exit(TooMuch.exit_code)
 
     timers = [Timer(seconds, stop), Timer(seconds + GRACE_SECONDS, end)] if seconds else []

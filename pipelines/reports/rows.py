@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -81,8 +82,12 @@ def write_parquet(
     from pyarrow import parquet
 
     select_report(con, name, selection)
+    with warnings.catch_warnings():
+        # DuckDB 2 warns of a copy of the rows, which one report can afford.
+        warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
+        table = con.to_arrow_table()
     with replacing(file) as draft:
-        parquet.write_table(con.to_arrow_table(), draft)
+        parquet.write_table(table, draft)
 
 
 def select_report(
@@ -104,7 +109,7 @@ def select_report(
     if selection.show is not None:
         if SHOW not in columns:
             raise _lacks(con, name, "shows", "--show", lambda columns, _: SHOW in columns)
-        selection = replace(selection, show=_known_show(con, selection.show))
+        selection = replace(selection, show=known_show(con, selection.show))
         conditions.append(f"{SHOW} = $show")
         values["show"] = selection.show
     if selection.since is not None:
@@ -154,8 +159,12 @@ def _sorted(sql: str, name: str, columns: Sequence[str], types: Sequence[str], w
     return f"SELECT * EXCLUDE ({place}) FROM ({numbered}) ORDER BY {order}, {place}"
 
 
-def _known_show(con: duckdb.DuckDBPyConnection, wanted: str) -> str:
-    """The show's name as the data has it; small and capital letters need not be right."""
+def known_show(con: duckdb.DuckDBPyConnection, wanted: str) -> str:
+    """The show's name as the data has it; small and capital letters need not be right.
+
+    Raises:
+        Unusable: there is no such show; the message lists those there are.
+    """
     rows = con.execute(
         f"SELECT DISTINCT {SHOW} FROM staging.stg_klipit__jobs WHERE {SHOW} IS NOT NULL ORDER BY 1"
     ).fetchall()

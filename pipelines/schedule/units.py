@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from pipelines.files import write_whole
 from pipelines.program import program_path, runs_by_uvx
@@ -17,7 +19,13 @@ from sources.shared.errors import FixConfiguration, Unusable
 
 MINUTES = 15  # between two syncs
 MAX_MINUTES = 14  # so that each ends, and publishes, before the next begins
-UNITS = ("clipmart-sync.service", "clipmart-sync.timer", "clipmart-listen.service")
+LOG_BLOCKS = 10_240  # of 512 bytes, as find counts: cron's sync.log is moved aside above 5 MiB
+UNITS = (
+    "clipmart-sync.service",
+    "clipmart-sync.timer",
+    "clipmart-listen.service",
+    "clipmart-failed@.service",
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class Place:
     """The working folder, where `.env` and `.dlt/` are."""
     data_dir: Path
     user: str
+    metrics_dir: Path | None = None
+    """The folder of the file for Prometheus, if it is not the data folder."""
 
 
 def this_place(settings: Settings) -> Place:
@@ -50,7 +60,8 @@ def this_place(settings: Settings) -> Place:
             "Install clipmart, then run the command again as its own program."
         )
     folder = Path.cwd()
-    for path in (program, folder, settings.data_dir):
+    metrics_dir = settings.metrics.parent if settings.metrics else settings.data_dir
+    for path in (program, folder, settings.data_dir, metrics_dir):
         if re.search(r"[\x00-\x1f\x7f\\\"'$]|\s$", str(path)):
             raise FixConfiguration(
                 f"{str(path)!r} has a quote, $, a backslash, a control character or a space at "
@@ -58,7 +69,8 @@ def this_place(settings: Settings) -> Place:
                 "Rename that folder, then run the command again."
             )
     owned_path = settings.data_dir if settings.data_dir.exists() else folder
-    return Place(program, folder, settings.data_dir, _owner(owned_path))
+    elsewhere = metrics_dir if metrics_dir != settings.data_dir else None
+    return Place(program, folder, settings.data_dir, _owner(owned_path), elsewhere)
 
 
 def remarks(settings: Settings) -> list[str]:
@@ -76,34 +88,41 @@ def remarks(settings: Settings) -> list[str]:
     return lines
 
 
-def check_notify(url: str) -> None:
-    """Refuse an address that `sync --notify` would refuse, or that a unit cannot contain.
+def watching(notify: str | None, ping: str | None) -> dict[str, str]:
+    """The options of a scheduled sync for what watches it, with their addresses.
 
     Raises:
-        Unusable: the message leaves out the address, which may hold a secret.
+        Unusable: `sync` would refuse an address, or a unit cannot contain it; the message leaves
+            it out, since it may hold a secret.
     """
-    from pipelines.health.notify import check_url
+    from pipelines.health.post import check_address
 
-    check_url(url)
-    if re.search(r"[^\x21-\x7e]|[\\\"'`]", url):
-        raise Unusable(
-            "--notify has a quote, a backslash or a character that a URL percent-encodes. Nothing "
-            "was written. Percent-encode it, then run the command again."
-        )
+    addresses = {"--notify": notify, "--ping": ping}
+    options = {option: url for option, url in addresses.items() if url}
+    for option, url in options.items():
+        check_address(url, option)
+        if re.search(r"[^\x21-\x7e]|[\\\"'`]", url):
+            raise Unusable(
+                f"{option} has a quote, a backslash or a character that a URL percent-encodes. "
+                "Nothing was written. Percent-encode it, then run the command again."
+            )
+    return options
 
 
-def crontab(place: Place, notify: str | None = None) -> str:
-    """Lines for `crontab -e`; `notify` is the address to which a sync posts failures.
+def crontab(place: Place, options: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Lines for `crontab -e`; the options are those of `watching`.
 
-    A sync's output goes to sync.log; if the sync fails, cron mails the last lines. 75 is not a
-    failure: the next sync continues.
+    A sync's output goes to sync.log, which becomes sync.log.1 when it is large. If the sync fails,
+    cron mails the last lines; 75 is not a failure: the next sync continues.
     """
-    return _rendered("crontab", place, notify)
+    return _rendered("crontab", place, options)
 
 
-def systemd_units(place: Place, notify: str | None = None) -> dict[str, str]:
-    """The units by file name: a sync and its timer, and the receiver of webhooks."""
-    return {name: _rendered(name, place, notify) for name in UNITS}
+def systemd_units(
+    place: Place, options: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
+    """The units by file name: a sync, its timer, the receiver, and what reports their failures."""
+    return {name: _rendered(name, place, options) for name in UNITS}
 
 
 def write_units(units: dict[str, str], folder: Path) -> list[Path]:
@@ -124,7 +143,7 @@ def write_units(units: dict[str, str], folder: Path) -> list[Path]:
     return [folder / name for name in units]
 
 
-def _rendered(name: str, place: Place, notify: str | None) -> str:
+def _rendered(name: str, place: Place, options: Mapping[str, str]) -> str:
     """A file of `templates/`, filled in."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -135,7 +154,11 @@ def _rendered(name: str, place: Place, notify: str | None) -> str:
     )
     environment.filters |= {"cron": _cron_word, "word": _unit_word, "value": _unit_value}
     return environment.get_template(f"{name}.j2").render(
-        place=place, notify=notify, minutes=MINUTES, max_minutes=MAX_MINUTES
+        place=place,
+        options=options,
+        minutes=MINUTES,
+        max_minutes=MAX_MINUTES,
+        log_blocks=LOG_BLOCKS,
     )
 
 

@@ -6,7 +6,9 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
+
+from pipelines.output import say
 
 TERMINAL_SECONDS = 0.5
 PLAIN_SECONDS = 30.0
@@ -27,21 +29,20 @@ class Step:
 
 
 class Progress:
-    """Shows steps on a stream, stderr by default; `every_seconds` is how often to call `show`."""
+    """Shows steps on stderr; `every_seconds` is how often to call `show`."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+    def __init__(self) -> None:
+        self._on_terminal = sys.stderr.isatty()
         self._bars: Any = None
         self._tasks: dict[str, Any] = {}
-        self.every_seconds = TERMINAL_SECONDS if self._stream.isatty() else PLAIN_SECONDS
+        self.every_seconds = TERMINAL_SECONDS if self._on_terminal else PLAIN_SECONDS
 
     def show(self, steps: Sequence[Step]) -> None:
         """Update the bars, or write a line for each service that is not done."""
-        if not self._stream.isatty():
+        if not self._on_terminal:
             for step in steps:
                 if step.done < step.due:
-                    self._stream.write(step.words() + "\n")
-            self._stream.flush()
+                    say(step.words())
             return
         bars = self._started()
         for step in steps:
@@ -69,7 +70,7 @@ class Progress:
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[eta]}"),
-                console=Console(file=self._stream),
+                console=Console(stderr=True),
                 transient=True,
             )
             self._bars.start()

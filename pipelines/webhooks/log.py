@@ -5,24 +5,30 @@ from __future__ import annotations
 import logging
 import os
 import select
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from pipelines.output import printable
+from pipelines.output import JsonLog, LogLevel, printable
 
 LIBRARY_LINES = 10  # in a minute
+MOST_CHARACTERS = 900  # of a message in JSON: at 4 bytes each, its object is below PIPE_BUF
 
 
-def log(line: str) -> None:
+def log(line: str, level: LogLevel = "info") -> None:
     """Write a line with its instant, or drop it if the log's reader is stalled."""
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if isinstance(sys.stderr, JsonLog):
+        entry = sys.stderr.line(line[:MOST_CHARACTERS], level)
+    else:
+        entry = f"{now} {printable(line)}"
     with suppress(OSError, ValueError):
         # A stalled reader of the log must not delay events: the line is dropped. A write of at most
         # PIPE_BUF bytes does not block when select reports room.
         if select.select([], [2], [], 0)[1]:
-            os.write(2, f"{now} {printable(line)}".encode()[: select.PIPE_BUF - 1] + b"\n")
+            os.write(2, entry.encode()[: select.PIPE_BUF - 1] + b"\n")
 
 
 @contextmanager
@@ -56,4 +62,4 @@ class _LibraryLog(logging.Handler):
         elif error is not None:
             line = self.format(record)  # a defect: log its traceback
         more = " The rest of this minute is left out." if self._lines == LIBRARY_LINES else ""
-        log(f"{record.name}: {line}{more}")
+        log(f"{record.name}: {line}{more}", "warning")

@@ -10,6 +10,10 @@ class ClipmartError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """Jupyter shows this in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class FixConfiguration(ClipmartError):
     """A setting, a key, a plan or a scope has to be changed first."""

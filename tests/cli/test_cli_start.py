@@ -48,8 +48,10 @@ def test_what_talks_to_the_apis_without_loading_imports_no_dlt() -> None:
 
 
 def test_a_sync_that_has_nothing_to_load_imports_no_loader(synced: Clipmart) -> None:
-    """It requests the balance, so it needs httpx and no more."""
-    code = LOADED.replace(', "httpx"}', "}")
+    """It requests the balance, so it needs httpx and no more; nothing watches it either."""
+    watching = '"pipelines.health.notify", "pipelines.health.metrics", "pipelines.health.ping"'
+    code = LOADED.replace('"httpx"}', f"{watching}}}")
+    assert watching in code
 
     done = subprocess.run(
         [sys.executable, "-c", code, "sync"],

@@ -18,6 +18,8 @@ from tests.support.demo_run import clean_environment
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
+NOBODY = "http://127.0.0.1:9"
+"""Where no program listens: what a page's command posts reaches nobody."""
 WATCH = """
 import os, sys
 def watch(event, args):
@@ -42,6 +44,7 @@ def shell(clipmart: Clipmart, command: str) -> subprocess.CompletedProcess[str]:
     """Run a page's lines as a person's shell does, in the folder of the checkout."""
     command = command.replace("klipit_sk_…", "klipit_sk_sandbox")
     command = command.replace("sk_live_…", "sk_live_sandbox")
+    command = re.sub(r"https://(ntfy\.sh|hc-ping\.com|hooks\.example\.com)", NOBODY, command)
     return subprocess.run(
         ["bash", "-eo", "pipefail", "-c", command],
         cwd=clipmart.folder,
@@ -55,7 +58,8 @@ def shell(clipmart: Clipmart, command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "page", ["keys", "ids", "privacy", "reports", "scale", "scheduling", "terminal"]
+    "page",
+    ["health", "keys", "ids", "privacy", "reports", "scale", "scheduling", "terminal"],
 )
 def test_the_commands_run(page: str, synced: Clipmart) -> None:
     """One after the other, from top to bottom, without an error."""

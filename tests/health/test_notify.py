@@ -115,6 +115,25 @@ def test_thresholds_are_posted_once_a_change(
     assert receiver.take() == []
 
 
+def test_a_full_disk_and_a_receiver_that_died_are_posted_until_they_are_well(
+    landing_only: Clipmart, receiver: Receiver
+) -> None:
+    """As `status --check` judges them: once, and once when it is over."""
+    dead = landing_only.data_dir / "state/receiver"
+    dead.write_text('{"pid": 1, "since": "", "host": "127.0.0.1", "port": 8787}')
+    landing_only.environ["CLIPMART_FREE_MIB"] = f"{1 << 40},{1 << 39}"
+    for _ in range(2):
+        landing_only("sync", "--notify", receiver.url)
+    (post,) = receiver.take()
+    assert (post["level"], post["problems"]) == ("fail", ["disk", "receiver"])
+    assert landing_only("status", "--check").code == 1
+    dead.unlink()
+    del landing_only.environ["CLIPMART_FREE_MIB"]
+    landing_only("sync", "--notify", receiver.url)
+    (post,) = receiver.take()
+    assert sorted(post["resolved"]) == ["disk", "receiver"]
+
+
 @pytest.mark.parametrize(("days", "posted"), [("2", False), ("2.1", True)])
 def test_notify_days_says_how_long_credits_should_last(
     troubled: Clipmart, receiver: Receiver, days: str, posted: bool
@@ -223,3 +242,26 @@ def test_the_address_can_be_a_variable_which_no_process_list_shows(
     assert done.code == 3 and "CLIPMART_NOTIFY" in done.err and "s3cret" not in done.err
     assert clipmart("sync", "--notify", receiver.url).code == 3
     assert len(receiver.take()) == 1
+
+
+def test_a_text_of_ones_own_is_posted(clipmart: Clipmart, receiver: Receiver) -> None:
+    """Also if another setting is wrong; without secrets and mentions, and without a data folder."""
+    clipmart.environ |= {"KLIPIT_API_KEY": "klipit_sk_canary", "CLIPMART_NOTIFY": receiver.url}
+    done = clipmart("notify", "clipmart-sync failed <!channel> klipit_sk_canary")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    clipmart.environ["CLIPMART_NOW"] = "no instant"
+    assert clipmart("notify", "again").code == 0
+    first, second = receiver.take()
+    assert first["text"].startswith(f"clipmart on {socket.gethostname()}: clipmart-sync failed")
+    assert "canary" not in first["text"] and "<" not in first["text"]
+    assert second["text"].endswith(": again")
+    assert list(clipmart.folder.iterdir()) == []
+
+
+def test_a_text_that_cannot_be_posted_is_3_or_75(clipmart: Clipmart, receiver: Receiver) -> None:
+    refused = clipmart("notify", "text")
+    assert refused.code == 3 and "CLIPMART_NOTIFY is not set" in refused.err
+    clipmart.environ["CLIPMART_NOTIFY"] = receiver.url
+    receiver.status = 500
+    failed = clipmart("notify", "text")
+    assert failed.code == 75 and "answered 500" in failed.err and "s3cret" not in failed.err

@@ -18,6 +18,7 @@ import pytest
 from pipelines.health import checks as health
 from pipelines.ledger.ledger import Ledger, ledger_unusable_error
 from pipelines.ledger.lock import sync_lock
+from pipelines.settings import Limits
 from sandbox import Fault, Sandbox
 from sources.shared.values import instant
 from tests.support.clipmart import NOW, Clipmart
@@ -209,8 +210,8 @@ def test_the_page_names_every_line_and_threshold(troubled: Clipmart) -> None:
         for check in troubled(command, "--json").json()["checks"]:
             assert f"`{check['name']}`" in page
     for (warns, fails), words in (
-        (health.SYNC_HOURS, "more than {:g} h ago | more than {:g} h ago"),
-        (health.CREDIT_DAYS, "less than {:g} days at the last 7 days' pace"),
+        (Limits.sync_hours, "more than {:g} h ago | more than {:g} h ago"),
+        (Limits.credit_days, "less than {:g} days at the last 7 days' pace"),
         (health.BALANCE_HOURS, "the balance is older than {:g} h"),
         (health.RUNNING_HOURS, "a sync runs for more than {:g} h"),
         (health.FREE_COPIES, "than {:g} times what is stored"),
@@ -282,13 +283,42 @@ def test_ids_are_listed_from_a_read_only_folder(troubled: Clipmart) -> None:
     assert mounted_read_only(troubled, "ids", "klipit") == expected != ""
 
 
-def test_a_disk_that_is_full_fails(troubled: Clipmart, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By doctor's own thresholds: --check ends with 1."""
+def test_a_disk_that_is_full_fails(troubled: Clipmart) -> None:
+    """--check ends with 1; the same threshold is doctor's."""
     assert troubled("status", "--check").code == 0
-    monkeypatch.setattr(health, "FREE_BYTES", (1 << 60, 1 << 59))
+    troubled.environ["CLIPMART_FREE_MIB"] = f"{1 << 40},{1 << 39}"
     done = troubled("status", "--check")
     assert done.code == 1
     assert "fail  disk" in done.out
+    assert "fail  disk" in troubled("doctor").out
+
+
+def test_the_limits_are_settings(troubled: Clipmart) -> None:
+    """A sync every two days and credits for two days are enough for those who say so."""
+    troubled.environ |= {"CLIPMART_SYNC_HOURS": "50, 74.5", "CLIPMART_CREDIT_DAYS": "2,0"}
+    for now, synced in (
+        ("2026-04-10T14:00:00Z", "ok"),
+        ("2026-04-10T14:00:01Z", "warn"),
+        ("2026-04-11T14:30:01Z", "fail"),
+    ):
+        troubled.at(now)
+        facts = status_of(troubled)
+        assert level(facts, "klipit synced") == synced
+        levels = {table["table_name"]: table["level"] for table in facts["freshness"]}
+        assert levels["klipit.jobs"] == synced
+    troubled.at(NOW)
+    facts = status_of(troubled)
+    assert level(facts, "credits") == "ok", "2.0 days are left"
+    assert facts["limits"]["sync_hours"] == [50.0, 74.5]
+
+
+@pytest.mark.parametrize("pair", ["3", "3,x", "26,3", "-1,3", "3,26,30", "nan,3"])
+def test_limits_that_cannot_be_meant_are_refused(clipmart: Clipmart, pair: str) -> None:
+    """3, with the variable's name and what it is without it."""
+    clipmart.environ["CLIPMART_SYNC_HOURS"] = pair
+    refused = clipmart("status")
+    assert refused.code == 3
+    assert "CLIPMART_SYNC_HOURS" in refused.err and "3,26" in refused.err
 
 
 def test_a_receiver_that_ended_by_itself_fails_until_it_runs_again(prepared: Clipmart) -> None:

@@ -14,9 +14,10 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise
 from pathlib import Path
 from statistics import fmean
 from tempfile import gettempdir
@@ -25,6 +26,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipelines.warehouse import connect
 from tests.support.demo_run import NOW, DemoRun, clean_environment
 from tests.support.run_notebooks import FOLDER, NOTEBOOKS, Run
 from tests.support.worlds import published_world
@@ -83,6 +85,9 @@ def shown(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     run(START, "own", owner / "notebooks", 1)
     run(START, "relative", owner / "notebooks", 1, CLIPMART_DATA_DIR="data/demo")
     run(START, "nothing", bare / "notebooks", 1)
+    own_page = folder / "closed.ipynb"
+    own_page.write_text(json.dumps(CLOSED))
+    run(own_page, "own page", owner / "notebooks")
 
     plan = folder / "runs.json"
     plan.write_text(json.dumps([asdict(one) for one in runs.values()]))
@@ -128,6 +133,31 @@ ODD_TEXT = """
         ('show_name', 'guest_name', 'moment_type', 'title', 'platform', 'url', 'hook_suggestion')
     AND (schema_name, table_name) IN (SELECT (schema_name, table_name) FROM duckdb_tables())
 """
+
+
+CLOSED = {
+    "cells": [
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": f"cell{number}",
+            "metadata": {},
+            "outputs": [],
+            "source": source,
+        }
+        for number, source in enumerate(
+            (
+                "from clipmart.notebook import open_data; con = open_data()",
+                "from clipmart import connect; newer = connect()",
+                "con.sql('SELECT 1')",
+            )
+        )
+    ],
+    "metadata": {},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+"""A page that goes on using a connection after opening another."""
 
 
 def store(data_dir: Path, into: Path, statements: str) -> None:
@@ -255,20 +285,31 @@ def test_text_of_an_api_stays_text(path: Path, shown: dict[str, Notebook]) -> No
     [
         ("from .", "the demo's made-up data"),
         ("from notebooks", "the demo's made-up data"),
-        ("own", "your own data"),
+        ("own", "your own data in /"),
         ("relative", "the demo's made-up data"),
     ],
 )
 def test_a_notebook_finds_its_data(occasion: str, data: str, shown: dict[str, Notebook]) -> None:
     """From any folder: CLIPMART_DATA_DIR, else data/, else the demo; it says which."""
     (opening, *_) = code(shown[f"{START.stem} {occasion}"])
-    assert f"This page reads {data}, published on 22 April 2026 at 16:00 UTC" in said(opening)[0]
+    assert f"This page reads {data}" in said(opening)[0]
+    assert ", published on 22 April 2026 at 16:00 UTC" in said(opening)[0]
 
 
 def test_without_data_it_says_what_to_do(shown: dict[str, Notebook]) -> None:
-    """Before anything is published: where it looked, and the command to run."""
-    output = "".join(said(code(shown[f"{START.stem} nothing"])[0]))
-    assert re.search(r"bare/data/warehouse\.duckdb\. Run `clipmart sync` first", output)
+    """Before anything is published: where it looked and the command to run, in one line."""
+    (output,) = code(shown[f"{START.stem} nothing"])[0]["outputs"]
+    assert re.search(
+        r"bare/notebooks/data, nor in data of .* Run `.*clipmart sync` f", output["evalue"]
+    )
+    assert output["traceback"] == f"NotPublished: {output['evalue']}"
+
+
+def test_a_closed_connection_says_why(shown: dict[str, Notebook]) -> None:
+    """DuckDB's own error does not; in Jupyter a note follows it."""
+    (output,) = code(shown["closed own page"])[-1]["outputs"]
+    assert output["evalue"].endswith(("already closed!", "already been closed"))
+    assert output["traceback"].endswith("or run this page again from the top.")
 
 
 @pytest.mark.parametrize(
@@ -341,7 +382,7 @@ def test_a_chart_needs_no_network_and_no_script(path: Path) -> None:
 
 @each_notebook
 def test_a_notebook_reads_only_through_the_warehouse(path: Path) -> None:
-    """It imports nothing else that could reach data, writes nothing, and opens like the rest."""
+    """It imports nothing else that could reach data, and writes nothing."""
     cells = code(read(path))
     source = "\n".join(cell["source"] for cell in cells)
     imported = {
@@ -349,13 +390,17 @@ def test_a_notebook_reads_only_through_the_warehouse(path: Path) -> None:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
-    charts = set() if path == START else {"altair", "numpy", "pandas"}
-    assert imported == {"os", "pathlib", "clipmart"} | charts
+    assert imported <= {"clipmart", "clipmart.notebook", "numpy", "pandas"}
     assert not any(word in source for word in ("http", "chdir", "to_csv", "open("))
     assert "SELECT" in source
-    second = code(read(NOTEBOOKS[1]))
-    assert cells[0]["source"] == second[0]["source"]
-    assert path == START or cells[1]["source"] == second[1]["source"]
+
+
+@each_notebook
+def test_a_notebook_opens_with_an_answer(path: Path) -> None:
+    """Its set-up is three lines, and every input is folded."""
+    cells = code(read(path))
+    assert len([line for line in cells[0]["source"].splitlines() if line]) <= 3
+    assert all(cell["metadata"]["jupyter"]["source_hidden"] for cell in cells)
 
 
 # --- The numbers that the notebooks work out themselves, against plain Python --------------------
@@ -374,7 +419,7 @@ def test_the_clip_to_post_next_is_the_best(
 ) -> None:
     """One clip for each episode; the first is the best of the last 30 days."""
     rows = table(shown["01_start_here demo"], "next")
-    assert len({row["job_id"] for row in rows}) == len(rows) == 10
+    assert len({row["episode"] for row in rows}) == len(rows) == 10
     at = {row["job_id"]: row["submitted_at"] for row in data["klipit.submissions"]}
     since = datetime.fromisoformat(NOW).timestamp() - 30 * 86_400
     fitting = [
@@ -392,26 +437,26 @@ def test_a_guest_by_luck(shown: dict[str, Notebook], data: dict[str, list[dict[s
         if clip["shareability_score"] == clip["shareability_score"]:
             scores.setdefault(clip["job_id"], []).append(clip["shareability_score"])
     episodes = [
-        (row["guest_name"] == "Émile Dufour", fmean(scores[row["job_id"]]))
+        (row["guest_name"] == "Émile Dufour", scores[row["job_id"]])
         for row in data["klipit.submissions"]
         if row["show_name"] == "Über Gründer" and row["job_id"] in scores
     ]
-    n, total = sum(is_theirs for is_theirs, _ in episodes), sum(score for _, score in episodes)
 
-    def difference(theirs: float) -> float:
-        return float(theirs / n - (total - theirs) / (len(episodes) - n))
+    def lift(theirs: Iterable[list[float]]) -> float:
+        return fmean(chain(*theirs)) - fmean(chain(*(clips for _, clips in episodes)))
 
-    seen = difference(sum(score for is_theirs, score in episodes if is_theirs))
+    theirs = [clips for is_theirs, clips in episodes if is_theirs]
+    seen = lift(theirs)
     ways = [
-        abs(difference(sum(picked))) >= abs(seen) - 1e-9
-        for picked in combinations([score for _, score in episodes], n)
+        abs(lift(picked)) >= abs(seen) - 1e-9
+        for picked in combinations([clips for _, clips in episodes], len(theirs))
     ]
     (row,) = [
         row
         for row in table(shown["02_shows_and_guests demo"], "guests")
         if row["guest"] == "Émile Dufour"
     ]
-    assert float(row["difference"]) == pytest.approx(seen, abs=0.051)
+    assert float(row["lift"]) == pytest.approx(seen, abs=0.051)
     assert float(row["by_luck"]) == pytest.approx(100 * fmean(ways), abs=3)
 
 
@@ -462,8 +507,29 @@ def test_the_cost_of_the_shows_adds_up(
     """The estimate divides what was used; nothing is lost or added."""
     snapshots = sorted(data["klipit.account_snapshots"], key=lambda row: row["observed_at"])
     used = sum(max(a["balance"] - b["balance"], 0) for a, b in pairwise(snapshots))
-    *shows, everything = table(shown["05_credits demo"], "shows")
-    assert float(everything["credits"]) == pytest.approx(used)
+    shows = table(shown["05_credits demo"], "shows")
     assert sum(float(row["credits"]) for row in shows) == pytest.approx(used, abs=0.3)
-    assert int(everything["clips"]) == len(data["klipit.clips"])
+    assert sum(int(row["clips"]) for row in shows) == len(data["klipit.clips"])
+    assert f"{used:g} of the {used:g} credits" in text(shown["05_credits demo"], "unexplained")
     assert f"{used:g} credits were used" in text(shown["05_credits demo"], "short")
+
+
+def test_notebooks_and_reports_agree(
+    demo_run: DemoRun, shown: dict[str, Notebook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the show that does best and on the day the credits are used up."""
+    monkeypatch.setenv("CLIPMART_NOW", NOW)
+    con = connect(demo_run.data_dir)
+    ((show,),) = con.execute("SELECT show_name FROM staging.best_show").fetchall()
+    ((day,),) = con.execute("SELECT used_up_on FROM staging.credit_forecast").fetchall()
+    answers = {
+        row["page"]: row["short_answer"] for row in table(shown["01_start_here demo"], "answers")
+    }
+    assert answers["02"].startswith(f"{show}: ")
+    assert text(shown["02_shows_and_guests demo"], "short").startswith(f"{show} does best")
+    for sentence in (
+        answers["05"],
+        text(shown["05_credits demo"], "paces"),
+        text(shown["05_credits demo"], "short"),
+    ):
+        assert f"used up on {day:%d %B %Y}" in sentence

@@ -19,8 +19,9 @@ from tests.support.worlds import NOW, World
 
 SHOWS = ("The Show", "O'Neill; DROP", "The Show")
 REPORTS = (
-    "credit_usage, freshness, job_turnaround, moment_types, shareability, shareability_weekly, "
-    "top_clips, video_quota, video_readiness, video_readiness_by_platform"
+    "clips, credit_usage, failures, freshness, guests, job_turnaround, last_7_days, moment_types, "
+    "shareability, shareability_monthly, shareability_weekly, show_costs, to_post, top_clips, "
+    "video_quota, video_readiness, video_readiness_by_platform"
 )
 
 
@@ -111,9 +112,9 @@ def test_a_filter_that_leaves_nothing_says_so(clipmart: Clipmart, report: str) -
         (["shareability", "--show", "nix"], "There are: O'Neill; DROP, The Show."),
         (["shareability", "--since", "soon"], "such as 2026-11-01"),
         (["shareability", "--sort", "nix"], "job_id, show_name, guest_name, created_at, clips"),
-        (["moment-types", "--show", "The Show"], "job_turnaround, shareability, shareab"),
-        (["moment-types", "--since", "2026-01-01"], "credit_usage, freshness, job_turnaround"),
-        (["--show", "The Show"], "--show works with: job_turnaround, shareability"),
+        (["moment-types", "--show", "The Show"], "job_turnaround, shareability, shareability_m"),
+        (["moment-types", "--since", "2026-01-01"], "clips, credit_usage, failures, freshness"),
+        (["--show", "The Show"], "--show works with: clips, guests, job_turnaround"),
         (["--format", "csv"], REPORTS),
         (["--format", "parquet", "--output", "x.parquet"], REPORTS),
         (["shareability", "--format", "parquet"], "--output FILE"),

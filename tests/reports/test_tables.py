@@ -144,11 +144,13 @@ def test_a_query_that_is_too_wide_has_a_line_for_each_column(demo_clipmart: Clip
 
 def test_a_query_that_fits_is_a_table_of_its_own_values(demo_clipmart: Clipmart) -> None:
     """Not rounded, no separators, and NULL is not an empty text."""
-    sql = "SELECT 2026 AS year, 1234567.125 AS x, NULL AS no_value, DATE '2026-11-24' AS d, '' AS t"
+    sql = (
+        "SELECT 2026 AS year, 1234567.125 AS x, NULL::INT AS none, DATE '2026-11-24' AS d, '' AS t"
+    )
     assert demo_clipmart("query", sql).out.splitlines() == [
-        "year            x  no_value  d           t",
-        "─" * 42,
-        "2026  1234567.125      NULL  2026-11-24",
+        "year            x  none  d           t",
+        "─" * 38,
+        "2026  1234567.125  NULL  2026-11-24",
     ]
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.schedule.units import Place, crontab, systemd_units
+from pipelines.schedule.units import Place, crontab, systemd_units, watching
 from sandbox import Sandbox
 from tests.support.clipmart import Clipmart
 from tests.support.programs import needs
 
 ROOT = Path(__file__).parents[2]
 ODD = "my clips 50% %h"
+PING = "https://hc.example.com/a%20b?create=1"
 HOOK = "https://hooks.example.com/a%20b?tpl=1&t={{.title}}"
 
 
@@ -87,14 +88,30 @@ def test_the_line_for_cron_syncs_and_says_nothing(
     assert "KLIPIT_API_KEY is not set" in failed.stdout
 
 
+def test_the_log_of_cron_is_bounded(here: Clipmart, data: Path) -> None:
+    """Above 5 MiB it is moved aside, and replaces the one before; below, it is added to."""
+    here("sync")
+    (line,) = commands(here("schedule", "cron").out)
+    log, earlier = data / "sync.log", data / "sync.log.1"
+    for size, moved in ((5 << 20, False), ((5 << 20) + 513, True), ((5 << 20) + 1024, True)):
+        log.write_bytes(b"x" * size)
+        ran = as_cron_runs(line)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+        assert (log.stat().st_size < 1000) is moved
+        assert (earlier.stat().st_size if earlier.exists() else None) == (size if moved else None)
+        assert "nothing changed" in log.read_text()[-1000:]
+
+
 def test_the_address_to_notify_reaches_the_sync(here: Clipmart) -> None:
     """As it was given, through cron's own rules and the shell's; one that cannot is refused."""
-    (line,) = commands(here("schedule", "cron", "--notify", HOOK).out)
+    (line,) = commands(here("schedule", "cron", "--notify", HOOK, "--ping", PING).out)
     words = shlex.split(line.replace("\\%", "%"))
-    assert words[words.index("--notify") + 1 :][:1] == [HOOK + ";"]
+    assert words[words.index("--notify") :][:4] == ["--notify", HOOK, "--ping", PING + ";"]
 
-    refused = here("schedule", "cron", "--notify", "https://hooks.example.com/it's")
-    assert refused.code == 2 and "hooks.example.com" not in refused.err
+    for option in ("--notify", "--ping"):
+        refused = here("schedule", "cron", option, "https://hooks.example.com/it's")
+        assert refused.code == 2 and "hooks.example.com" not in refused.err
+        assert option in refused.err
 
 
 def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
@@ -106,7 +123,7 @@ def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
     place = Place(program, tmp_path / ODD, tmp_path / ODD / "data", "clipmart")
     units = tmp_path / "units"
     units.mkdir()
-    for name, unit in systemd_units(place, HOOK).items():
+    for name, unit in systemd_units(place, watching(HOOK, PING)).items():
         (units / name).write_text(unit)
 
     quiet = subprocess.run(
@@ -114,7 +131,7 @@ def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
     )
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
-    sync = f"sync --max-minutes 14 --notify {HOOK}"
+    sync = f"sync --max-minutes 14 --notify {HOOK} --ping {PING}"
     for name, arguments in [("sync", sync), ("listen", "listen")]:
         output = subprocess.run(
             [analyze, "verify", units / f"clipmart-{name}.service"],
@@ -132,11 +149,38 @@ def test_systemd_reads_the_units_as_meant(tmp_path: Path) -> None:
         assert "ProtectSystem: strict\n" in loaded
 
 
+def test_a_unit_that_failed_is_reported(tmp_path: Path) -> None:
+    """The unit that a service names in OnFailure= posts which one failed, to the same address."""
+    analyze = needs("systemd-analyze")
+    place = Place(Path("/bin/true"), tmp_path, tmp_path, "root")
+    units = systemd_units(place, watching(HOOK, PING))
+    for name, unit in units.items():
+        (tmp_path / name).write_text(unit)
+    # An instance is what systemd starts; a copy under its name is what `verify` can load.
+    instance = tmp_path / "clipmart-failed@clipmart-sync.service"
+    instance.write_text(units["clipmart-failed@.service"])
+    output = subprocess.run(
+        [analyze, "verify", instance, tmp_path / "clipmart-sync.service"],
+        env={"SYSTEMD_LOG_LEVEL": "debug"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    (reporting,) = re.findall(r"-> Unit (clipmart-failed@\S+):", output)
+    loaded = output.split(f"-> Unit {reporting}:")[1].split("-> Unit ")[0]
+    (command,) = re.findall(r"Command Line: (.*)", loaded)
+    *words, message = shlex.split(command)
+    assert words == ["/bin/true", "notify"]
+    assert message == "clipmart-sync failed: journalctl -u clipmart-sync -n 20"
+    assert f"CLIPMART_NOTIFY={HOOK}\n" in loaded
+    assert f"OnFailure: {reporting} " in output
+
+
 def test_the_service_is_shut_in(here: Clipmart, tmp_path: Path) -> None:
     """systemd's own judgement of its exposure is 'OK' (below 5) or better."""
     analyze = needs("systemd-analyze")
     here("schedule", "systemd", "--write", str(tmp_path / "units"))
-    for name in ("sync", "listen"):
+    for name in ("sync", "listen", "failed@"):
         unit = tmp_path / f"units/clipmart-{name}.service"
         done = subprocess.run(
             [analyze, "security", "--offline=true", "--threshold=50", unit],
@@ -148,7 +192,7 @@ def test_the_service_is_shut_in(here: Clipmart, tmp_path: Path) -> None:
 
 
 def test_written_units_are_the_printed_ones(here: Clipmart, data: Path, tmp_path: Path) -> None:
-    """Three files; they name this checkout's program and the owner of the data."""
+    """Four files; they name this checkout's program and the owner of the data."""
     printed = here("schedule", "systemd").out
     written = here("schedule", "systemd", "--write", str(tmp_path / "units")).out
 
@@ -157,11 +201,21 @@ def test_written_units_are_the_printed_ones(here: Clipmart, data: Path, tmp_path
         "clipmart-sync.service",
         "clipmart-sync.timer",
         "clipmart-listen.service",
+        "clipmart-failed@.service",
     }
     for file in files:
         assert f"# {file.name}\n{file.read_text()}" in printed
     assert str(Path(sys.executable).with_name("clipmart")) in printed
     assert f"User={data.owner()}\n" in printed
+
+
+def test_a_file_for_prometheus_elsewhere_can_be_written(here: Clipmart) -> None:
+    """Its folder, and no other, is open to the units as well."""
+    with (here.folder / ".env").open("a") as env:
+        env.write("\nCLIPMART_METRICS=/var/lib/node_exporter/clipmart.prom\n")
+    lines = re.findall("^ReadWritePaths=.*", here("schedule", "systemd").out, flags=re.M)
+    assert len(lines) > 1
+    assert all(line.endswith('/my data" "/var/lib/node_exporter"') for line in lines)
 
 
 def test_deploy_holds_the_same() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from tests.support.expected_reports import (
     Row,
     credit_usage,
     scores,
+    shareability_by,
     video_readiness,
 )
 
@@ -31,6 +33,8 @@ def expected_page(tables: dict[str, list[Row]], now: datetime) -> dict[str, list
         "page_score_spread": score_spread(data),
         "page_score_marks": score_marks(data),
         "page_costs": [costs(data, now)],
+        "page_platforms": platforms(data),
+        "page_show_weeks": show_weeks(data),
     }
 
 
@@ -38,6 +42,8 @@ def totals(data: Landed, tables: dict[str, list[Row]], now: datetime) -> Row:
     jobs, clips = pd.DataFrame(data.jobs), pd.DataFrame(data.clips)
     campaigns = pd.DataFrame(video_readiness(data, now))
     states = [row["state"] for s in ("klipit", "clipus") for row in tables[f"{s}.submissions"]]
+    newest = campaigns["created_at"].max()
+    lately = campaigns["created_at"] > newest - timedelta(days=7)
     finished, failed = jobs["status"].isin(FINISHED), jobs["status"].isin(FAILED)
     return {
         "jobs": len(jobs),
@@ -48,13 +54,13 @@ def totals(data: Landed, tables: dict[str, list[Row]], now: datetime) -> Row:
         "last_job_at": jobs["created_at"].max(),
         "clips": len(clips),
         "clips_80_plus": int((clips["shareability_score"] >= 80).sum()),
-        "mean_score": float(clips["shareability_score"].mean()),
+        "median_score": float(clips["shareability_score"].median()),
         "campaigns": len(campaigns),
         **{
             kind: int(campaigns[kind].sum())
             for kind in ("videos", "ready", "failed", "pending", "published")
         },
-        "median_hours_to_ready": float(campaigns["hours_to_ready"].astype(float).median()),
+        "failed_lately": int(campaigns[lately]["failed"].sum()),
         "first_campaign_at": campaigns["created_at"].min(),
         "last_campaign_at": campaigns["created_at"].max(),
         "submissions_known": states.count("known"),
@@ -130,6 +136,41 @@ def best_show(data: Landed) -> list[Row]:
             "mean_score": best["mean_score"],
             "lead": best["mean_score"] - others[0]["mean_score"],
         }
+    ]
+
+
+def platforms(data: Landed) -> list[Row]:
+    """Each video counts as published, or else by its status."""
+    states: dict[Any, Counter[str]] = defaultdict(Counter)
+    for video in data.videos:
+        name, status = video["platform"], video["status"]
+        state = "ready" if status in FINISHED else "failed" if status in FAILED else "pending"
+        states[name if name and name.strip() else None][
+            "published" if video["published_at"] else state
+        ] += 1
+    kinds = ("published", "ready", "pending", "failed")
+    return [
+        {"platform": name, "videos": of.total(), **{kind: of[kind] for kind in kinds}}
+        for name, of in states.items()
+    ]
+
+
+def show_weeks(data: Landed) -> list[Row]:
+    """Of the nine shows with the most clips, the median of every week that has one."""
+    shows = [row for row in by("show_name", data) if row["median_score"] is not None]
+    shows.sort(key=lambda row: (-row["clips"], row["show_name"] is None, row["show_name"]))
+    return [
+        {
+            "show_name": show["show_name"],
+            "week": row["week"],
+            "median_score": row["median_score"],
+            "show_jobs": show["jobs"],
+            "show_clips": show["clips"],
+            "show_median_score": show["median_score"],
+        }
+        for show in shows[:9]
+        for row in shareability_by("week", data)
+        if row["show_name"] == show["show_name"] and row["week"] and row["median_score"] is not None
     ]
 
 

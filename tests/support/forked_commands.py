@@ -31,7 +31,7 @@ class ForkedCommands:
     def __init__(self, *preloaded: str) -> None:
         self._server = subprocess.Popen(
             [sys.executable, "-m", "tests.support.forked_commands", *preloaded],
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=Path(__file__).parents[2],
             env=clean_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

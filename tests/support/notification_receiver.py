@@ -23,6 +23,14 @@ class Receiver:
     requests: list[str] = field(default_factory=list)
     """Path, headers and body of every request, as they came."""
 
+    def take_pings(self) -> list[tuple[str, str]]:
+        """Path and body of each request since the last call."""
+        requests, self.requests = self.requests, []
+        return [
+            (request.partition("\n")[0], request.partition("\n\n")[2].strip())
+            for request in requests
+        ]
+
     def take(self) -> list[dict[str, Any]]:
         """What came since the last call."""
         posts, self.posts = self.posts, []
@@ -35,7 +43,8 @@ def receiving_posts() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             receiver.requests.append(f"{self.path}\n{self.headers}\n{body.decode()}")
-            receiver.posts.append(json.loads(body))
+            if self.headers["content-type"] == "application/json":
+                receiver.posts.append(json.loads(body))
             self.send_response(receiver.status)
             for name, value in receiver.headers.items():
                 self.send_header(name, value)

@@ -36,7 +36,15 @@ BAD_LINKS = [
 def rows() -> Rows:
     """The month, with such texts in every field that an API or a person may fill."""
     tables = a_month_of_use(seed=20260408)
-    clips = tables["klipit.clips"][: 2 * len(GOOD_LINKS + BAD_LINKS)]
+    lately = {
+        job["id"]
+        for job in tables["klipit.jobs"]
+        if job["status"] == "complete" and (job["created_at"] or NOW) > NOW - timedelta(days=30)
+    }
+    first = {clip["job_id"]: clip for clip in reversed(tables["klipit.clips"])}
+    clips = [clip for job, clip in first.items() if job in lately][
+        -2 * len(GOOD_LINKS + BAD_LINKS) :
+    ]
     for n, clip in enumerate(clips):
         clip["shareability_score"] = 120.0 - n / 4  # the best, so that each is on the page
         clip["hook_suggestion"] = [*TEXTS, STEERING][n % (len(TEXTS) + 1)]

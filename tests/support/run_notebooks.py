@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.support.demo_run import NOW, clean_environment, run_demo
 
-FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 FRESH = """

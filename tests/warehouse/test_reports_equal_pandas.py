@@ -65,6 +65,8 @@ PAGE_KEYS = {
     "page_score_spread": ["moment_type"],
     "page_score_marks": ["moment_type", "score"],
     "page_costs": [],
+    "page_platforms": ["platform"],
+    "page_show_weeks": ["show_name", "week"],
 }
 
 

@@ -104,13 +104,13 @@ def check_what_a_person_reads(table: Table, width: int) -> None:
     assert set(header.split()).issuperset(words), (table.name, lines)
 
 
-@pytest.mark.parametrize("width", [50, 80, 120])
-def test_every_report_begins_with_what_a_person_reads(world: Clipmart, width: int) -> None:
+def test_every_report_begins_with_what_a_person_reads(world: Clipmart) -> None:
     """On a narrow, an ordinary and a wide terminal."""
     with open_published(Settings(data_dir=world.data_dir, pinned_now=NOW)) as con:
         for name in report_names(con):
-            rows = con.execute(f"FROM reports.{name} LIMIT 100")
-            check_what_a_person_reads(fetch(rows, name), width)
+            table = fetch(con.execute(f"FROM reports.{name} LIMIT 100"), name)
+            for width in (50, 80, 120):
+                check_what_a_person_reads(table, width)
 
 
 def test_every_report_in_every_format(world: Clipmart) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import duckdb
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.clipmart import Clipmart
@@ -46,11 +48,30 @@ QUICK = (
     "nothing_at_all",
 )
 GROUP = "worlds in chromium"
+KLIPIT, CLIPUS = {"next", "shareability"}, {"videos"}
+OVERLAPS = """[...document.querySelectorAll('svg.chart')].flatMap(svg => {
+  const labels = [...svg.querySelectorAll('text')].map(
+    t => [t.textContent, t.getBoundingClientRect()]);
+  return labels.flatMap(([text, a], i) => labels.slice(0, i)
+    .filter(([, b]) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+    .map(([other]) => `${text} over ${other}`)) })"""
+
+
+def sections_of(world: Clipmart) -> set[str]:
+    """The sections that the landed rows of either service give."""
+    with duckdb.connect(str(world.warehouse), read_only=True) as con:
+        rows = con.execute(
+            "SELECT (SELECT COUNT(*) FROM klipit.jobs), (SELECT COUNT(*) FROM clipus.campaigns)"
+        ).fetchone() or (0, 0)
+    return (KLIPIT if rows[0] else set()) | (CLIPUS if rows[1] else set())
 
 
 @pytest.mark.parametrize("world", worlds(*QUICK, group=GROUP), indirect=True)
 def test_the_page_is_quiet_and_fits(world: Clipmart, browser: Browser) -> None:
-    """No console message or request, no sideways scrolling, no word that means 'no value'."""
+    """No console message or request, no sideways scrolling, no word that means 'no value'.
+
+    No label over another one, and no section of a service that is not used.
+    """
     assert world("report", "--html", "page.html").code == 0
     file = world.folder / "page.html"
     noise: list[str] = []
@@ -68,6 +89,8 @@ def test_the_page_is_quiet_and_fits(world: Clipmart, browser: Browser) -> None:
                 )
                 wide = page.evaluate("document.documentElement.scrollWidth")
                 assert wide == width, f"{wide} px wide, details open: {opened}"
+            assert page.evaluate(OVERLAPS) == [], f"labels at {width} px"
+        shown = set(page.evaluate("[...document.querySelectorAll('section')].map(s => s.id)"))
         # As it is read: with the labels that charts have for screen readers.
         words = page.evaluate(
             "document.body.innerText + [...document.querySelectorAll('[aria-label]')]"
@@ -76,4 +99,24 @@ def test_the_page_is_quiet_and_fits(world: Clipmart, browser: Browser) -> None:
     finally:
         page.close()
     assert [line for line in noise if line not in (file.as_uri(), "data:,")] == []
+    assert shown & {*KLIPIT, *CLIPUS} == sections_of(world)
     assert not problems(world, words.replace("\t", " "))
+
+
+@pytest.mark.parametrize(
+    "world", worlds("only_clipus", "names_of_300_characters", group=GROUP), indirect=True
+)
+def test_the_page_is_accessible(world: Clipmart, browser: Browser) -> None:
+    """No finding of axe on a phone, where tables are cards; five rows of a table are enough."""
+    assert world("report", "--html", "axe.html").code == 0
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    try:
+        page.goto((world.folder / "axe.html").as_uri())
+        page.evaluate(
+            "document.querySelectorAll('tbody tr:nth-child(n+6)').forEach(r => r.remove());"
+            "document.querySelectorAll('details').forEach(d => d.open = true)"
+        )
+        findings = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    finally:
+        page.close()
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in findings] == []

@@ -8,33 +8,37 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from pipelines.files import write_whole
+from pipelines.reports.rows import EVERYTHING, Selection, known_show
 from pipelines.settings import Settings
 from pipelines.warehouse.read import open_published
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
 
 
-def write_page(settings: Settings, file: Path, *, links: bool = True) -> Path:
+def write_page(settings: Settings, file: Path, selection: Selection = EVERYTHING) -> Path:
     """Write the page for the published file; `file` is replaced whole or not at all.
 
     Args:
-        links: with download links, which may be signed.
+        selection: a show or period, if the page is for one, and whether it has download links,
+            which may be signed.
 
     Returns:
         The file's absolute path.
 
     Raises:
         NotPublished: nothing is published yet.
-        Unusable: `file` is not a file.
+        Unusable: `file` is not a file, or there is no such show.
         FixConfiguration: it cannot be written, or an earlier version of clipmart published.
     """
     import duckdb
 
     from .content import content
+    from .scope import narrow
     from .template import render
 
     target = file.resolve()  # of a link, the file it leads to is replaced
@@ -44,7 +48,18 @@ def write_page(settings: Settings, file: Path, *, links: bool = True) -> Path:
         )
     with open_published(settings) as con:
         try:
-            sections = content(con, now=settings.now(), runs=_latest_runs(settings), links=links)
+            if selection.show is not None:
+                selection = replace(selection, show=known_show(con, selection.show))
+            if selection.show is not None or selection.since is not None:
+                narrow(con, selection)
+            runs = _latest_runs(settings)
+            sections = content(
+                con,
+                now=settings.now(),
+                runs=runs,
+                selection=selection,
+                limits=settings.limits,
+            )
         except duckdb.CatalogException as error:
             raise FixConfiguration(
                 "The published file lacks a table that the page shows; an earlier version of "

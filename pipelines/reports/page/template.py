@@ -88,14 +88,13 @@ def ratio(part: Any, whole: Any) -> str:
 
 
 def clock(seconds: Any) -> str:
-    """A position in an episode, in seconds: 9:42, 1:23:44.8."""
+    """A position in an episode, in seconds, to the whole second: 9:42, 1:23:45."""
     if seconds is None or not math.isfinite(seconds) or abs(seconds) >= 1e6:
         return number(seconds)
-    minutes, tenths = divmod(round(abs(seconds) * 10), 600)
+    minutes, second = divmod(round(abs(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
-    second = f"{tenths // 10:02d}" + (f".{tenths % 10}" if tenths % 10 else "")
     minute = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
-    return ("\N{MINUS SIGN}" if seconds < 0 else "") + f"{minute}:{second}"
+    return ("\N{MINUS SIGN}" if seconds < 0 else "") + f"{minute}:{second:02d}"
 
 
 def hours(value: Any) -> str:

@@ -17,20 +17,34 @@ WITH jobs AS (
     COUNT(*) AS clips,
     COUNT(*) FILTER(WHERE
       stg_klipit__clips.score >= 80) AS clips_80_plus,
-    AVG(stg_klipit__clips.score) AS mean_score
+    QUANTILE_CONT(stg_klipit__clips.score, 0.5) AS median_score
   FROM staging.stg_klipit__clips AS stg_klipit__clips
 ), campaigns AS (
   SELECT
     COUNT(*) AS campaigns,
-    COALESCE(SUM(video_readiness.videos), 0) AS videos,
-    COALESCE(SUM(video_readiness.ready), 0) AS ready,
-    COALESCE(SUM(video_readiness.failed), 0) AS failed,
-    COALESCE(SUM(video_readiness.pending), 0) AS pending,
-    COALESCE(SUM(video_readiness.published), 0) AS published,
-    QUANTILE_CONT(video_readiness.hours_to_ready, 0.5) AS median_hours_to_ready,
-    MIN(video_readiness.created_at) AS first_at,
-    MAX(video_readiness.created_at) AS last_at
-  FROM reports.video_readiness AS video_readiness
+    COALESCE(SUM(campaigns.videos), 0) AS videos,
+    COALESCE(SUM(campaigns.ready), 0) AS ready,
+    COALESCE(SUM(campaigns.failed), 0) AS failed,
+    COALESCE(SUM(campaigns.pending), 0) AS pending,
+    COALESCE(SUM(campaigns.published), 0) AS published,
+    COALESCE(
+      SUM(campaigns.failed) FILTER(WHERE
+        campaigns.created_at > campaigns.newest_at - INTERVAL '7' DAYS),
+      0
+    ) AS failed_lately,
+    MIN(campaigns.created_at) AS first_at,
+    MAX(campaigns.created_at) AS last_at
+  FROM (
+    SELECT
+      video_readiness.videos AS videos,
+      video_readiness.ready AS ready,
+      video_readiness.failed AS failed,
+      video_readiness.pending AS pending,
+      video_readiness.published AS published,
+      video_readiness.created_at AS created_at,
+      MAX(video_readiness.created_at) OVER () AS newest_at
+    FROM reports.video_readiness AS video_readiness
+  ) AS campaigns
 ), submissions AS (
   SELECT
     COUNT(*) FILTER(WHERE
@@ -56,14 +70,14 @@ SELECT
   CAST(jobs.last_at AS TIMESTAMPTZ) AS last_job_at,
   CAST(clips.clips AS BIGINT) AS clips,
   CAST(clips.clips_80_plus AS BIGINT) AS clips_80_plus,
-  CAST(clips.mean_score AS DOUBLE) AS mean_score,
+  CAST(clips.median_score AS DOUBLE) AS median_score,
   CAST(campaigns.campaigns AS BIGINT) AS campaigns,
   CAST(campaigns.videos AS BIGINT) AS videos,
   CAST(campaigns.ready AS BIGINT) AS ready,
   CAST(campaigns.failed AS BIGINT) AS failed,
   CAST(campaigns.pending AS BIGINT) AS pending,
   CAST(campaigns.published AS BIGINT) AS published,
-  CAST(campaigns.median_hours_to_ready AS DOUBLE) AS median_hours_to_ready,
+  CAST(campaigns.failed_lately AS BIGINT) AS failed_lately,
   CAST(campaigns.first_at AS TIMESTAMPTZ) AS first_campaign_at,
   CAST(campaigns.last_at AS TIMESTAMPTZ) AS last_campaign_at,
   CAST(submissions.known AS BIGINT) AS submissions_known,
@@ -82,14 +96,14 @@ COMMENT ON COLUMN staging.page_totals.first_job_at IS 'When the first job was cr
 COMMENT ON COLUMN staging.page_totals.last_job_at IS 'When the last job was created (UTC instant); NULL without';
 COMMENT ON COLUMN staging.page_totals.clips IS 'Clips, unscored ones included';
 COMMENT ON COLUMN staging.page_totals.clips_80_plus IS 'Clips of 80 points or more';
-COMMENT ON COLUMN staging.page_totals.mean_score IS 'Mean score of all clips in points; NULL if none is scored';
+COMMENT ON COLUMN staging.page_totals.median_score IS 'Median score of all clips in points; NULL if none is scored';
 COMMENT ON COLUMN staging.page_totals.campaigns IS 'Campaigns';
 COMMENT ON COLUMN staging.page_totals.videos IS 'Videos of all campaigns';
 COMMENT ON COLUMN staging.page_totals.ready IS 'Videos that can be downloaded';
 COMMENT ON COLUMN staging.page_totals.failed IS 'Videos that failed';
 COMMENT ON COLUMN staging.page_totals.pending IS 'Videos neither ready nor failed';
 COMMENT ON COLUMN staging.page_totals.published IS 'Videos with a published_at';
-COMMENT ON COLUMN staging.page_totals.median_hours_to_ready IS 'Median of hours_to_ready in hours, a campaign counting once; NULL if none is known';
+COMMENT ON COLUMN staging.page_totals.failed_lately IS 'Failed videos of the campaigns of the 7 days up to the newest one';
 COMMENT ON COLUMN staging.page_totals.first_campaign_at IS 'When the first campaign was created (UTC instant); NULL without';
 COMMENT ON COLUMN staging.page_totals.last_campaign_at IS 'When the last campaign was created (UTC instant); NULL without';
 COMMENT ON COLUMN staging.page_totals.submissions_known IS 'Submissions of both services whose job or campaign is known';

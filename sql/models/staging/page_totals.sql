@@ -22,7 +22,7 @@ WITH jobs AS (
   SELECT
     COUNT(*) AS clips,
     COUNT(*) FILTER (WHERE score >= 80) AS clips_80_plus,
-    AVG(score) AS mean_score
+    QUANTILE_CONT(score, 0.5) AS median_score
   FROM staging.stg_klipit__clips
 ), campaigns AS (
   SELECT
@@ -32,10 +32,20 @@ WITH jobs AS (
     COALESCE(SUM(failed), 0) AS failed,
     COALESCE(SUM(pending), 0) AS pending,
     COALESCE(SUM(published), 0) AS published,
-    QUANTILE_CONT(hours_to_ready, 0.5) AS median_hours_to_ready,
+    COALESCE(SUM(failed) FILTER (WHERE created_at > newest_at - INTERVAL '7 days'), 0) AS failed_lately,
     MIN(created_at) AS first_at,
     MAX(created_at) AS last_at
-  FROM reports.video_readiness
+  FROM (
+    SELECT
+      videos,
+      ready,
+      failed,
+      pending,
+      published,
+      created_at,
+      MAX(created_at) OVER () AS newest_at
+    FROM reports.video_readiness
+  ) AS campaigns
 ), submissions AS (
   SELECT
     COUNT(*) FILTER (WHERE state = 'known') AS known,
@@ -57,17 +67,16 @@ SELECT
                                                                        instant); NULL without */
   clips.clips::BIGINT                     AS clips,                 /* Clips, unscored ones included */
   clips.clips_80_plus::BIGINT             AS clips_80_plus,         /* Clips of 80 points or more */
-  clips.mean_score::DOUBLE                AS mean_score,            /* Mean score of all clips in points; NULL
-                                                                       if none is scored */
+  clips.median_score::DOUBLE              AS median_score,          /* Median score of all clips in points;
+                                                                       NULL if none is scored */
   campaigns.campaigns::BIGINT             AS campaigns,             /* Campaigns */
   campaigns.videos::BIGINT                AS videos,                /* Videos of all campaigns */
   campaigns.ready::BIGINT                 AS ready,                 /* Videos that can be downloaded */
   campaigns.failed::BIGINT                AS failed,                /* Videos that failed */
   campaigns.pending::BIGINT               AS pending,               /* Videos neither ready nor failed */
   campaigns.published::BIGINT             AS published,             /* Videos with a published_at */
-  campaigns.median_hours_to_ready::DOUBLE AS median_hours_to_ready, /* Median of hours_to_ready in hours, a
-                                                                       campaign counting once; NULL if none
-                                                                       is known */
+  campaigns.failed_lately::BIGINT         AS failed_lately,         /* Failed videos of the campaigns of the
+                                                                       7 days up to the newest one */
   campaigns.first_at::TIMESTAMPTZ         AS first_campaign_at,     /* When the first campaign was created
                                                                        (UTC instant); NULL without */
   campaigns.last_at::TIMESTAMPTZ          AS last_campaign_at,      /* When the last campaign was created (UTC

@@ -208,7 +208,7 @@ def test_runs_after_the_last_publishing_are_shown(on_month: Clipmart, tmp_path: 
     assert on_month("report", "--html", "report.html").code == 0
     page = (tmp_path / "report.html").read_text()
     runs = page[page.index('aria-label="Last runs"') :]
-    (first,) = re.findall(r"<tbody>(.*?)</tr>", runs, flags=re.S)[:1]
+    (first,) = re.findall(r"<tbody[^>]*>(.*?)</tr>", runs, flags=re.S)[:1]
     words = " ".join(re.sub(r"<.*?>", " ", first).split())
     assert words == "30 Apr 2026, 12:00 configuration, or a refused key 4,321 7 2"
     assert "The last sync ended with exit code 3" in page
@@ -236,3 +236,14 @@ def test_only_the_page_imports_the_template_engine(on_month: Clipmart) -> None:
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_credits_need_attention_below_the_operators_limit(on_month: Clipmart) -> None:
+    """CLIPMART_CREDIT_DAYS, as for `status`."""
+    days = on_month("query", "SELECT days_left FROM staging.credit_forecast", "--format", "csv").out
+    left = float(days.splitlines()[1])
+    for limit, presses in ((left + 1, True), (left - 0.5, False)):
+        on_month.environ["CLIPMART_CREDIT_DAYS"] = f"{limit},0"
+        assert on_month("report", "--html", "report.html").code == 0
+        page = (on_month.folder / "report.html").read_text()
+        assert ("Credits run out around" in page) == presses, limit

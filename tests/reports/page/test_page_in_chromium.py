@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from pipelines.settings import Settings
 from tests.support.clipmart import command_line
-from tests.support.expected_reports import expected_reports
+from tests.support.expected_reports import FAILED, FINISHED, expected_reports
 from tests.support.page_data import BAD_LINKS, GOOD_LINKS, NOW, TEXTS, Rows
 from tests.support.programs import needs
 
@@ -122,7 +122,7 @@ def test_large_numbers_fit_a_phone(browser: Browser, pages: Path) -> None:
     """Even with millions of everything."""
     with opened(browser, pages / "month.html", width=390) as (page, _):
         page.evaluate(
-            "document.querySelectorAll('.big, .figures .aside, .n b, .n .aside, .spread-mean b')"
+            "document.querySelectorAll('.big, .figures .aside, .n b, .n .aside, .spread-median b')"
             ".forEach(e => e.textContent = e.textContent.replace(/[0-9.,]+/g, '1,234,567'))"
         )
         assert page.evaluate("document.documentElement.scrollWidth") == 390
@@ -152,11 +152,14 @@ def test_light_and_dark_differ(browser: Browser, pages: Path) -> None:
 
 
 def test_it_prints(browser: Browser, pages: Path) -> None:
-    """Without the navigation and the closed tables, on a few pages."""
+    """Without the navigation and the closed tables, on a few pages; an open one has its title."""
     with opened(browser, pages / "month.html") as (page, _):
         page.emulate_media(media="print")
         assert not page.locator("nav").is_visible()
-        assert not page.locator("summary").first.is_visible()
+        title = page.locator("summary", has_text="Moment types as a table")
+        assert not title.is_visible()
+        title.evaluate("summary => summary.parentElement.open = true")
+        assert title.is_visible()
         pdf = page.pdf(format="A4")
         assert 3 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 9
 
@@ -359,7 +362,7 @@ def test_the_headline_equals_the_reports(
 ) -> None:
     """Jobs, clips, campaigns, videos ready, credits and days left."""
     boxes = page.evaluate(
-        "Object.fromEntries([...document.querySelectorAll('.figures > div')]"
+        "Object.fromEntries([...document.querySelectorAll('.totals > div')]"
         ".map(d => [d.children[0].textContent, d.children[1].textContent]))"
     )
     campaigns, usage = expected["video_readiness"], expected["credit_usage"]
@@ -383,8 +386,37 @@ def test_the_headline_equals_the_reports(
     known = [row for row in usage if row["credits_used"] is not None]
     per_clip = sum(row["credits_used"] for row in known) / sum(row["clips"] for row in known)
     assert f"{per_clip:.2f}" in words
-    stuck = sum(row["stuck"] for row in campaigns)
-    assert f"{stuck} campaigns and " in page.locator(".notes").inner_text()
+
+
+def test_the_page_opens_with_what_changed(
+    page: Page, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    """The last 7 days, each metric with the 7 days before; then what needs attention, and why."""
+    metrics = {row["metric"]: row for row in expected["last_7_days"]}
+    new = metrics["new_clips"]
+    assert page.locator("h1").inner_text() == f"{new['value']:.0f} new clips in the last 7 days"
+    fewer = new["before"] - new["value"]
+    assert page.locator(".lede").inner_text() == f"{fewer:.0f} fewer than in the 7 days before."
+    shown = page.locator("[aria-label='The last 7 days'] > div").all_inner_texts()
+    assert len(shown) == len(metrics)
+    for box, metric in zip(shown, metrics.values(), strict=True):
+        _, value, compared = box.splitlines()
+        assert says(value, metric["value"]), box
+        if metric["change"]:
+            change, before = compared.split(" from ")
+            assert says(before, metric["before"]) and says(change.lstrip("+"), metric["change"]), (
+                box
+            )
+        else:
+            assert compared == "no change", box
+
+    notes = page.locator(".notes > ul > li").all_inner_texts()
+    states = [note.split()[0] for note in notes]
+    assert states == ["failed"] * 3 + ["sync", "stuck", "quota", "unknown", "rejected", "ready"]
+    stuck = sum(row["stuck"] for row in expected["video_readiness"])
+    assert f"{stuck} campaigns and " in notes[4]
+    assert "No speech" in notes[0]
+    assert re.search(r"job_\d+: no reason given|: No speech", notes[0])
 
 
 def test_the_spread_is_that_of_the_clips(page: Page, landed: Rows) -> None:
@@ -402,7 +434,7 @@ def test_the_spread_is_that_of_the_clips(page: Page, landed: Rows) -> None:
             const [of, name] = s.split(' ');
             return parseFloat(t.querySelector(of).getAttribute(name)) })])""".replace(
             "PLACES",
-            "['.whisker x1', '.box x', '.median x1', '.box width', '.whisker x2', '.mean cx']",
+            "['.box x', '.median x1', '.box width']",
         )
     )
     scores = {
@@ -411,53 +443,72 @@ def test_the_spread_is_that_of_the_clips(page: Page, landed: Rows) -> None:
     }
     assert {box[0] for box in boxes} == set(scores)
     for name, *places in boxes:
-        places[3] += places[1]  # the box's right edge
-        quantiles = [*scores[name].quantile([0.1, 0.25, 0.5, 0.75, 0.9]), scores[name].mean()]
+        places[2] += places[0]  # the box's right edge
+        quantiles = scores[name].quantile([0.25, 0.5, 0.75])
         for at, wanted in zip(places, quantiles, strict=True):
             assert v0 + (at - x0) / (x1 - x0) * (v1 - v0) == pytest.approx(wanted, abs=0.1), name
 
 
-def test_bars_are_as_long_as_their_numbers(
-    page: Page, expected: dict[str, list[dict[str, Any]]]
-) -> None:
-    """Measured in pixels: the funnel, and each platform's ready videos."""
-    widths = "all => all.map(e => e.getBoundingClientRect().width)"
-    all_videos, ready, published = page.locator(".funnel rect:not(.track)").evaluate_all(widths)
-    campaigns = expected["video_readiness"]
-    videos = sum(row["videos"] for row in campaigns)
-    for width, column in ((ready, "ready"), (published, "published")):
-        assert width / all_videos == pytest.approx(
-            sum(r[column] for r in campaigns) / videos, abs=0.002
-        )
-    platforms = expected["video_readiness_by_platform"]
-    most = max(row["videos"] for row in platforms)
-    full = page.locator(".platforms svg").first.evaluate("e => e.getBoundingClientRect().width")
-    bars = page.locator(".platforms .ready").evaluate_all(widths)
-    assert sorted(bars) == pytest.approx(sorted(r["ready"] / most * full for r in platforms), abs=1)
+def test_bars_are_as_long_as_their_numbers(page: Page, landed: Rows) -> None:
+    """Measured in pixels: each video of a platform is in one of four states."""
+    videos = pd.DataFrame(landed["clipus.videos"])
+    videos["state"] = "pending"
+    videos.loc[videos["status"].isin(FINISHED), "state"] = "ready"
+    videos.loc[videos["status"].isin(FAILED), "state"] = "failed"
+    videos.loc[videos["published_at"].notna(), "state"] = "published"
+    bars = page.evaluate(
+        """[...document.querySelectorAll('.platforms > div')].map(d => [
+          d.querySelector('.name').textContent.trim(),
+          d.querySelector('svg').getBoundingClientRect().width,
+          Object.fromEntries([...d.querySelectorAll('rect')].map(
+            r => [r.getAttribute('class'), r.getBoundingClientRect().width]))])"""
+    )
+    groups = {"All": videos}
+    for platform, group in videos.groupby("platform", dropna=False):
+        groups["no platform" if pd.isna(platform) else str(platform)] = group
+    assert {name for name, _, _ in bars} == set(groups)
+    for name, full, parts in bars:
+        shares = groups[name]["state"].value_counts(normalize=True)
+        assert parts == pytest.approx({kind: share * full for kind, share in shares.items()}, abs=1)
+
+
+def test_an_unfinished_week_is_not_part_of_the_line(page: Page) -> None:
+    """The week of the page's day is an open dot with its number of clips."""
+    chart = page.locator("#shareability .tall")
+    last = chart.locator("circle").last
+    assert last.get_attribute("class") == "open dot"
+    assert "27 Apr 2026, unfinished" in (last.text_content() or "")
+    line = chart.locator(".line").get_attribute("d") or ""
+    assert line.count("L") + 2 == chart.locator("circle").count()
+    (clips,) = re.findall(r", (\d+) clips", last.text_content() or "")
+    assert chart.locator(f"text=n = {clips}").count() == 1
 
 
 def test_the_clips_to_post_say_where_they_are(
     page: Page, expected: dict[str, list[dict[str, Any]]]
 ) -> None:
-    """The ten best, in order, with hook, start and end; odd times stay readable."""
+    """The ten best, in order, each with why, start and end; odd times stay readable."""
     items = page.locator(".clips li").all_inner_texts()
-    best = sorted(expected["top_clips"], key=lambda clip: clip["rank"])[:10]
+    best = sorted(expected["to_post"], key=lambda clip: clip["rank"])[:10]
     for text, clip in zip(items, best, strict=True):
         assert text.splitlines()[0] == f"{clip['score']:.1f}"
-    # 3599.96 s is an hour by the tenth; a negative start and an endless end are the API's own.
+        assert f"\n{clip['why']}. {clip['reason'] or ''}".rstrip() in text
+    # 3599.96 s is an hour by the second; a negative start and an endless end are the API's own.
     assert Counter("1:00:00 to 1e+300" in text for text in items)[True] >= 4
-    assert Counter("\N{MINUS SIGN}0:04 to 1:23:43.8" in text for text in items)[True] >= 4
+    assert Counter("\N{MINUS SIGN}0:04 to 1:23:44" in text for text in items)[True] >= 4
 
 
 def test_runs_and_rejections_are_shown(page: Page) -> None:
-    """The latest run first; records that could not be loaded, by reason."""
+    """The latest run first; records that could not be loaded, by reason. They are folded."""
+    assert not page.locator("[aria-label='Last runs']").is_visible()
+    page.evaluate("document.querySelectorAll('#operator details').forEach(d => d.open = true)")
     rows = page.locator("[aria-label='Last runs'] tbody tr").all_inner_texts()
     assert rows[0].split()[-7:] == ["stopped;", "try", "again", "later", "11", "101", "1"]
     assert len(rows) == 8
     notes = page.locator(".notes").inner_text()
     assert "The last sync ended with exit code 75." in notes
     assert "1 record could not be loaded. Reasons: clipmart rejected" in notes
-    assert "1 record could not be loaded." in page.locator("#syncs .says").inner_text()
+    assert "1 record could not be loaded." in page.locator("#operator").inner_text()
     (rejected,) = page.locator(
         "[aria-label='Rejected or noted, by reason'] tbody tr"
     ).all_inner_texts()

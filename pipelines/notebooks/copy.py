@@ -56,5 +56,5 @@ def how_to_open(settings: Settings, folder: Path) -> str:
 
 
 def _without_links_to_docs(notebook: str) -> str:
-    """`[Recipes](../docs/sql-recipes.md)` → `Recipes (docs/sql-recipes.md)`: no docs lie there."""
-    return re.sub(r"\[([^\]\n]*)\]\(\.\./(docs/[^)\n]*)\)", r"\1 (\2)", notebook)
+    """`[Recipes](../docs/sql-recipes.md)` → `Recipes (docs/sql-recipes.md in the source)`."""
+    return re.sub(r"\[([^\]\n]*)\]\(\.\./(docs/[^)\n]*)\)", r"\1 (\2 in the source)", notebook)
