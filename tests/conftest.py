@@ -194,6 +194,15 @@ def postgres() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="session")
+def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that answers as Spark does; of tests in the group `engines`."""
+    from tests.support.engines import sail_server  # not installed without `dev`
+
+    with sail_server(tmp_path_factory.mktemp("sail")) as address:
+        yield address
+
+
 @pytest.fixture
 def database(postgres: str) -> str:
     """The address of an empty database."""

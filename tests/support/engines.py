@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import patch
 
 import duckdb
 import psycopg
@@ -77,7 +78,7 @@ class Spark:
     def run(self, script: str) -> None:
         for statement in script.split(";\n"):
             if code := statement.removesuffix(";").strip():
-                self._session.sql(code).toArrow()  # executed once, whatever it returns
+                self._session.sql(code)
 
     def rows(self, sql: str) -> list[Row]:
         rows: list[Row] = self._session.sql(sql).toArrow().to_pylist()
@@ -98,13 +99,26 @@ def postgres_session(database: str, zone: str) -> Iterator[Postgres]:
 
 
 @contextmanager
+def sail_server(folder: Path) -> Iterator[str]:
+    """The address of Sail, which speaks Spark Connect, in one process."""
+    with _sail(folder, {}) as address:
+        yield address
+
+
+@contextmanager
 def sail_cluster(folder: Path) -> Iterator[str]:
-    """The address of Sail, which speaks Spark Connect, with two workers."""
-    port = free_port()
+    """The address of Sail with two workers: half as much CPU again."""
     cluster = {"MODE": "local-cluster", "CLUSTER__WORKER_INITIAL_COUNT": "2"}
     cluster |= {"CLUSTER__WORKER_MAX_COUNT": "2", "CLUSTER__WORKER_TASK_SLOTS": "64"}
     cluster["CLUSTER__TASK_MAX_ATTEMPTS"] = "1"  # a second one reports another error than the first
-    environ = {f"SAIL_{name}": value for name, value in cluster.items()}
+    with _sail(folder, cluster) as address:
+        yield address
+
+
+@contextmanager
+def _sail(folder: Path, settings: dict[str, str]) -> Iterator[str]:
+    port = free_port()
+    environ = {f"SAIL_{name}": value for name, value in settings.items()}
     command = [Path(sys.executable).with_name("sail"), "spark", "server", "--port", port]
     with _served(command, folder, environ):
         yield f"sc://127.0.0.1:{port}"
@@ -156,7 +170,9 @@ def spark_session(address: str, zone: str, folder: Path) -> Iterator[Spark]:
     """A session of Spark Connect, as soon as somebody listens there."""
     from pyspark.sql import SparkSession
 
-    session = SparkSession.builder.remote(address).create()
+    # Without a main file, as in pytest-xdist's workers, it thinks that its own doctests run.
+    with patch.object(sys, "ps1", "", create=True):
+        session = SparkSession.builder.remote(address).create()
     try:
         session.conf.set("spark.sql.session.timeZone", zone)
         yield Spark(session, folder)
