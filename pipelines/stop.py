@@ -10,9 +10,11 @@ a signal (see `Loader`).
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from threading import Thread, current_thread, main_thread
 
 from sources.shared.errors import TryAgainLater
 
@@ -70,6 +72,36 @@ def at_once() -> AbstractContextManager[None]:
 def deferred() -> AbstractContextManager[None]:
     """A part that runs to its end, or to its next `check`."""
     return calling(None)
+
+
+@contextmanager
+def from_a_thread(react: Callable[[], object]) -> Iterator[None]:
+    """Call back from another thread the moment a signal arrives.
+
+    The other reactions wait until Python runs again in the main thread, which a statement of
+    DuckDB 2 may prevent for hours: it looks for signals only between pieces of work, not while it
+    waits for its threads.
+    """
+    if current_thread() is not main_thread():  # where Python lets nobody listen
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def watch() -> None:
+        if os.read(reader, 1):  # nothing: the other end was closed
+            react()
+
+    thread = Thread(target=watch, daemon=True)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+        thread.join()
+        os.close(reader)
 
 
 def _on_signal(number: int, frame: object) -> None:

@@ -15,6 +15,7 @@ from threading import Event, Timer
 
 import duckdb
 
+from pipelines import stop
 from pipelines.output import say
 from pipelines.settings import Settings
 from pipelines.warehouse.read import open_published
@@ -51,6 +52,7 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
             open_published(settings, limits=limits) as con,
             _memory_limit(2 * settings.query_memory_bytes),
             _time_limit(con, settings.query_seconds) as expired,
+            stop.from_a_thread(con.interrupt),
         ):
             try:
                 for text in _rendered(batches(run(con, sql)), format, width):
@@ -58,6 +60,7 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
                         raise _too_long(settings.query_seconds)
                     yield _without_secrets(settings, text)
             except duckdb.InterruptException as error:
+                stop.check()
                 raise _too_long(settings.query_seconds) from error
             except (duckdb.OutOfMemoryException, MemoryError) as error:
                 raise TooMuch(
@@ -146,7 +149,7 @@ def _time_limit(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[Even
     """Interrupt the connection after so many seconds and set the event; 0: never."""
     expired = Event()
 
-    def stop() -> None:
+    def interrupt() -> None:
         expired.set()
         con.interrupt()
 
@@ -156,7 +159,7 @@ def _time_limit(con: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[Even
             say(f"clipmart: {_too_long(seconds)}", "error")
         os._exit(TooMuch.exit_code)
 
-    timers = [Timer(seconds, stop), Timer(seconds + GRACE_SECONDS, end)] if seconds else []
+    timers = [Timer(seconds, interrupt), Timer(seconds + GRACE_SECONDS, end)] if seconds else []
     for timer in timers:
         timer.daemon = True
         timer.start()

@@ -72,7 +72,7 @@ def by(what: str, data: Landed) -> list[Row]:
     """Complete jobs and their clips by the job's week or show."""
     jobs = pd.DataFrame(job for job in data.jobs if job["status"] in FINISHED)
     day = pd.to_datetime(jobs["created_at"], utc=True).dt.tz_localize(None).dt.normalize()
-    jobs["week"] = day - pd.to_timedelta(day.dt.day_of_week, unit="D")
+    jobs["week"] = day.dt.to_period("W-SUN").dt.start_time
     jobs["show_name"] = [data.said(job_id, "show_name") for job_id in jobs["id"]]
     clips = pd.DataFrame(data.clips).merge(
         jobs[["id", what]], left_on="job_id", right_on="id", suffixes=("", "_of_job")
