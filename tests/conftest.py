@@ -32,6 +32,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 OF_EXTRAS = {
     "marimo": ["docs/test_marimo_page.py"],
     "psycopg": ["lake", "ledger/test_ledger_shared.py"],
+    "pysail": ["warehouse/test_other_engines.py"],
     "sqlmesh": ["warehouse/test_sqlmesh_project.py"],
 }
 """A package, and the tests that need it: `make test-latest` installs none of these."""
@@ -190,6 +191,15 @@ def published(
 def postgres() -> Iterator[str]:
     """The address of a PostgreSQL server, without a database's name."""
     with postgres_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that answers as Spark does; of tests in the group `engines`."""
+    from tests.support.engines import sail_server  # not installed without `dev`
+
+    with sail_server(tmp_path_factory.mktemp("sail")) as address:
         yield address
 
 

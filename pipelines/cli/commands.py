@@ -29,7 +29,7 @@ TASKS: dict[str, tuple[click.Command, ...]] = {
         *(submit.export, ids.credits),
     ),
     "Look closer, repair, move": (
-        *(ids.ids, read.docs, read.notebooks, operate.rejected),
+        *(ids.ids, read.docs, read.models, read.notebooks, operate.rejected),
         *(sync.publish, operate.recover, operate.migrate),
     ),
 }
@@ -46,7 +46,6 @@ def main() -> None:
     """Klipit clips and Clipus videos in DuckDB, ready to query.
 
     \b
-    clipmart demo                           see it work, without a key
     clipmart track klipit --from jobs.csv   register the ids you have
     clipmart sync                           fetch what is new, publish it
     clipmart COMMAND --help                 more, with examples

@@ -1,4 +1,4 @@
-"""`report`, `query`, `docs`, `notebooks`: what is published."""
+"""`report`, `query`, `docs`, `models`, `notebooks`: what is published."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.files import refuse_own_file, write_whole
-from pipelines.output import print_line, say
+from pipelines.output import print_line, print_lines, say
 from pipelines.settings import load_settings
 from sources.shared.errors import Unusable
 
@@ -18,6 +18,7 @@ from .terminal import print_rows, terminal_width
 
 if TYPE_CHECKING:
     from pipelines.reports.rows import Selection
+    from pipelines.warehouse.dialects import Dialect
 
 
 @click.command()
@@ -165,6 +166,35 @@ def docs(file: Path | None) -> None:
     file = file or settings.data_dir / "dictionary.html"
     refuse_own_file(settings, file)
     print_line(write(settings, file))
+
+
+@click.command()
+@click.option(
+    "--dialect",
+    type=click.Choice(["duckdb", "spark", "postgres"]),
+    metavar="NAME",
+    default="duckdb",
+    show_default=True,
+    help="duckdb, spark or postgres.",
+)
+@click.option("--audits", is_flag=True, help="Also the audits: queries that return no row.")
+def models(dialect: Dialect, audits: bool) -> None:
+    """Print the models' SQL as a script, for another engine too.
+
+    It creates the landing tables unless they exist, and builds the models from their rows.
+    Views follow the reader's clock, or CLIPMART_NOW where it is set.
+
+    \b
+    clipmart models
+    clipmart models --dialect spark --audits
+    clipmart models --dialect postgres > models.sql
+    """
+    from pipelines.warehouse.compiler import project
+    from pipelines.warehouse.dialects import script
+
+    now = load_settings().pinned_now
+    for block in script(project(), dialect, audits=audits, now=now):
+        print_lines(block)
 
 
 @click.command()
