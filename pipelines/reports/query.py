@@ -42,6 +42,24 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
         TooMuch: a limit was reached; in csv some rows may already be printed.
         NotPublished, TryAgainLater, FixConfiguration: as `open_published`.
     """
+    with limited(settings) as (con, expired):
+        for text in _rendered(batches(run(con, sql)), format, width):
+            if expired.is_set():
+                raise _too_long(settings.query_seconds)
+            yield without_lake_secrets(settings, text)
+
+
+@contextmanager
+def limited(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, Event]]:
+    """What is published now, for one statement within the limits of time and memory.
+
+    The event is set once the time is up; DuckDB's own work is then interrupted, our own is not.
+
+    Raises:
+        Unusable: the block raised it; its message is without a lake's secrets.
+        TooMuch: a limit was reached.
+        NotPublished, TryAgainLater, FixConfiguration: as `open_published`.
+    """
     with _spilling(settings) as folder:
         limits = {
             "memory_limit": f"{settings.query_memory_bytes}B",
@@ -53,10 +71,7 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
             _time_limit(con, settings.query_seconds) as expired,
         ):
             try:
-                for text in _rendered(batches(run(con, sql)), format, width):
-                    if expired.is_set():
-                        raise _too_long(settings.query_seconds)
-                    yield _without_secrets(settings, text)
+                yield con, expired
             except duckdb.InterruptException as error:
                 raise _too_long(settings.query_seconds) from error
             except (duckdb.OutOfMemoryException, MemoryError) as error:
@@ -66,7 +81,8 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
                     "(WHERE, LIMIT), use --format csv, or set CLIPMART_QUERY_MEMORY higher."
                 ) from error
             except Unusable as error:
-                raise Unusable(_without_secrets(settings, str(error), message=True)) from error
+                message = without_lake_secrets(settings, str(error), message=True)
+                raise Unusable(message) from error
             except BaseException:
                 # After a signal the statement still runs in other threads: closing waits for them.
                 con.interrupt()
@@ -96,7 +112,8 @@ def _too_long(seconds: float) -> TooMuch:
     )
 
 
-def _without_secrets(settings: Settings, shown: str, *, message: bool = False) -> str:
+def without_lake_secrets(settings: Settings, shown: str, *, message: bool = False) -> str:
+    """Rows as text, or a message, without the passwords of the lake that they were read from."""
     if settings.lake is None:
         return shown
     from pipelines.warehouse.lake import redacted, redacted_answer
