@@ -91,7 +91,7 @@ COMPILE = $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 
   --generate-hashes --no-emit-index-url --no-header pyproject.toml
 lock: install
 	$(COMPILE) --all-extras --group dev --group bench --output-file requirements.txt
-	$(COMPILE) --extra notebooks --group test --output-file requirements-latest.txt
+	$(COMPILE) --extra notebooks --extra mcp --group test --output-file requirements-latest.txt
 
 upgrade: UPGRADE := --upgrade
 upgrade: lock

@@ -50,10 +50,16 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
 
 
 @contextmanager
-def limited(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, Event]]:
+def limited(
+    settings: Settings, disk_bytes: int | None = None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Event]]:
     """What is published now, for one statement within the limits of time and memory.
 
     The event is set once the time is up; DuckDB's own work is then interrupted, our own is not.
+
+    Args:
+        settings: where it is, and the limits.
+        disk_bytes: most that may be written for what does not fit the memory; None: all there is.
 
     Raises:
         Unusable: the block raised it; its message is without a lake's secrets.
@@ -65,6 +71,8 @@ def limited(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, Eve
             "memory_limit": f"{settings.query_memory_bytes}B",
             "temp_directory": str(folder or ""),
         }
+        if disk_bytes is not None:
+            limits["max_temp_directory_size"] = f"{disk_bytes}B"
         with (
             open_published(settings, limits=limits) as con,
             _memory_limit(2 * settings.query_memory_bytes),

@@ -59,7 +59,7 @@ def test_the_wheel_holds_the_packages_the_models_and_the_notebooks(wheel: zipfil
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     product = files("clipmart", "sources", "pipelines", "sandbox", "sql") - files("sql/tests")
     notebooks = {f"clipmart/{name}" for name in files("notebooks")}
-    assert held == product | notebooks
+    assert held == product | notebooks | {"pipelines/agents/DECISIONS.md"}
 
 
 def test_the_source_distribution_builds_tests_and_documents_it(source: set[str]) -> None:
@@ -82,7 +82,7 @@ def test_the_metadata_says_what_pip_and_people_need(wheel: zipfile.ZipFile) -> N
     assert said["Requires-Python"] == "<3.15,>=3.11"
     assert said["License-Expression"] == "Apache-2.0"
     assert said["Description-Content-Type"] == "text/markdown"
-    assert set(said.get_all("Provides-Extra") or ()) == {"lake", "models", "notebooks"}
+    assert set(said.get_all("Provides-Extra") or ()) == {"lake", "mcp", "models", "notebooks"}
 
 
 def test_the_version_is_written_once() -> None:
