@@ -80,9 +80,9 @@ def over_stdio(clipmart: Clipmart) -> Iterator[Agent]:
 
 
 @contextmanager
-def served(clipmart: Clipmart) -> Iterator[str]:
-    """The address of `clipmart mcp --http`, on a free port of this machine."""
-    process = clipmart.start("mcp", "--http", "127.0.0.1:0")
+def served(clipmart: Clipmart, address: str = "127.0.0.1:0") -> Iterator[str]:
+    """Where `clipmart mcp --http` answers, by default on a free port of this machine."""
+    process = clipmart.start("mcp", "--http", address)
     assert process.stdout is not None
     yield process.stdout.readline().split()[-1]
     process.kill()
