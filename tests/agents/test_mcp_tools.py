@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,3 +190,18 @@ def test_a_planted_view_reads_no_file(small: tuple[Agent, Settings], tmp_path: P
         agent.error("query", sql="FROM reports.moment_types"),
     ):
         assert "root-of-all" not in message
+
+
+def test_the_configurations_of_the_page_start_it(demo: Clipmart) -> None:
+    """The command, its argument and its variable of each client's block are the same, and work."""
+    page = (Path(__file__).parents[2] / "docs/agents.md").read_text()
+    blocks = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```", page, re.M | re.S)]
+    servers = [block.get("mcpServers", block.get("servers"))["clipmart"] for block in blocks]
+    started = [server for server in servers if "command" in server]
+    assert len(started) == 2 and [server["url"][-4:] for server in servers[2:]] == ["/mcp"]
+    for server in started:
+        assert server["command"].endswith("/.venv/bin/clipmart") and server["args"] == ["mcp"]
+        assert list(server["env"]) == ["CLIPMART_DATA_DIR"]
+    environ = {"CLIPMART_DATA_DIR": demo.environ["CLIPMART_DATA_DIR"]}
+    with over_stdio(Clipmart(Path("/"), environ)) as agent:
+        assert agent.json("report", name="moment_types")["moment_types"]

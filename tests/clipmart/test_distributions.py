@@ -65,7 +65,11 @@ def test_the_wheel_holds_the_packages_the_models_and_the_notebooks(wheel: zipfil
 def test_the_source_distribution_builds_tests_and_documents_it(source: set[str]) -> None:
     """All folders of the checkout, without what only its host reads."""
     expected = files("clipmart", "sources", "pipelines", "sandbox", "sql", "notebooks", "tests")
-    assert expected | files("docs", "deploy", "benchmarks", "Makefile", "README.md") <= source
+    assert (
+        expected
+        | files("docs", "deploy", "benchmarks", "skills", "Makefile", "README.md", "AGENTS.md")
+        <= source
+    )
     assert not [name for name in source if name.startswith((".github", ".ci", "data"))]
     assert not [name for name in source for part in CLUTTER if part in name]
 

@@ -1,4 +1,4 @@
-"""The pages on keys, ids, privacy, reports, scheduling and the terminal: commands run as shown."""
+"""Pages by task whose commands a person types: they run as shown."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def shell(clipmart: Clipmart, command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "page", ["health", "keys", "ids", "privacy", "reports", "scheduling", "terminal"]
+    "page", ["agents", "health", "keys", "ids", "privacy", "reports", "scheduling", "terminal"]
 )
 def test_the_commands_run(page: str, synced: Clipmart) -> None:
     """One after the other, from top to bottom, without an error."""

@@ -28,9 +28,9 @@ def test_every_tool_answers(world: Clipmart) -> None:
         name = listed["name"]
         text = answers.report(settings, name=name, limit=20)
         with open_published(settings) as con:
-            table = read_report(con, name, Selection(limit=20, links=False))
+            expected = read_report(con, name, Selection(limit=20, links=False))
         assert not UNSEEN.search(text), name
-        assert strict_json(text)[name] == json.loads(as_json([table]))[name]
+        assert strict_json(text)[name] == json.loads(as_json([expected]))[name]
     for table in ("klipit.clips", "klipit.jobs", "clipmart.rejected_records"):
         text = answers.query(settings, sql=f"FROM {table}", limit=20)
         assert not UNSEEN.search(text) and '"media_url"' not in text
