@@ -16,7 +16,6 @@ from asyncio.subprocess import PIPE, Process
 from typing import Any
 
 from pipelines.output import print_rendered, printable, say
-from pipelines.program import named
 from pipelines.settings import load_settings
 from sources.shared.errors import ClipmartError, Unusable
 
@@ -121,12 +120,12 @@ def _outcome(name: str, arguments: dict[str, Any]) -> dict[str, str]:
     except TooMuch:
         return {"error": STOPPED}
     except ClipmartError as error:
-        return {"error": printable(named(str(error)))}
+        return {"error": printable(str(error))}
     except Exception as error:
         if type(error).__module__.endswith("duckdb"):
             from pipelines.landing.store import duckdb_error
 
-            return {"error": printable(named(str(duckdb_error(load_settings(), error))))}
+            return {"error": printable(str(duckdb_error(load_settings(), error)))}
         for trace in traceback.format_exc().splitlines():
             say(trace, "error")
         return {

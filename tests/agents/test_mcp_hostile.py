@@ -57,6 +57,7 @@ def test_every_statement_that_reaches_elsewhere_is_refused(on_stdio: Agent, demo
         message = on_stdio.error("query", sql=sql)
         assert "Nothing was" in message or "nothing was" in message, (sql, message)
         assert "Stopped" not in message, sql
+    assert "`clipmart query` reads" in message  # as the agent's own shell may call it
     assert on_stdio.json("query", sql="SELECT 1 AS n")["rows"] == [{"n": 1}]
     assert {path for path in demo.folder.rglob("*") if "tmp-query" not in path.name} == before
 

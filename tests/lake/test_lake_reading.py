@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from pipelines.agents import answers
 from pipelines.settings import Address, load_settings
 from pipelines.warehouse.lake import attach, new_connection, open_lake
 from pipelines.warehouse.read import connect, open_published, query
@@ -82,6 +84,18 @@ def test_no_statement_reaches_past_the_published_tables(machine: Clipmart, share
     ended = machine("query", BEYOND[0])
     assert (ended.code, ended.out) == (2, ""), ended
     assert state(shared) == before
+
+
+def test_agents_read_the_lake_within_the_same_bounds(machine: Clipmart) -> None:
+    """Rows, and no password or foreign table in any answer."""
+    settings = load_settings(machine.environ)
+    rows = json.loads(answers.query(settings, sql="SELECT id FROM klipit.jobs"))["rows"]
+    assert rows == [{"id": "job_1"}]
+    for sql in BEYOND[:8]:
+        with pytest.raises(Unusable) as refused:
+            answers.query(settings, sql=sql)
+        assert "hunter2" not in str(refused.value), sql
+    assert "hunter2" not in answers.status(settings) + answers.list_reports(settings)
 
 
 def state(shared: Shared) -> list[Any]:
