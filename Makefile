@@ -52,10 +52,11 @@ $(LATEST_STAMP): $(STAMP) requirements-latest.txt $(shell git ls-files clipmart 
 	  pathlib.Path(sysconfig.get_path("purelib"), "tests.py").write_text("__path__ = [\"$(CURDIR)/tests\"]\n")'
 	touch $(LATEST_STAMP)
 
-# Compiles the SQL project into sql/compiled/ with SQLMesh, after an edit in sql/.
+# Compiles the SQL project into sql/compiled/ with SQLMesh, after an edit in sql/; then what agents read of it.
 models: install
 	$(BIN)/python -m pipelines.landing.external_models
 	$(BIN)/python -m pipelines.warehouse.compiler
+	$(BIN)/python -m pipelines.agents.skill
 
 lint: install
 	$(BIN)/ruff check .
@@ -91,7 +92,7 @@ COMPILE = $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --python-version 
   --generate-hashes --no-emit-index-url --no-header pyproject.toml
 lock: install
 	$(COMPILE) --all-extras --group dev --group bench --output-file requirements.txt
-	$(COMPILE) --extra notebooks --group test --output-file requirements-latest.txt
+	$(COMPILE) --extra notebooks --extra mcp --group test --output-file requirements-latest.txt
 
 upgrade: UPGRADE := --upgrade
 upgrade: lock

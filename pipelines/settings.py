@@ -109,6 +109,8 @@ class Settings:
     """By the service's name."""
     klipit_webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     clipus_webhook_token: str | None = field(default=None, repr=False)
+    mcp_token: str | None = field(default=None, repr=False)
+    """What clients of `clipmart mcp --http` must send; None: nothing."""
     minute_seconds: float = 60.0
     pinned_now: datetime | None = None
     query_seconds: float = 300.0
@@ -252,6 +254,7 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
             if (secret := part.strip())
         ),
         clipus_webhook_token=text("CLIPUS_WEBHOOK_TOKEN"),
+        mcp_token=_header_safe("CLIPMART_MCP_TOKEN", text("CLIPMART_MCP_TOKEN")),
         minute_seconds=_seconds("CLIPMART_MINUTE_SECONDS", text("CLIPMART_MINUTE_SECONDS")),
         pinned_now=_instant("CLIPMART_NOW", text("CLIPMART_NOW")),
         max_columns=_count("CLIPMART_MAX_COLUMNS", text("CLIPMART_MAX_COLUMNS")),

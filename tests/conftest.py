@@ -30,6 +30,7 @@ gc.set_threshold(100_000, 50, 100)
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 OF_EXTRAS = {
+    "mcp": ["agents"],
     "marimo": ["docs/test_marimo_page.py"],
     "psycopg": ["lake", "ledger/test_ledger_shared.py"],
     "pysail": ["warehouse/test_other_engines.py"],

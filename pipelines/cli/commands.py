@@ -16,7 +16,7 @@ import click
 
 from pipelines.output import say
 
-from . import demo, ids, listen, operate, read, submit, sync
+from . import agents, demo, ids, listen, operate, read, submit, sync
 from .failures import CommandGroup
 
 TASKS: dict[str, tuple[click.Command, ...]] = {
@@ -26,7 +26,7 @@ TASKS: dict[str, tuple[click.Command, ...]] = {
     ),
     "Every day": (
         *(sync.sync, sync.status, read.report, read.query),
-        *(submit.export, ids.credits),
+        *(agents.mcp, submit.export, ids.credits),
     ),
     "Look closer, repair, move": (
         *(ids.ids, read.docs, read.models, read.notebooks, operate.rejected),
@@ -46,8 +46,7 @@ def main() -> None:
     """Klipit clips and Clipus videos in DuckDB, ready to query.
 
     \b
-    clipmart track klipit --from jobs.csv   register the ids you have
-    clipmart sync                           fetch what is new, publish it
+    clipmart track klipit --from jobs.csv   register ids; then clipmart sync
     clipmart COMMAND --help                 more, with examples
     """
 

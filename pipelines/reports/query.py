@@ -43,11 +43,37 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
         TooMuch: a limit was reached; in csv some rows may already be printed.
         NotPublished, TryAgainLater, FixConfiguration: as `open_published`.
     """
+    with limited(settings) as (con, expired):
+        for text in _rendered(batches(run(con, sql)), format, width):
+            if expired.is_set():
+                raise _too_long(settings.query_seconds)
+            yield without_lake_secrets(settings, text)
+
+
+@contextmanager
+def limited(
+    settings: Settings, disk_bytes: int | None = None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Event]]:
+    """What is published now, for one statement within the limits of time and memory.
+
+    The event is set once the time is up; DuckDB's own work is then interrupted, our own is not.
+
+    Args:
+        settings: where it is, and the limits.
+        disk_bytes: most that may be written for what does not fit the memory; None: all there is.
+
+    Raises:
+        Unusable: the block raised it; its message is without a lake's secrets.
+        TooMuch: a limit was reached.
+        NotPublished, TryAgainLater, FixConfiguration: as `open_published`.
+    """
     with _spilling(settings) as folder:
         limits = {
             "memory_limit": f"{settings.query_memory_bytes}B",
             "temp_directory": str(folder or ""),
         }
+        if disk_bytes is not None:
+            limits["max_temp_directory_size"] = f"{disk_bytes}B"
         with (
             open_published(settings, limits=limits) as con,
             _memory_limit(2 * settings.query_memory_bytes),
@@ -55,10 +81,7 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
             stop.from_a_thread(con.interrupt),
         ):
             try:
-                for text in _rendered(batches(run(con, sql)), format, width):
-                    if expired.is_set():
-                        raise _too_long(settings.query_seconds)
-                    yield _without_secrets(settings, text)
+                yield con, expired
             except duckdb.InterruptException as error:
                 stop.check()
                 raise _too_long(settings.query_seconds) from error
@@ -69,7 +92,8 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
                     "(WHERE, LIMIT), use --format csv, or set CLIPMART_QUERY_MEMORY higher."
                 ) from error
             except Unusable as error:
-                raise Unusable(_without_secrets(settings, str(error), message=True)) from error
+                message = without_lake_secrets(settings, str(error), message=True)
+                raise Unusable(message) from error
             except BaseException:
                 # After a signal the statement still runs in other threads: closing waits for them.
                 con.interrupt()
@@ -99,7 +123,8 @@ def _too_long(seconds: float) -> TooMuch:
     )
 
 
-def _without_secrets(settings: Settings, shown: str, *, message: bool = False) -> str:
+def without_lake_secrets(settings: Settings, shown: str, *, message: bool = False) -> str:
+    """Rows as text, or a message, without the passwords of the lake that they were read from."""
     if settings.lake is None:
         return shown
     from pipelines.warehouse.lake import redacted, redacted_answer

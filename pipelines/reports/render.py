@@ -10,7 +10,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from pipelines.output import json_escaped, printable
 
@@ -54,18 +55,18 @@ def render(
 
 def as_json(tables: Sequence[Table]) -> str:
     """One object: table name to a list of rows. NaN and infinity, which JSON lacks, are null."""
-    content = {
-        table.name: [
-            {
-                column: json_value(value, kind)
-                for column, kind, value in zip(table.columns, table.types, row, strict=True)
-            }
-            for row in table.rows
-        ]
-        for table in tables
-    }
+    content = {table.name: list(json_rows(table)) for table in tables}
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2)
     return json_escaped(text) + "\n"
+
+
+def json_rows(table: Table) -> Iterator[dict[str, Any]]:
+    """Each row as an object of values that JSON has."""
+    for row in table.rows:
+        yield {
+            column: json_value(value, kind)
+            for column, kind, value in zip(table.columns, table.types, row, strict=True)
+        }
 
 
 def as_csv(table: Table, *, raw: bool = False, header: bool = True) -> str:

@@ -258,8 +258,15 @@ def _refuse_foreign_views(con: duckdb.DuckDBPyConnection, warehouse: Path) -> No
         )
 
 
-def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
+def query(
+    con: duckdb.DuckDBPyConnection, sql: str, most: int | None = None
+) -> duckdb.DuckDBPyConnection:
     """Run one statement that only reads, and return the connection to fetch its rows from.
+
+    Args:
+        con: as `open_published` gives it.
+        sql: the statement.
+        most: the rows after which it may end; all are computed before the first can be fetched.
 
     Raises:
         Unusable: not one statement, not one that reads the published tables alone, or one that
@@ -281,7 +288,7 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection
                 f"`clipmart query` reads the published tables alone, and the statement names "
                 f'{elsewhere}. Nothing was run. What there is: `clipmart query "SHOW ALL TABLES"`.'
             )
-        return con.execute(sql)
+        return con.execute(sql if most is None else _first_rows(con, sql, most))
     except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
     except duckdb.Error as error:
@@ -289,6 +296,17 @@ def query(con: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection
             f"DuckDB refused the statement: {_reason(error)} Nothing was changed. What there is: "
             '`clipmart query "SHOW ALL TABLES"`; what it means: `clipmart docs`.'
         ) from error
+
+
+def _first_rows(con: duckdb.DuckDBPyConnection, sql: str, most: int) -> str:
+    """The statement with a limit around it; unchanged if it takes none, as EXPLAIN."""
+    from .statement import only_reads
+
+    limited = f"FROM ({sql.rstrip().removesuffix(';')}\n) LIMIT {most}"
+    try:
+        return limited if only_reads(con, limited) else sql
+    except duckdb.Error:
+        return sql
 
 
 def _reason(error: duckdb.Error) -> str:

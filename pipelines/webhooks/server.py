@@ -46,7 +46,7 @@ def listen(settings: Settings, host: str, port: int) -> None:
             "could be guessed from one signed event. Nothing was started. Set it to the whole "
             "signing secret of Klipit's developer settings; several are separated by commas."
         )
-    with _listening_socket(host, port) as listening:
+    with listening_socket(host, port, "another with --host and --port") as listening:
         inbox = Inbox(settings)
         try:
             with (
@@ -103,7 +103,12 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _listening_socket(host: str, port: int) -> Iterator[socket.socket]:
+def listening_socket(host: str, port: int, another: str) -> Iterator[socket.socket]:
+    """A socket bound to the address.
+
+    Raises:
+        FixConfiguration: it cannot be; the message says how to choose `another`.
+    """
     try:
         # With the protocol named as TCP, asyncio turns Nagle's algorithm off.
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -119,7 +124,7 @@ def _listening_socket(host: str, port: int) -> Iterator[socket.socket]:
     except OSError as error:
         raise FixConfiguration(
             f"Cannot listen on {host} port {port} ({error.strerror}). Nothing was started. Choose "
-            "another with --host and --port, or stop the program that uses it."
+            f"{another}, or stop the program that uses it."
         ) from error
     with listening:
         yield listening

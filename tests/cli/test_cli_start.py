@@ -16,7 +16,7 @@ try:
     main(sys.argv[1:], prog_name="clipmart")
 except SystemExit as ended:
     assert not ended.code, ended.code
-heavy = {"dlt", "sqlmesh", "pandas", "pyarrow", "httpx"} & sys.modules.keys()
+heavy = {"dlt", "sqlmesh", "pandas", "pyarrow", "mcp", "pydantic", "httpx"} & sys.modules.keys()
 assert not heavy, heavy
 """
 

@@ -59,13 +59,17 @@ def test_the_wheel_holds_the_packages_the_models_and_the_notebooks(wheel: zipfil
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     product = files("clipmart", "sources", "pipelines", "sandbox", "sql") - files("sql/tests")
     notebooks = {f"clipmart/{name}" for name in files("notebooks")}
-    assert held == product | notebooks
+    assert held == product | notebooks | {"pipelines/agents/DECISIONS.md"}
 
 
 def test_the_source_distribution_builds_tests_and_documents_it(source: set[str]) -> None:
     """All folders of the checkout, without what only its host reads."""
     expected = files("clipmart", "sources", "pipelines", "sandbox", "sql", "notebooks", "tests")
-    assert expected | files("docs", "deploy", "benchmarks", "Makefile", "README.md") <= source
+    assert (
+        expected
+        | files("docs", "deploy", "benchmarks", "skills", "Makefile", "README.md", "AGENTS.md")
+        <= source
+    )
     assert not [name for name in source if name.startswith((".github", ".ci", "data"))]
     assert not [name for name in source for part in CLUTTER if part in name]
 
@@ -82,7 +86,7 @@ def test_the_metadata_says_what_pip_and_people_need(wheel: zipfile.ZipFile) -> N
     assert said["Requires-Python"] == "<3.15,>=3.11"
     assert said["License-Expression"] == "Apache-2.0"
     assert said["Description-Content-Type"] == "text/markdown"
-    assert set(said.get_all("Provides-Extra") or ()) == {"lake", "models", "notebooks"}
+    assert set(said.get_all("Provides-Extra") or ()) == {"lake", "mcp", "models", "notebooks"}
 
 
 def test_the_version_is_written_once() -> None:

@@ -27,7 +27,13 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = [
     path
-    for pattern in ("*.md", "docs/*.md", "sources/*/README.md", "sandbox/README.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "sources/*/README.md",
+        "sandbox/README.md",
+        "skills/*/*.md",
+    )
     for path in sorted(ROOT.glob(pattern))
 ]
 SOURCES = {

@@ -1,4 +1,4 @@
-"""The pages on keys, ids, reports, scale, scheduling and others: their commands run as shown."""
+"""Pages by task whose commands a person types: they run as shown."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def shell(clipmart: Clipmart, command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     "page",
-    ["health", "keys", "ids", "privacy", "reports", "scale", "scheduling", "terminal"],
+    ["agents", "health", "keys", "ids", "privacy", "reports", "scale", "scheduling", "terminal"],
 )
 def test_the_commands_run(page: str, synced: Clipmart) -> None:
     """One after the other, from top to bottom, without an error."""

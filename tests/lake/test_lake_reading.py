@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,11 +12,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from pipelines.agents import answers
 from pipelines.settings import Address, load_settings
 from pipelines.warehouse.lake import attach, new_connection, open_lake
 from pipelines.warehouse.read import connect, open_published, query
 from sources.shared.errors import Unusable
 from tests.support.clipmart import NOW, Clipmart
+from tests.support.hostile_sql import BEYOND
 from tests.support.lake import Shared, shared_lake
 
 pytestmark = pytest.mark.xdist_group("lake")
@@ -69,82 +72,30 @@ def reader(machine: Clipmart) -> Clipmart:
     return Clipmart(machine.folder, machine.environ | {"CLIPMART_LAKE_READER": role})
 
 
-HOSTILE = [
-    "SELECT * FROM postgres_execute('__ducklake_metadata_lake', "
-    "'COMMIT; DELETE FROM clipmart_ledger.events')",
-    "FROM postgres_query('__ducklake_metadata_lake', 'SELECT * FROM clipmart_ledger.events')",
-    "FROM postgres_scan('host=127.0.0.1 port=9', 'public', 'x')",
-    "FROM postgres_scan_pushdown('host=127.0.0.1 port=9', 'public', 'x')",
-    "FROM postgres_attach('host=127.0.0.1 port=9')",
-    "FROM read_postgres_binary('x')",
-    "FROM __ducklake_metadata_lake.clipmart_ledger.events",
-    "FROM __ducklake_metadata_lake.events",
-    "FROM clipmart_ledger.events",
-    'FROM "__DUCKLAKE_METADATA_LAKE".clipmart_lake.ducklake_metadata',
-    "FROM landing.klipit.jobs",
-    "FROM landing.klipit._dlt_loads",
-    "SHOW TABLES FROM __ducklake_metadata_lake.clipmart_ledger",
-    "DESCRIBE __ducklake_metadata_lake.clipmart_ledger.events",
-    "SUMMARIZE landing.klipit.jobs",
-    "FROM duckdb_databases()",
-    "FROM duckdb_databases",
-    "FROM main.duckdb_databases",
-    "FROM system.main.duckdb_databases",
-    "PRAGMA database_list",
-    "FROM pragma_database_list",
-    "WITH pragma_database_list AS (FROM pragma_database_list) FROM pragma_database_list",
-    "WITH RECURSIVE pragma_database_list AS (FROM pragma_database_list UNION ALL "
-    "FROM pragma_database_list WHERE false) FROM pragma_database_list",
-    "FROM duckdb_secrets()",
-    "FROM duckdb_secrets(redact = false)",
-    "FROM which_secret('s3://clips', 's3')",
-    "FROM duckdb_settings()",
-    "FROM duckdb_logs",
-    "FROM query('FROM duckdb_databases()')",
-    "FROM query_table('landing.klipit.jobs')",
-    "FROM histogram('landing.klipit.jobs', id)",
-    "SELECT json_serialize_plan('FROM postgres_scan(''host=127.0.0.1 port=9'', ''a'', ''b'')')",
-    "FROM json_execute_serialized_sql(json_serialize_sql('FROM duckdb_databases()'))",
-    "PRAGMA json_execute_serialized_sql('{}')",
-    "FROM ducklake_set_option('lake', 'parquet_compression', 'zstd')",
-    "CALL ducklake_expire_snapshots('lake', older_than => now())",
-    "FROM ducklake_cleanup_old_files('lake', cleanup_all => true)",
-    "FROM ducklake_delete_orphaned_files('lake', cleanup_all => true)",
-    "FROM ducklake_add_data_files('lake', 'jobs', 'x.parquet', schema => 'klipit')",
-    "FROM lake.snapshots()",
-    "FROM read_parquet('{files}/**/*.parquet')",
-    "FROM '{files}/landing/klipit/jobs/x.parquet'",
-    "FROM glob('{files}/**')",
-    "SELECT (SELECT max(content) FROM read_text('{files}/x'))",
-    "SELECT * FROM reports.freshness WHERE table_name IN (SELECT file FROM glob('*'))",
-    "EXPLAIN ANALYZE FROM postgres_execute('__ducklake_metadata_lake', 'DROP SCHEMA x')",
-    "EXPLAIN (FORMAT json) FROM duckdb_databases()",
-    "FROM seq_scan(1)",
-    "FROM arrow_scan(1, 2, 3)",
-    "FROM python_map_function(1)",
-    "FROM enable_logging()",
-    "FROM force_checkpoint()",
-    "FROM pg_clear_cache()",
-    "SELECT 1; FROM duckdb_databases()",
-    "CREATE SECRET (TYPE postgres, HOST 'x')",
-    "ATTACH 'postgres:' AS again (SECRET lake_catalog)",
-    "DELETE FROM reports.top_clips",
-    "SELECT " + "abs(" * 900 + "1" + ")" * 900,
-]
-
-
 def test_no_statement_reaches_past_the_published_tables(machine: Clipmart, shared: Shared) -> None:
     """Each is refused, even to the user that may write; the ledger and both lakes are unchanged."""
     files = shared.environ["CLIPMART_LAKE_FILES"]
     before = state(shared)
     with open_published(load_settings(machine.environ)) as con:
-        for sql in HOSTILE:
+        for sql in BEYOND:
             with pytest.raises(Unusable) as refused:
                 query(con, sql.replace("{files}", files))
             assert "hunter2" not in str(refused.value), sql
-    ended = machine("query", HOSTILE[0])
+    ended = machine("query", BEYOND[0])
     assert (ended.code, ended.out) == (2, ""), ended
     assert state(shared) == before
+
+
+def test_agents_read_the_lake_within_the_same_bounds(machine: Clipmart) -> None:
+    """Rows, and no password or foreign table in any answer."""
+    settings = load_settings(machine.environ)
+    rows = json.loads(answers.query(settings, sql="SELECT id FROM klipit.jobs"))["rows"]
+    assert rows == [{"id": "job_1"}]
+    for sql in BEYOND[:8]:
+        with pytest.raises(Unusable) as refused:
+            answers.query(settings, sql=sql)
+        assert "hunter2" not in str(refused.value), sql
+    assert "hunter2" not in answers.status(settings) + answers.list_reports(settings)
 
 
 def state(shared: Shared) -> list[Any]:

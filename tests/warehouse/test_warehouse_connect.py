@@ -16,6 +16,7 @@ from pipelines.settings import Settings
 from pipelines.warehouse import read as warehouse
 from pipelines.warehouse.read import NotPublished, attach, connect, open_published, query, report
 from sources.shared.errors import FixConfiguration, TryAgainLater, Unusable
+from tests.support.hostile_sql import OUTSIDE
 
 
 def replace_by(settings: Settings, value: int) -> None:
@@ -194,46 +195,7 @@ def test_query_runs_a_statement_that_reads(published: Settings, sql: str) -> Non
         assert query(con, sql).fetchall()
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "",
-        "-- nothing",
-        "SELECT 1; SELECT 2",
-        "SELECT * FROM",
-        "CREATE TABLE memory.mine AS SELECT 1",
-        "INSERT INTO klipit.jobs (id) VALUES ('x') RETURNING id",
-        "DELETE FROM klipit.jobs",
-        "COPY klipit.jobs TO 'out.csv'",
-        "COPY klipit.jobs TO 'warehouse.duckdb' (FORMAT csv, USE_TMP_FILE false)",
-        "EXPLAIN ANALYZE COPY klipit.jobs TO 'warehouse.duckdb' (USE_TMP_FILE false)",
-        "/* */ EXPLAIN (ANALYZE) COPY klipit.jobs TO 'warehouse.duckdb' (USE_TMP_FILE false)",
-        "EXPORT DATABASE 'out'",
-        "ATTACH 'mine.duckdb'",
-        "ATTACH 'warehouse.duckdb' AS again",
-        "DETACH warehouse",
-        "USE memory",
-        "INSTALL httpfs",
-        "LOAD httpfs",
-        "SET enable_external_access = true",
-        "SET VARIABLE clipmart_now = NOW()",
-        "RESET ALL",
-        "CALL pragma_version()",
-        "CHECKPOINT",
-        "PREPARE mine AS SELECT 1",
-        "SELECT * FROM read_text('secret.txt')",
-        "SELECT * FROM read_csv('secret.txt')",
-        "FROM 'secret.txt'",
-        "SELECT * FROM glob('*')",
-        "SELECT * FROM local_frame",
-        "FROM duckdb_databases()",
-        "PRAGMA database_list",
-        "FROM system.main.duckdb_settings",
-        "FROM query('SELECT 1')",
-        "FROM warehouse.main.duckdb_logs",
-        "SELECT json_serialize_plan('SELECT 1')",
-    ],
-)
+@pytest.mark.parametrize("sql", OUTSIDE)
 def test_query_refuses_everything_else(
     published: Settings, sql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
