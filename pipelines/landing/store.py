@@ -26,6 +26,7 @@ from sources.shared.drift import MAX_UNDOCUMENTED, PRIVATE, Drift, data_type
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.tables import Row, Table
 
+from .inbox import WEBHOOKS
 from .tables import SYNC_RUNS
 
 WAIT_SECONDS = 10.0
@@ -155,6 +156,19 @@ class Landing:
         names = [column[0] for column in cursor.description or []]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         return [{name: row.get(name) for name in table.columns} for row in rows]
+
+    def received(self, service: str, event_ids: Iterable[str]) -> dict[str, datetime]:
+        """The webhook events among these that have landed, and when each was first received."""
+        wanted = list(event_ids)
+        tables = [table for table in SERVICES[service].events if table.name == WEBHOOKS]
+        if not wanted or not self.has_tables(service, tables):
+            return {}
+        rows = self.connection.execute(
+            f"""SELECT event_id, received_at FROM {service}.{WEBHOOKS}
+                WHERE event_id IN (SELECT unnest($wanted))""",
+            {"wanted": wanted},
+        ).fetchall()
+        return dict(rows)
 
     def drained_up_to(self, service: str, tables: Iterable[str]) -> int:
         """The number of the latest event that landed in a completed load; 0 if none did."""
