@@ -29,4 +29,5 @@ def drain(loader: Loader, ledger: Ledger, landing: Landing) -> dict[str, int]:
         ledger.number_above(drained)
         if ledger.last_seq(name, LANDED_KINDS) > drained:
             loader.drain_inbox(ledger, name, landing, create_tables=not has_tables)
+            landing.remove_old_states(name)
     return before

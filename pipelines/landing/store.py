@@ -30,6 +30,8 @@ from .inbox import WEBHOOKS
 from .tables import SYNC_RUNS
 
 WAIT_SECONDS = 10.0
+STATES = 50
+"""Of dlt's cursor that are saved, at most twice as many."""
 MARK = "store.format"
 """The table of a landing file that says which version's columns it has."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -169,6 +171,23 @@ class Landing:
             {"wanted": wanted},
         ).fetchall()
         return dict(rows)
+
+    def remove_old_states(self, schema: str) -> None:
+        """Remove states of dlt's cursor that later ones have replaced; each drain adds one.
+
+        dlt reads the one of the latest completed load. A lake is left to its housekeeping.
+        """
+        if self.shared:
+            return
+        states = f"{schema}._dlt_pipeline_state"
+        self.connection.execute(
+            f"""DELETE FROM {states} WHERE (SELECT count(*) FROM {states}) > {2 * STATES}
+                AND _dlt_load_id < (
+                  SELECT min(load_id) FROM (
+                    SELECT load_id FROM {schema}._dlt_loads
+                    WHERE status = 0 AND load_id IN (SELECT _dlt_load_id FROM {states})
+                    ORDER BY load_id DESC LIMIT {STATES}))"""
+        )
 
     def drained_up_to(self, service: str, tables: Iterable[str]) -> int:
         """The number of the latest event that landed in a completed load; 0 if none did."""
