@@ -46,7 +46,7 @@ _DLT_SETTINGS = {
 }
 
 
-BATCH_EVENTS = 50_000
+BATCH_EVENTS = 20_000
 KEEP_PACKAGES = 10
 """How many of dlt's completed packages are saved for each schema, to investigate a fault."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from pipelines.ledger.ledger import Event, Ledger
 from pipelines.webhooks.payload import klipit_event
 from sandbox import Remote, Sandbox, running_apart
 from tests.support.clipmart import NOW, Clipmart
+from tests.support.forked_commands import ForkedCommands
 from tests.support.growth import Cost, growth, measured
 from tests.support.listen_client import event
 
@@ -23,13 +24,14 @@ SYNCS = 2_000
 HOURS = 6
 """Between two syncs; of four a day, the first lands a job, its events and a balance."""
 
+PRELOADED = ("pipelines.sync.run", "sources.shared.resources", "dlt", "pyarrow")
 ALLOWED = {
     # What lands in 500 days, in blocks of 256 KiB.
-    "data/state/landing.duckdb": 3_000_000,
-    "data/warehouse.duckdb": 3_000_000,
-    "data/state/published/warehouse-#uckdb": 9_000_000,
+    "state/landing.duckdb": 3_000_000,
+    "warehouse.duckdb": 3_000_000,
+    "state/published/warehouse-#uckdb": 9_000_000,
     # 1,600 events, of which up to 256 of each kind wait for their block.
-    "data/state/ledger.sqlite": 400_000,
+    "state/ledger.sqlite": 400_000,
 }
 
 
@@ -40,7 +42,9 @@ def apart() -> Iterator[Remote]:
         yield sandbox
 
 
-def syncs(clipmart: Clipmart, sandbox: Remote, number: int) -> Iterator[tuple[bool, Cost]]:
+def syncs(
+    commands: ForkedCommands, clipmart: Clipmart, sandbox: Remote, number: int
+) -> Iterator[tuple[bool, Cost]]:
     """So many syncs; yields whether something new was there for each, and what it cost."""
     clipmart.environ |= {
         "KLIPIT_BASE_URL": sandbox.klipit_url,
@@ -54,10 +58,12 @@ def syncs(clipmart: Clipmart, sandbox: Remote, number: int) -> Iterator[tuple[bo
         lands = count * HOURS % 24 == 0
         if lands:
             arrive(clipmart, sandbox, count * HOURS // 24, now)
-        began = time.process_time()
-        done = clipmart("sync")
+        started = commands.start(clipmart, "sync")
+        done, usage = commands.wait_for_usage(started)
         assert done.code == 0, done.err
-        yield lands, measured(clipmart.folder, time.process_time() - began)
+        for stream in ("out", "err"):
+            Path(f"{started[1]}.{stream}").unlink()
+        yield lands, measured(clipmart.data_dir, usage)
 
 
 def arrive(clipmart: Clipmart, sandbox: Remote, day: int, now: datetime) -> None:
@@ -82,10 +88,11 @@ def arrive(clipmart: Clipmart, sandbox: Remote, day: int, now: datetime) -> None
 def test_the_last_of_two_thousand_syncs_cost_what_the_first_cost(
     apart: Remote, clipmart: Clipmart
 ) -> None:
-    """CPU time, open files, and every file of the data folder; half an hour on one core."""
+    """CPU time, memory, open files, and every file of the data folder; half an hour on one core."""
     costs: dict[bool, list[Cost]] = {True: [], False: []}
-    for lands, cost in syncs(clipmart, apart, SYNCS):
-        costs[lands].append(cost)
+    with ForkedCommands(*PRELOADED) as commands:
+        for lands, cost in syncs(commands, clipmart, apart, SYNCS):
+            costs[lands].append(cost)
 
     assert growth(costs[True], ALLOWED, times=1.25) == []
     assert growth(costs[False], ALLOWED, times=1.25) == []
@@ -120,7 +127,7 @@ def test_dlt_saves_the_last_states_of_its_cursor_alone(
     assert landing_only.landed("SELECT count(*) FROM klipit.submissions") == [(2,)]
 
 
-USUAL = Cost(1.0, open_files=9, bytes_of={"a": 10_000}, files_of={"a": 1})
+USUAL = Cost(1.0, 90_000, open_files=9, bytes_of={"a": 10_000}, files_of={"a": 1})
 
 
 @pytest.mark.parametrize(
@@ -129,6 +136,7 @@ USUAL = Cost(1.0, open_files=9, bytes_of={"a": 10_000}, files_of={"a": 1})
         ({}, None),
         ({"bytes_of": {"a": 10_000, "log": 4_000}}, None),
         ({"cpu_seconds": 1.3}, "CPU: 1.00 s, then 1.30 s"),
+        ({"memory_kib": 120_000}, "memory: 90,000 KiB, then 120,000"),
         ({"open_files": 10}, "open files: 9, then 10"),
         ({"files_of": {"a": 2}}, "a: 1 files, then 2"),
         ({"bytes_of": {"a": 15_200}}, "a: 10,000 bytes, then 15,200"),
