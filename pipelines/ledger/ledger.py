@@ -236,12 +236,18 @@ class Ledger:
             since: only those recorded at this instant (ISO 8601) or later.
             most: how many at most.
         """
-        return islice(self._events(service, after, list(kinds), since, most), most)
+        rows = self._rows(service, after, list(kinds), since, most)
+        return (_event(service, *row) for row in islice(rows, most))
 
-    def _events(
-        self, service: str, after: int, kinds: list[str], since: str, most: int | None
-    ) -> Iterator[Event]:
-        """The same, at least `most` of them if there are as many."""
+    def _rows(
+        self,
+        service: str,
+        after: int = 0,
+        kinds: Iterable[str] = (),
+        since: str = "",
+        most: int | None = None,
+    ) -> Iterator[tuple[blocks.Packed, str]]:
+        """The same as they are stored, with their kinds; at least `most` if there are as many."""
         condition, values = _event_condition(service, kinds)
         # One statement, because a compaction between two would hide what it moves.
         sql = f"""SELECT seq AS first_seq, kind, event_id, subject, body, recorded_at, NULL AS block
@@ -258,17 +264,17 @@ class Ledger:
         waiting: list[tuple[blocks.Packed, str]] = []
         for number, (first, kind, event_id, subject, body, recorded_at, block) in enumerate(rows):
             while waiting and waiting[0][0][0] < first:
-                yield _event(service, *heappop(waiting))
+                yield heappop(waiting)
             if number == most:
                 return
             if block is None:
-                yield _event(service, (first, event_id, subject, body, recorded_at), kind)
+                yield (first, event_id, subject, body, recorded_at), kind
                 continue
             for packed in blocks.unpack(block):
                 if packed[0] > after and packed[4] >= since:
                     heappush(waiting, (packed, kind))
         while waiting:
-            yield _event(service, *heappop(waiting))
+            yield heappop(waiting)
 
     def last_seq(self, service: str, kinds: Iterable[str]) -> int:
         """The number of a service's latest event of these kinds; 0 without one."""
