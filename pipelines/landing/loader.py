@@ -47,6 +47,7 @@ _DLT_SETTINGS = {
 
 
 BATCH_EVENTS = 20_000
+"""Events of the ledger in one package."""
 KEEP_PACKAGES = 10
 """How many of dlt's completed packages are saved for each schema, to investigate a fault."""
 

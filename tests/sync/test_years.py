@@ -127,6 +127,21 @@ def test_dlt_saves_the_last_states_of_its_cursor_alone(
     assert landing_only.landed("SELECT count(*) FROM klipit.submissions") == [(2,)]
 
 
+def test_many_events_land_batch_by_batch(
+    landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a later batch says of an id is applied to what an earlier one landed."""
+    monkeypatch.setattr("pipelines.landing.loader.BATCH_EVENTS", 3)
+    for show in ("First", "Second"):
+        ids = "\n".join(["job_id,show_name", *(f"job_{n},{show}" for n in range(4))])
+        assert landing_only("track", "klipit", "--from", "-", stdin=ids).code == 0
+    assert landing_only("untrack", "klipit", "job_0").code == 0
+    assert landing_only("sync", "klipit", "--dry-run").code == 0
+
+    sql = "SELECT job_id, show_name, untracked_at IS NULL FROM klipit.submissions ORDER BY job_id"
+    assert landing_only.landed(sql) == [(f"job_{n}", "Second", n > 0) for n in range(4)]
+
+
 USUAL = Cost(1.0, 90_000, open_files=9, bytes_of={"a": 10_000}, files_of={"a": 1})
 
 
