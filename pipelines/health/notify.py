@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from pipelines.ledger.compaction import remove_replaced
 from pipelines.ledger.ledger import Event, Ledger, open_ledger
 from pipelines.output import printable
 from pipelines.settings import Settings
@@ -105,6 +106,9 @@ def _notify(settings: Settings | None, url: str, checks: list[Check]) -> str | N
         why = post(url, POST_SECONDS, json=_payload(settings, changed))
         if why is None and ledger is not None and settings is not None:
             ledger.add(_event(check, target, settings) for check in changed)
+            remove_replaced(
+                ledger, "clipmart", "notified", lambda event: (event.subject, event.body["target"])
+            )
         return why
     finally:
         if ledger is not None:

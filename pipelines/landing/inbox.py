@@ -7,15 +7,16 @@ from there.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pipelines.ledger.ledger import Event, Ledger
 from pipelines.service import SEQ, SERVICES
 from sources.shared.tables import REMOVED, Row, Table
 from sources.shared.values import instant
 
+WEBHOOKS = "webhook_events"
 LANDED_KINDS = (
     *("import", "untrack", "intent", "answer", "tie", "webhook"),
     *("balance", "undo", "export"),
@@ -100,36 +101,49 @@ def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterat
     yield from removed.values()
 
 
+class Landed(Protocol):
+    """What has landed of the things that events are about."""
+
+    def submissions(self, service: str, subjects: Iterable[str]) -> list[Row]:
+        """The submissions of some ids."""
+
+    def received(self, service: str, event_ids: Iterable[str]) -> dict[str, datetime]:
+        """The webhook events among these, and when each was first received."""
+
+
 def rows_of_events(
-    service: str,
-    table: Table,
-    events: list[Event],
-    submissions: Callable[[str, list[str]], list[Row]],
+    service: str, table: Table, events: list[Event], landed: Landed
 ) -> Iterator[Row]:
-    """The rows that a service's events add to or change in one of the tables that they fill.
+    """The rows that a service's events add to or change in one of the tables that they fill."""
+    if table is SERVICES[service].submissions:
+        names = (SERVICES[service].id_name, "intent_id")
+        subjects = {event.body[n] for event in events for n in names if event.body.get(n)}
+        return fold(service, events, landed.submissions(service, sorted(subjects)))
+    if table.name == WEBHOOKS:
+        ids = [event.event_id for event in events if event.kind == "webhook"]
+        return webhook_rows(events, landed.received(service, ids))
+    return _ROWS[table.name](table, events)
+
+
+def webhook_rows(events: Iterable[Event], received: Mapping[str, datetime]) -> Iterator[Row]:
+    """A row of `klipit.webhook_events` for each call, however often it was repeated.
 
     Args:
-        submissions: returns the landed submissions of some ids of a service.
+        received: the events that have landed, and when each was first received.
     """
-    if table is not SERVICES[service].submissions:
-        return _ROWS[table.name](table, events)
-    names = (SERVICES[service].id_name, "intent_id")
-    subjects = {event.body[n] for event in events for n in names if event.body.get(n)}
-    return fold(service, events, submissions(service, sorted(subjects)))
-
-
-def webhook_rows(_: Table, events: Iterable[Event]) -> Iterator[Row]:
-    """A row of `klipit.webhook_events` for each call."""
+    first = dict(received)
+    rows: dict[str, Row] = {}
     for event in events:
         if event.kind == "webhook":
-            yield {
+            rows[event.event_id] = {
                 "event_id": event.event_id,
                 **{name: event.body.get(name) for name in ("event", "job_id", "clip_count")},
                 "error": event.body.get("error"),
                 "event_at": _landable("timestamp", event.body.get("event_at")),
-                "received_at": event.recorded_at,
+                "received_at": first.setdefault(event.event_id, event.recorded_at),
                 SEQ: event.seq,
             }
+    yield from rows.values()
 
 
 def export_rows(table: Table, events: Iterable[Event]) -> Iterator[Row]:
@@ -165,7 +179,6 @@ def balance_rows(_: Table, events: Iterable[Event]) -> Iterator[Row]:
 
 
 _ROWS: dict[str, Callable[[Table, Iterable[Event]], Iterator[Row]]] = {
-    "webhook_events": webhook_rows,
     "exports": export_rows,
     "account_snapshots": balance_rows,
 }

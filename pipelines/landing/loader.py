@@ -25,7 +25,7 @@ from sources.shared.drift import Drift
 from sources.shared.errors import ClipmartError, FixConfiguration
 from sources.shared.tables import REMOVED, Row, Table
 
-from .inbox import LANDED_KINDS, rows_of_events
+from .inbox import LANDED_KINDS, Landed, rows_of_events
 from .tables import inbox_tables, tables_of
 
 # dlt puts the path into a template and into SQL as it is; DuckDB reads a=b in it as a partition.
@@ -46,6 +46,8 @@ _DLT_SETTINGS = {
 }
 
 
+BATCH_EVENTS = 20_000
+"""Events of the ledger in one package."""
 KEEP_PACKAGES = 10
 """How many of dlt's completed packages are saved for each schema, to investigate a fault."""
 
@@ -155,37 +157,41 @@ class Loader:
         self,
         ledger: Ledger,
         schema: str,
-        submissions: Callable[[str, list[str]], list[Row]],
+        landed: Landed,
         *,
         create_tables: bool = True,
     ) -> None:
         """Land a service's new events, from a dlt incremental cursor on, merging by key.
 
         Args:
-            submissions: returns the landed submissions of some ids of a service.
             create_tables: also create the service's tables that get no row. An empty table takes
                 as long to load as a full one, so this is left out if all of them exist.
         """
+        while self._drain_batch(ledger, schema, landed, create_tables) == BATCH_EVENTS:
+            create_tables = False
+
+    def _drain_batch(self, ledger: Ledger, schema: str, landed: Landed, create_tables: bool) -> int:
+        """Land the next events in one package, so that memory does not grow with their number."""
         import dlt
 
         from sources.shared.resources import arrow_item, resource, resource_hints
 
         cursor = dlt.sources.incremental(SEQ, initial_value=0, range_start="open", row_order="asc")
+        batch: list[dict[str, Any]] = []
 
         @dlt.resource(name="inbox", selected=False)
         def events(seq: Any = cursor) -> Iterator[list[dict[str, Any]]]:
-            yield [
-                {SEQ: event.seq, "event": event}
-                for event in ledger.events(schema, seq.last_value or 0, LANDED_KINDS)
-            ]
+            new = ledger.events(schema, seq.last_value or 0, LANDED_KINDS, most=BATCH_EVENTS)
+            batch[:] = ({SEQ: event.seq, "event": event} for event in new)
+            yield batch
 
         def rows_of(table: Table) -> Any:
-            def landed(items: list[dict[str, Any]]) -> Iterator[Any]:
-                rows = list(rows_of_events(schema, table, [i["event"] for i in items], submissions))
+            def rows_of_batch(items: list[dict[str, Any]]) -> Iterator[Any]:
+                rows = list(rows_of_events(schema, table, [i["event"] for i in items], landed))
                 if rows or create_tables:
                     yield arrow_item(table, rows, Drift())
 
-            return dlt.transformer(landed, data_from=events, **resource_hints(table))
+            return dlt.transformer(rows_of_batch, data_from=events, **resource_hints(table))
 
         @dlt.source(name=schema, max_table_nesting=0)
         def inbox_source() -> Any:
@@ -200,6 +206,7 @@ class Loader:
             ]
 
         self._run(schema, inbox_source)
+        return len(batch)
 
     def _pipeline(self, schema: str) -> Any:
         if schema not in self._pipelines:

@@ -26,9 +26,12 @@ from sources.shared.drift import MAX_UNDOCUMENTED, PRIVATE, Drift, data_type
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.tables import Row, Table
 
+from .inbox import WEBHOOKS
 from .tables import SYNC_RUNS
 
 WAIT_SECONDS = 10.0
+STATES = 50
+"""Of dlt's cursor that are saved, at most twice as many."""
 MARK = "store.format"
 """The table of a landing file that says which version's columns it has."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -155,6 +158,36 @@ class Landing:
         names = [column[0] for column in cursor.description or []]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         return [{name: row.get(name) for name in table.columns} for row in rows]
+
+    def received(self, service: str, event_ids: Iterable[str]) -> dict[str, datetime]:
+        """The webhook events among these that have landed, and when each was first received."""
+        wanted = list(event_ids)
+        tables = [table for table in SERVICES[service].events if table.name == WEBHOOKS]
+        if not wanted or not self.has_tables(service, tables):
+            return {}
+        rows = self.connection.execute(
+            f"""SELECT event_id, received_at FROM {service}.{WEBHOOKS}
+                WHERE event_id IN (SELECT unnest($wanted))""",
+            {"wanted": wanted},
+        ).fetchall()
+        return dict(rows)
+
+    def remove_old_states(self, schema: str) -> None:
+        """Remove states of dlt's cursor that later ones have replaced; each drain adds one.
+
+        dlt reads the one of the latest completed load. A lake is left to its housekeeping.
+        """
+        if self.shared:
+            return
+        states = f"{schema}._dlt_pipeline_state"
+        self.connection.execute(
+            f"""DELETE FROM {states} WHERE (SELECT count(*) FROM {states}) > {2 * STATES}
+                AND _dlt_load_id < (
+                  SELECT min(load_id) FROM (
+                    SELECT load_id FROM {schema}._dlt_loads
+                    WHERE status = 0 AND load_id IN (SELECT _dlt_load_id FROM {states})
+                    ORDER BY load_id DESC LIMIT {STATES}))"""
+        )
 
     def drained_up_to(self, service: str, tables: Iterable[str]) -> int:
         """The number of the latest event that landed in a completed load; 0 if none did."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from pipelines.settings import Address
 from sources.shared.errors import FixConfiguration
 
-FORMAT = 100
-"""The release that introduced this format: 0.1.0 is 100, 1.2.3 is 10203. A store without a number
+FORMAT = 200
+"""The release that introduced this format: 0.2.0 is 200, 1.2.3 is 10203. A store without a number
 is older than 0.1.0. The ledger and the landing store are each marked with it."""
 
 

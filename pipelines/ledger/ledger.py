@@ -9,6 +9,9 @@ Events are numbered inside the transaction that writes them, so their order is t
 commits and a cursor can't pass one that is still being written. The number is the store's clock in
 microseconds, or one more than the last: a ledger that was lost and started again numbers its events
 above everything that a landing store has drained.
+
+No event is ever left out of what is read, but those that have been published for a while are moved
+into compressed blocks, and what only the run log or a poll needed is removed (`compaction.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +33,7 @@ from pipelines.settings import Address, Settings
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 from sources.shared.slots import RateSlots, SqliteStore
 
+from . import blocks
 from .formats import FORMAT, refuse_newer
 
 if TYPE_CHECKING:
@@ -66,6 +72,8 @@ CREATE TABLE IF NOT EXISTS claims (
 );
 """
 CLAIM_SECONDS = 7 * 86_400
+LOG_BYTES = 4 * 1024 * 1024
+"""Of SQLite's log, to which it shrinks once it has been written into the file."""
 AHEAD = timedelta(minutes=5)
 """A run dated further ahead was stamped by a wrong clock and is ignored."""
 
@@ -102,6 +110,7 @@ class Ledger:
         self._read_only = read_only
         self._run_id = ""
         self._run_began = 0.0
+        self._has_blocks = True
         self.shared: PostgresStore | None = None
         """The database, if several machines share it."""
         if isinstance(place, Address):
@@ -112,23 +121,28 @@ class Ledger:
             is_current = self._is_current()
             # SQLite has it by itself: the order in which the runs were added.
             rowid = " rowid BIGINT GENERATED ALWAYS AS IDENTITY,"
-            self.store.make(SCHEMA.format(rowid=rowid) + CLAIMS)
+            self.store.make(
+                SCHEMA.format(rowid=rowid) + blocks.SCHEMA.format(bytes="BYTEA") + CLAIMS
+            )
             if not is_current:
                 self.note(_FORMAT, FORMAT)
             return
         try:
             if read_only:
                 self.store = SqliteStore(_read_only_connection(place))
-                self._is_current()
+                self._has_blocks = self._is_current()
                 return
             make_private(place.parent)
             self.store = SqliteStore(
                 sqlite3.connect(place, isolation_level=None, timeout=30.0, check_same_thread=False)
             )
             is_current = self._is_current()
+            if not is_current:
+                self._let_shrink()
             self.store.execute("PRAGMA journal_mode = WAL")
             self.store.execute("PRAGMA synchronous = FULL")
-            self.store.make(SCHEMA.format(rowid=""))
+            self.store.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+            self.store.make(SCHEMA.format(rowid="") + blocks.SCHEMA.format(bytes="BLOB"))
             if not is_current:
                 self.store.execute(f"PRAGMA user_version = {FORMAT}")
             place.chmod(0o600)
@@ -152,6 +166,14 @@ class Ledger:
             self.close()
             raise
         return bool(number == FORMAT)
+
+    def _let_shrink(self) -> None:
+        """Let a file give pages back; one of an earlier format is written again for that, once."""
+        self.store.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        with suppress(
+            sqlite3.OperationalError
+        ):  # a full disk: the file's free pages are used again
+            self.store.execute("VACUUM")
 
     def close(self) -> None:
         """Close the connection to the store."""
@@ -199,23 +221,60 @@ class Ledger:
                 seq += written
         return added
 
-    def events(self, service: str, after: int = 0, kinds: Iterable[str] = ()) -> Iterator[Event]:
-        """Events of a service above a cursor, in commit order."""
+    def events(
+        self,
+        service: str,
+        after: int = 0,
+        kinds: Iterable[str] = (),
+        *,
+        since: str = "",
+        most: int | None = None,
+    ) -> Iterator[Event]:
+        """Events of a service above a cursor, in commit order.
+
+        Args:
+            since: only those recorded at this instant (ISO 8601) or later.
+            most: how many at most.
+        """
+        rows = self._rows(service, after, list(kinds), since, most)
+        return (_event(service, *row) for row in islice(rows, most))
+
+    def _rows(
+        self,
+        service: str,
+        after: int = 0,
+        kinds: Iterable[str] = (),
+        since: str = "",
+        most: int | None = None,
+    ) -> Iterator[tuple[blocks.Packed, str]]:
+        """The same as they are stored, with their kinds; at least `most` if there are as many."""
         condition, values = _event_condition(service, kinds)
-        for row in self.store.execute(
-            f"""SELECT seq, event_id, service, kind, subject, body, recorded_at FROM events
-                WHERE seq > :after AND {condition} ORDER BY seq""",
-            {"after": after, **values},
-        ):
-            yield Event(
-                seq=row[0],
-                event_id=row[1],
-                service=row[2],
-                kind=row[3],
-                subject=row[4],
-                body=_parsed(row[5]),
-                recorded_at=_instant(row[6]),
-            )
+        # One statement, because a compaction between two would hide what it moves.
+        sql = f"""SELECT seq AS first_seq, kind, event_id, subject, body, recorded_at, NULL AS block
+                  FROM events WHERE seq > :after AND recorded_at >= :since AND {condition}"""
+        if self._has_blocks:
+            sql += f""" UNION ALL
+                  SELECT first_seq, kind, NULL, NULL, NULL, NULL, events FROM blocks
+                  WHERE last_seq > :after AND recorded_until >= :since AND {condition}"""
+        limited = "" if most is None else f"LIMIT {most + 1:d}"
+        rows = self.store.execute(
+            f"{sql} ORDER BY 1 {limited}", {"after": after, "since": since, **values}
+        )
+        # Events of blocks that have been read, and may follow ones of rows that have not.
+        waiting: list[tuple[blocks.Packed, str]] = []
+        for number, (first, kind, event_id, subject, body, recorded_at, block) in enumerate(rows):
+            while waiting and waiting[0][0][0] < first:
+                yield heappop(waiting)
+            if number == most:
+                return
+            if block is None:
+                yield (first, event_id, subject, body, recorded_at), kind
+                continue
+            for packed in blocks.unpack(block):
+                if packed[0] > after and packed[4] >= since:
+                    heappush(waiting, (packed, kind))
+        while waiting:
+            yield heappop(waiting)
 
     def last_seq(self, service: str, kinds: Iterable[str]) -> int:
         """The number of a service's latest event of these kinds; 0 without one."""
@@ -378,22 +437,16 @@ class Ledger:
             "SELECT max(started_at) FROM runs WHERE started_at <= :at",
             {"at": min(published_at, now).isoformat() if published_at else ""},
         ).fetchone()
-        condition, values = _event_condition(
-            service, ("import", "untrack", "answer", "tie", "webhook")
-        )
+        named_by = ("import", "untrack", "answer", "tie", "webhook")
         kinds: dict[str, set[str]] = {}
-        for kind, body in self.store.execute(
-            f"""SELECT kind, body FROM events
-                WHERE recorded_at >= :began AND {condition} ORDER BY seq""",
-            {"began": began or "", **values},
-        ):
-            if id_ := _parsed(body).get(id_name):
+        for event in self.events(service, kinds=named_by, since=began or ""):
+            if id_ := event.body.get(id_name):
                 named = kinds.setdefault(id_, set())
-                if kind == "untrack":
+                if event.kind == "untrack":
                     named.clear()
-                elif kind != "webhook":
+                elif event.kind != "webhook":
                     named.discard("untrack")
-                named.add(kind)
+                named.add(event.kind)
         return kinds
 
     def note(self, name: str, value: Any) -> None:
@@ -463,6 +516,19 @@ def _event_condition(service: str, kinds: Iterable[str]) -> tuple[str, dict[str,
     return (
         "service = :service" + (f" AND kind IN ({marks})" if named else ""),
         {"service": service, **named},
+    )
+
+
+def _event(service: str, packed: blocks.Packed, kind: str) -> Event:
+    seq, event_id, subject, body, recorded_at = packed
+    return Event(
+        seq=seq,
+        event_id=event_id,
+        service=service,
+        kind=kind,
+        subject=subject,
+        body=_parsed(body),
+        recorded_at=_instant(recorded_at),
     )
 
 

@@ -16,6 +16,7 @@ from pipelines.landing.loader import Loader
 from pipelines.landing.store import Landing
 from pipelines.landing.tables import tables_of
 from pipelines.landing.upgrade import upgrade
+from pipelines.ledger import blocks
 from pipelines.ledger.ledger import Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
 from pipelines.output import say
@@ -31,6 +32,7 @@ from .recover import recover_locked
 
 _LEDGER = {
     "events": ("event_id", "seq, event_id, service, kind, subject, body, recorded_at"),
+    "blocks": ("block_id", blocks.COLUMNS),
     "runs": ("run_id", "run_id, started_at, finished_at, exit_code, result"),
     "proven_keys": ("name", "name, proven_at"),
     "rate_limits": ("bucket", "bucket, per_minute, not_before"),
@@ -126,12 +128,15 @@ def _copy_ledger(file: Ledger, ledger: Ledger, done: Migrated) -> None:
             names = columns.split(", ")
             rows = file.store.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall()
             marks = ", ".join(f":{column}" for column in names)
-            copied = 0
+            events = copied = 0
             for row in rows:
                 values = dict(zip(names, row, strict=True))
-                copied += _insert(ledger, table, columns, marks, values)
-            if table == "events":
-                done.events, done.new_events = len(rows), copied
+                number = values.get("number", 1)  # of events in a block
+                events += number
+                copied += number * _insert(ledger, table, columns, marks, values)
+            if table in ("events", "blocks"):
+                done.events += events
+                done.new_events += copied
             arrived = {k for (k,) in ledger.store.execute(f"SELECT {key} FROM {table}").fetchall()}
             lost = [row for row in rows if row[names.index(key)] not in arrived]
             if lost:

@@ -22,8 +22,10 @@ import duckdb
 
 from pipelines.disk import chain
 from pipelines.ids.parse import refusal
+from pipelines.landing.inbox import LANDED_KINDS
 from pipelines.landing.loader import Loader
 from pipelines.landing.tables import tables_of
+from pipelines.ledger import blocks
 from pipelines.ledger.formats import refuse_newer
 from pipelines.ledger.ledger import Event, Ledger, is_damage
 from pipelines.ledger.lock import sync_lock
@@ -44,8 +46,10 @@ BATCH_ROWS = 100_000
 # The bytes on which every process that has a SQLite file open holds a lock.
 _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 
-_WITH_ID = ("import", "tie", "webhook", "due", "export")
-"""Kinds of events whose subject is the id of a job or campaign."""
+_WITH_ID = ("import", "tie", "webhook", "export")
+"""Kinds of events that land, whose subject is the id of a job or campaign."""
+_EVENT, _BLOCK = 7, 8
+"""Columns of the tables of events and blocks, by which their rows are recognised."""
 
 
 def recover(settings: Settings, *, force: bool = False) -> list[str]:
@@ -251,40 +255,58 @@ def _salvage(aside: Path, ledger: Ledger, now: datetime) -> tuple[int, int, int]
         How many events were saved, how many its indexes name beyond those, and of how many of
         these the id was saved.
     """
-    saved: set[int] = set()
-    kinds: dict[int, tuple[str, str]] = {}
-    subjects: dict[int, str] = {}
+    index = _Index()
+    saved: set[tuple[int, int]] = set()
     ledger.store.make(SLOTS_SCHEMA)
     with ledger.store.transaction("inbox"):
         for entry in entries(aside):
             if entry.rowid is None:
-                _read_index_entry(entry.values, kinds, subjects)
+                index.read(entry.values)
             elif statement := _statement(entry):
                 ledger.store.execute(
                     statement, {f"v{number}": value for number, value in enumerate(entry.values)}
                 )
-                if len(entry.values) == 7:
-                    saved.add(entry.rowid)
-    lost = kinds.keys() - saved
+                saved.add((len(entry.values), entry.rowid))
+        # Pages that are free again may still hold events that have moved into a block.
+        packed = ledger.store.execute("SELECT events FROM blocks").fetchall()
+        moved = {event[0] for (block,) in packed for event in blocks.unpack(block)}
+        for seq in moved:
+            ledger.store.execute("DELETE FROM events WHERE seq = :seq", {"seq": seq})
+    (number,) = ledger.store.execute("SELECT count(*) FROM events").fetchone()
+    lost = {
+        row
+        for row, (_, kind, seq) in index.events.items()
+        if (_EVENT, row) not in saved and seq not in moved and kind in LANDED_KINDS
+    }
+    lost_in_blocks = [n for row, n in index.blocks.items() if (_BLOCK, row) not in saved]
     events = []
-    for row in sorted(lost & subjects.keys()):
-        (service, kind), id_ = kinds[row], subjects[row]
+    for row in sorted(lost & index.subjects.keys()):
+        (service, kind, _), id_ = index.events[row], index.subjects[row]
         if kind in _WITH_ID and service in SERVICES and refusal(service, id_) is None:
             body = {SERVICES[service].id_name: id_}
             events.append(Event(service, "import", uuid.uuid4().hex, id_, now, body))
     ledger.add(events)
-    return len(saved), len(lost), len(events)
+    return number + len(moved), len(lost) + sum(lost_in_blocks), len(events)
 
 
-def _read_index_entry(
-    values: tuple[Any, ...], kinds: dict[int, tuple[str, str]], subjects: dict[int, str]
-) -> None:
-    """Add an entry of an index on events to `kinds` or `subjects`, by its row."""
-    match values:
-        case (str(service), str(kind), int(), int(row)):
-            kinds[row] = (service, kind)
-        case (str(), str(subject), int(row)):
-            subjects[row] = subject
+class _Index:
+    """What the indexes on events and blocks say, by the number of a row."""
+
+    def __init__(self) -> None:
+        self.events: dict[int, tuple[str, str, int]] = {}
+        self.subjects: dict[int, str] = {}
+        self.blocks: dict[int, int] = {}
+        """How many events a block holds."""
+
+    def read(self, values: tuple[Any, ...]) -> None:
+        """Add an entry."""
+        match values:
+            case (str(service), str(kind), int(seq), int(row)):
+                self.events[row] = (service, kind, seq)
+            case (str(), str(subject), int(row)):
+                self.subjects[row] = subject
+            case (str(), str(), int(), int(number), int(row)):
+                self.blocks[row] = number
 
 
 def _statement(entry: Entry) -> str | None:
@@ -297,6 +319,9 @@ def _statement(entry: Entry) -> str | None:
                     "INSERT OR IGNORE INTO events "
                     f"(seq, event_id, service, kind, subject, body, recorded_at) {marks}"
                 )
+        case (str(), str(service), str(), int(), int(), str(at), int(), bytes(packed)):
+            if service in LANDING_SCHEMAS and _is_instant(at) and _is_block(packed):
+                return f"INSERT OR REPLACE INTO blocks ({blocks.COLUMNS}) {marks}"
         case (str(), str(started), None | str(), None | int(), None | str() as result):
             if _is_instant(started) and (result is None or _is_json(result)):
                 return f"INSERT OR REPLACE INTO runs {marks}"
@@ -310,6 +335,14 @@ def _statement(entry: Entry) -> str | None:
             if _is_instant(value):
                 return f"INSERT OR REPLACE INTO proven_keys {marks}"
     return None
+
+
+def _is_block(packed: bytes) -> bool:
+    try:
+        blocks.unpack(packed)
+    except sqlite3.DatabaseError:
+        return False
+    return True
 
 
 def _parses(parse: Callable[[str], object], text: str) -> bool:

@@ -8,6 +8,7 @@ more than that.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,7 @@ from pipelines.landing.loader import Loader
 from pipelines.landing.store import Landing, duckdb_error
 from pipelines.landing.tables import SYNC_RUNS, sync_run_rows, tables_of
 from pipelines.landing.upgrade import upgrade
+from pipelines.ledger import compaction
 from pipelines.ledger.ledger import AHEAD, Ledger, open_ledger
 from pipelines.ledger.lock import sync_lock
 from pipelines.repair import recover
@@ -32,6 +34,7 @@ from pipelines.submissions.reconcile import match_lost_answers
 from pipelines.warehouse import only_copy, publish
 from pipelines.warehouse.build import landing_fingerprint
 from sources.shared.errors import ClipmartError, FixConfiguration, Unusable
+from sources.shared.slots import StoreDown
 
 from .eta import seconds_needed
 from .result import ServiceResult, SyncResult, worst
@@ -87,6 +90,8 @@ class _Sync:
         self.result = SyncResult(uuid.uuid4().hex, settings.now(), str(settings.data_dir))
         self._built_from: str | None = None
         """Fingerprint of the landed data that the published file was built from."""
+        self._runs_landed: datetime | None = None
+        """The time up to which runs had landed before this one published."""
 
     def run(self, service: str | None, refresh: list[str], dry_run: bool) -> SyncResult:
         result = self.result
@@ -100,7 +105,7 @@ class _Sync:
                 self.ledger.start_run(result.run_id, result.started_at)
             result.notes += upgrade(landing, self.loader, result.started_at)
             with self.ledger.alone("inbox"):
-                drain(self.loader, self.ledger, landing)
+                landed = drain(self.loader, self.ledger, landing)
             stop.check()
             self._refuse_to_lose(landing)
             worklists = self._worklists(landing, wanted, refresh)
@@ -114,6 +119,7 @@ class _Sync:
                 result.services[name].running = running(landing, name)
             if self.publish_now:
                 self._publish(landing)
+                self._compact(landed)
         except (ClipmartError, duckdb.Error) as error:
             if isinstance(error, duckdb.Error):
                 error = duckdb_error(self.settings, error)
@@ -160,7 +166,7 @@ class _Sync:
             assigned = match_lost_answers(landing, name, self.settings.now())
             if assigned and self.ledger.add(assigned):
                 with self.ledger.alone("inbox"):
-                    self.loader.drain_inbox(self.ledger, name, landing.submissions)
+                    self.loader.drain_inbox(self.ledger, name, landing)
 
     def _worklists(
         self, landing: Landing, wanted: list[str], refresh: list[str]
@@ -250,12 +256,24 @@ class _Sync:
     def _publish(self, landing: Landing) -> None:
         if self._is_published(landing):
             return
-        since = self._last_run(landing)
+        self._runs_landed = since = self._last_run(landing)
         runs = sync_run_rows(self.ledger.runs(self.settings.now(), finished_since=since))
         if runs:
             self.loader.load(RUNS, {SYNC_RUNS: runs})
         landing.close()
         self._put_in_place()
+
+    def _compact(self, landed: Mapping[str, int]) -> None:
+        """Compact the ledger, whose events up to these have been published."""
+        now = self.result.started_at
+        # Another process may write too long, or the disk be full: the next sync compacts.
+        with suppress(sqlite3.OperationalError, StoreDown):
+            for name, seq in landed.items():
+                compaction.compact(self.ledger, name, LANDED_KINDS, seq, now)
+                compaction.remove_replaced(self.ledger, name, "due")
+            if self._runs_landed is not None:
+                compaction.remove_runs(self.ledger, SERVICES, self._runs_landed, now)
+            compaction.give_back(self.ledger)
 
     def _last_run(self, landing: Landing) -> datetime | None:
         """The time since which runs may not have landed: machines' clocks differ, syncs overlap."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
+from pipelines.ledger import blocks, compaction
 from pipelines.ledger.formats import FORMAT
 from pipelines.ledger.ledger import Event, Ledger
 from pipelines.settings import Address
@@ -76,6 +77,26 @@ def test_an_event_written_twice_is_one(opened: Callable[[], Ledger]) -> None:
         ("job_2", {"job_id": "job_2"}, AT),
     ]
     assert second.last_seq("klipit", ["import"]) == events[-1].seq
+
+
+def test_what_one_machine_compacts_another_reads_as_before(
+    opened: Callable[[], Ledger],
+) -> None:
+    """Two compact at once; each event is in one place, and in its order."""
+    first, second = opened(), opened()
+    first.add(event(f"job_{number}") for number in range(3 * blocks.EVENTS))
+    before = list(second.events("klipit"))
+    week_later, last = AT + timedelta(days=8), before[-1].seq
+    together(
+        *(
+            partial(compaction.compact, each, "klipit", ["import"], last, week_later)
+            for each in (first, second)
+        )
+    )
+    assert second.store.execute("SELECT count(*) FROM blocks").fetchone() == (2,)
+    assert list(second.events("klipit")) == before
+    assert list(first.events("klipit", before[9].seq, most=300)) == before[10:310]
+    compaction.give_back(first)
 
 
 def test_a_cursor_never_passes_an_event_that_is_still_being_written(
