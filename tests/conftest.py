@@ -196,10 +196,19 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that answers as Spark does; of tests in the group `engines`."""
+    """The address of a server that answers as Spark does; tests of the group `lake` share it."""
     from tests.support.engines import sail_server  # not installed without `dev`
 
     with sail_server(tmp_path_factory.mktemp("sail")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of Apache Spark's own cluster; minutes, so of soaks alone."""
+    from tests.support.engines import spark_cluster
+
+    with spark_cluster(tmp_path_factory.mktemp("spark")) as address:
         yield address
 
 

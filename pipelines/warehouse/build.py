@@ -6,6 +6,7 @@ The file is new each time, so every number is fresh and a failed build leaves on
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -246,7 +247,7 @@ def make_models(con: duckdb.DuckDBPyConnection, sql: Project, *, in_lake: bool =
         AuditFailed: naming each audit that returned rows.
         BuildFailed: a model or an audit cannot be executed.
     """
-    failures = []
+    errors: dict[str, int] = {}
     step = "The schemas"
     try:
         for schema in dict.fromkeys(model.schema for model in sql.models):
@@ -259,13 +260,22 @@ def make_models(con: duckdb.DuckDBPyConnection, sql: Project, *, in_lake: bool =
             for audit in model.audits:
                 step = f"The audit {audit.name} on {model.name}"
                 (rows,) = con.execute(f"SELECT COUNT(*) FROM ({audit.query})").fetchone() or (0,)
-                if rows:
-                    failures.append(f"{audit.name} on {model.name} ({rows} row{'s' * (rows > 1)})")
+                errors[f"{audit.name} on {model.name}"] = rows
     except duckdb.Error as error:
         raise BuildFailed(
             f"{step} failed: {str(error).splitlines()[0]}. {UNCHANGED} Fix this, then run "
             "`clipmart publish`."
         ) from error
+    refuse_rows_of_audits(errors)
+
+
+def refuse_rows_of_audits(counts: Mapping[str, int]) -> None:
+    """Refuse to publish if an audit, by its name and model, returned rows.
+
+    Raises:
+        AuditFailed: naming each of them.
+    """
+    failures = [f"{audit} ({n} row{'s' * (n > 1)})" for audit, n in counts.items() if n]
     if failures:
         raise AuditFailed(
             f"Audits found rows that should not be there: {', '.join(failures)}. {UNCHANGED} The "

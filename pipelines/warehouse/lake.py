@@ -11,13 +11,14 @@ DuckDB's extensions come from packages (the extra `lake`); nothing is downloaded
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
 import duckdb
 
@@ -26,6 +27,7 @@ from pipelines.settings import Address, Lake, Settings
 from sources.shared.drift import PRIVATE
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 
+from . import cluster, cluster_files
 from .build import UNCHANGED, fewer_loads, landing_fingerprint, make_models, write_publication
 from .catalog import (
     PARENTS,
@@ -37,6 +39,7 @@ from .catalog import (
     quoted,
     refuse_other_types,
 )
+from .cluster import LandedFiles
 from .compiled import Project
 from .compiler import project
 from .errors import BuildFailed, LandingLacksIds
@@ -177,7 +180,8 @@ def publish(
 ) -> None:
     """Build what readers see from what has landed, audits first, and switch to it at once.
 
-    Killed at any point, readers see the old or the new.
+    DuckDB builds the models here, or a cluster does, whose files the lake takes. Killed at any
+    point, readers see the old or the new.
 
     Args:
         alone: gives the ledger's locks; nobody loads while the snapshot is chosen. That nobody
@@ -185,17 +189,22 @@ def publish(
 
     Raises:
         BuildFailed, AuditFailed: readers see what they saw.
+        TryAgainLater: likewise; a server or the cluster is away, or the cluster failed.
         LandingLacksIds: the landing lake was begun again since, or is an older copy; readers see
             what they saw.
     """
     settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sql = project(settings.build_dir)
+    landed: dict[str, LandedFiles] = {}
+    folder = f"{lake.files}/lake/{cluster_files.FOLDER}/{uuid4()}"
     con = new_connection(lake)
     try:
-        attach(con, lake, "landing", read_only=True)
+        attach(con, lake, "landing", read_only=settings.cluster is None)
         attach(con, lake, "lake")
         con.execute("SET TimeZone = 'UTC'")
         with alone("landing"):
+            if settings.cluster is not None:
+                cluster_files.make_plain(con)
             con.execute("BEGIN")
             (snapshot,) = con.execute(
                 "SELECT max(snapshot_id) FROM landing.snapshots()"
@@ -203,10 +212,17 @@ def publish(
             con.execute("USE landing")
             built_from = landing_fingerprint(con)
             views = _views_of_landing(con, sql, snapshot)
+            if settings.cluster is not None:
+                landed = cluster_files.landed(con, sql, folder)
             con.execute("USE lake")
             _refuse_to_lose(con, lake, built_from)
             _begin_with(con, views)
-        make_models(con, sql, in_lake=True)
+        if settings.cluster is None:
+            make_models(con, sql, in_lake=True)
+        else:
+            place = cluster_files.location(folder)
+            built = cluster.build(settings.cluster, sql, landed, place, settings.now())
+            _take(con, sql, cluster_files.written(con, built))
         write_publication(con, settings.now(), built_from)
         con.execute("COMMIT")
     except (duckdb.Error, BuildFailed) as error:
@@ -216,6 +232,19 @@ def publish(
             # Without it, to close if the server is gone would abort the process.
             con.execute("ROLLBACK")
         con.close()
+
+
+def _take(con: Any, sql: Project, files: Mapping[str, list[str]]) -> None:
+    """Create the models, of which a cluster has audited all and written the tables."""
+    for schema in dict.fromkeys(model.schema for model in sql.models):
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+    for model in sql.models:
+        create, _, query = model.create.rstrip(";").partition(" AS\n")
+        con.execute(
+            f"{create} AS\n{query}" if model.is_view else f"{create} AS FROM ({query}) LIMIT 0"
+        )
+        con.execute("".join(model.comments[: 1 if model.is_view else None]))
+        cluster_files.add(con, model.name, files.get(model.name, []))
 
 
 def _refuse_to_lose(con: Any, lake: Lake, built_from: str) -> None:
@@ -271,6 +300,11 @@ def tidy(lake: Lake) -> None:
                 f"""CALL ducklake_cleanup_old_files(
                       '{database}', older_than => now() - INTERVAL {KEEP_DAYS} DAY)"""
             )
+        # Those of a cluster whose build was not published.
+        con.execute(
+            f"""CALL ducklake_delete_orphaned_files(
+                  'lake', older_than => now() - INTERVAL {KEEP_DAYS} DAY)"""
+        )
     except duckdb.Error as error:
         raise BuildFailed(
             f"The lake is published, but could not be tidied: {redacted(lake, str(error))[:300]}. "
