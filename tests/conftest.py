@@ -115,7 +115,7 @@ def prepared(clipmart: Clipmart, prepared_state: Path) -> Clipmart:
 @pytest.fixture
 def landing_only(prepared: Clipmart, monkeypatch: pytest.MonkeyPatch) -> Clipmart:
     """The same without building and publishing, which take seconds; `rows` reads what landed."""
-    monkeypatch.setattr("pipelines.warehouse.publish.publish", lambda *_: None)
+    monkeypatch.setattr("pipelines.warehouse.publish.publish", lambda *_, **_named: True)
     prepared.publishing = False
     return prepared
 
