@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,7 +125,7 @@ def sail_cluster(folder: Path) -> Iterator[str]:
 def _sail(folder: Path, environ: dict[str, str]) -> Iterator[str]:
     port = free_port()
     command = [Path(sys.executable).with_name("sail"), "spark", "server", "--port", port]
-    with _served(command, folder, environ):
+    with _served(command, port, folder, environ):
         yield f"sc://127.0.0.1:{port}"
 
 
@@ -147,13 +149,13 @@ def spark_cluster(folder: Path) -> Iterator[str]:
     command = [submit, "--master", "local-cluster[2,1,1024]"]
     command += [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
     command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
-    with _served([*command, "spark-internal"], folder, environ):
+    with _served([*command, "spark-internal"], port, folder, environ):
         yield f"sc://127.0.0.1:{port}"
 
 
 @contextmanager
-def _served(command: list[Any], folder: Path, environ: dict[str, str]) -> Iterator[None]:
-    """A server that runs in a folder, where it writes its tables."""
+def _served(command: list[Any], port: int, folder: Path, environ: dict[str, str]) -> Iterator[None]:
+    """A server that listens, and runs in a folder, where it writes its tables."""
     running = subprocess.Popen(
         list(map(str, command)),
         cwd=folder,
@@ -162,6 +164,10 @@ def _served(command: list[Any], folder: Path, environ: dict[str, str]) -> Iterat
         stderr=subprocess.DEVNULL,
     )
     try:
+        for _ in range(2400):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
         yield
     finally:
         running.terminate()
