@@ -77,6 +77,23 @@ class Lake:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """A cluster that builds the models of a lake; its text leaves out what follows the host."""
+
+    url: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"sc://{urlsplit(self.url).netloc}"
+
+    def redacted(self, message: str) -> str:
+        """A message without the address' parameters, of which one may be a token."""
+        for part in urlsplit(self.url).path.lstrip("/;").split(";"):
+            value = part.partition("=")[2]
+            message = message.replace(value, "…") if len(value) > len("false") else message
+        return message
+
+
+@dataclass(frozen=True)
 class Account:
     """How a service's API is reached: the key, and addresses other than the usual ones."""
 
@@ -128,6 +145,8 @@ class Settings:
     """The file in which each sync leaves its numbers for Prometheus."""
     lake: Lake | None = None
     """The lake to land and publish in; None: DuckDB files in the data folder."""
+    cluster: Cluster | None = None
+    """What builds the models of a lake; None: DuckDB on this machine."""
 
     def now(self) -> datetime:
         """The current instant (UTC): it decides what is due and stamps what is recorded."""
@@ -271,6 +290,7 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         ledger_database=_database("CLIPMART_LEDGER", text("CLIPMART_LEDGER"))
         or (lake.catalog if lake else None),
         lake=lake,
+        cluster=_cluster(text("CLIPMART_ENGINE"), lake),
     )
 
 
@@ -452,6 +472,29 @@ def _lake(text: Callable[[str], str | None]) -> Lake | None:
         text("AWS_REGION") or text("AWS_DEFAULT_REGION") or "us-east-1",
         text("AWS_ENDPOINT_URL_S3") or text("AWS_ENDPOINT_URL"),
     )
+
+
+def _cluster(engine: str | None, lake: Lake | None) -> Cluster | None:
+    """The cluster, if CLIPMART_ENGINE is its address."""
+    if engine in (None, "duckdb"):
+        return None
+    try:
+        parts = urlsplit(engine)
+        parts.port  # noqa: B018 - raises ValueError if it is not a port
+        usable = parts.scheme == "sc" and parts.hostname and "@" not in engine
+    except ValueError:
+        usable = False
+    if not usable:
+        raise FixConfiguration(
+            "CLIPMART_ENGINE can only be duckdb (the default) or the address of a cluster that "
+            "answers to Spark Connect, such as sc://host:15002. Nothing was done."
+        )
+    if lake is None:
+        raise FixConfiguration(
+            "CLIPMART_ENGINE needs a lake, whose files the cluster can read and write. Nothing was "
+            "done. Set CLIPMART_DESTINATION=ducklake as docs/lake.md shows, or unset it."
+        )
+    return Cluster(engine)
 
 
 def _database(name: str, value: str | None) -> Address | None:

@@ -116,7 +116,7 @@ def prepared(clipmart: Clipmart, prepared_state: Path) -> Clipmart:
 @pytest.fixture
 def landing_only(prepared: Clipmart, monkeypatch: pytest.MonkeyPatch) -> Clipmart:
     """The same without building and publishing, which take seconds; `rows` reads what landed."""
-    monkeypatch.setattr("pipelines.warehouse.publish.publish", lambda *_: None)
+    monkeypatch.setattr("pipelines.warehouse.publish.publish", lambda *_, **_named: True)
     prepared.publishing = False
     return prepared
 
@@ -197,10 +197,19 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that answers as Spark does; of tests in the group `engines`."""
+    """The address of a server that answers as Spark does; tests of the group `lake` share it."""
     from tests.support.engines import sail_server  # not installed without `dev`
 
     with sail_server(tmp_path_factory.mktemp("sail")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of Apache Spark's own cluster; minutes, so of soaks alone."""
+    from tests.support.engines import spark_cluster
+
+    with spark_cluster(tmp_path_factory.mktemp("spark")) as address:
         yield address
 
 

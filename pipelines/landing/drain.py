@@ -24,8 +24,9 @@ def drain(loader: Loader, ledger: Ledger, landing: Landing) -> dict[str, int]:
     before = {}
     for name in SERVICES:
         landed = [table.name for table in inbox_tables(name) if SEQ in table.columns]
-        has_tables = landing.has_tables(name, tables_of(name))
-        before[name] = drained = landing.drained_up_to(name, landed) if has_tables else 0
+        with landing.at_once():
+            has_tables = landing.has_tables(name, tables_of(name))
+            before[name] = drained = landing.drained_up_to(name, landed) if has_tables else 0
         ledger.number_above(drained)
         if ledger.last_seq(name, LANDED_KINDS) > drained:
             loader.drain_inbox(ledger, name, landing, create_tables=not has_tables)

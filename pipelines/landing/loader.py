@@ -86,16 +86,27 @@ class Loader:
         self._alone = alone
         self._dlt_dir = dlt_dir
         self._pipelines: dict[str, Any] = {}
+        self._connection: Any = None
+
+    def close(self) -> None:
+        """Close the connection to a lake; the next load opens another."""
+        if self._connection is not None:
+            self._connection.close()
 
     def drain(self) -> dict[str, bool]:
         """Load what an interrupted run left; what cannot be loaded is dropped.
 
-        A run that finds pending packages would load those and skip its own data.
+        A run that finds pending packages would load those and skip its own data. Into a lake a
+        package lands in one transaction at its end, and cannot be continued: it is due again.
 
         Returns:
             schema → whether what was left of it could be loaded.
         """
         left = [s for s in (RUNS, *SERVICES) if self.left_behind(s)]
+        if isinstance(self._landing, Lake):
+            for schema in left:
+                self.drop_working_folder(schema)
+            return dict.fromkeys(left, False)
         return {schema: self._run(schema, None) for schema in left}
 
     def left_behind(self, schema: str) -> bool:
@@ -224,7 +235,9 @@ class Loader:
         if isinstance(self._landing, Lake):
             from . import lake_destination
 
-            return lake_destination.destination(self._landing)
+            if self._connection is None:
+                self._connection = lake_destination.Connection(self._landing)
+            return lake_destination.destination(self._connection)
         from . import destination
 
         return destination.destination(self._landing)
@@ -248,6 +261,10 @@ class Loader:
             for cause in chain(error):
                 if isinstance(cause, ClipmartError | sqlite3.Error):  # the ledger's, not dlt's
                     raise cause from None
+            if isinstance(self._landing, Lake):
+                self.close()  # with what is staged
+                self.drop_working_folder(schema)
+                raise self._failed(schema, error) from error
             if self._outside(error) or not (self._dlt_dir / schema).exists():
                 raise self._failed(schema, error) from error
             self.drop_working_folder(schema)
@@ -275,12 +292,12 @@ class Loader:
             thread.submit(run).result()
 
     def _outside(self, error: BaseException) -> bool:
-        """Whether the cause is outside dlt's folder: the disk, the landing store, a lake."""
+        """Whether the cause is outside dlt's folder: the disk or the landing store."""
         import duckdb
 
         *_, root = chain(error)
         broken = isinstance(root, duckdb.IOException) and "parquet" not in str(root).lower()
-        return broken or isinstance(self._landing, Lake) or is_full(error, self._dlt_dir.parent)
+        return broken or is_full(error, self._dlt_dir.parent)
 
     def _failed(self, schema: str, error: BaseException) -> LoadFailed:
         *_, root = chain(error)

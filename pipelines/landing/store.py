@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,13 @@ class Landing:
         self.shared = isinstance(place, Lake)
         """Whether other machines write to it too."""
         self._place = place
+        self._at_once = False
         self.open()
 
     def open(self) -> None:
         """Open it again after `close`; raises as the class."""
+        self._existing: dict[str, set[str]] = {}
+        """Tables of each schema that were there; none is dropped."""
         if isinstance(self._place, Lake):
             from pipelines.warehouse.lake import open_lake
 
@@ -113,19 +117,34 @@ class Landing:
         """Close the connection; `open` opens it again."""
         self.connection.close()
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Read as of one moment, which to a lake is one transaction of its catalog."""
+        if not self.shared or self._at_once:
+            yield
+            return
+        self._at_once = True
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._at_once = False
+            with suppress(duckdb.Error):
+                self.connection.execute("ROLLBACK")
+
     def mark(self) -> tuple[int, str]:
         """The format of a landing file, and a digest of the columns that it was given."""
         return format_mark(self.connection)
 
     def has_tables(self, schema: str, tables: Iterable[Table]) -> bool:
         """Whether all of these tables exist, and a load into their schema was recorded."""
-        existing = {
-            row[0]
-            for row in self.connection.execute(
-                bound("SELECT table_name FROM duckdb_tables() WHERE schema_name = $s", s=schema)
-            ).fetchall()
-        }
-        return existing >= {table.name for table in tables} | {"_dlt_loads"}
+        wanted = {table.name for table in tables} | {"_dlt_loads"}
+        existing = self._existing.setdefault(schema, set())
+        if not existing >= wanted:
+            # Not from duckdb_tables(), for which a lake reads the statistics of every table.
+            sql = "SELECT DISTINCT table_name FROM duckdb_columns() WHERE schema_name = $s"
+            existing.update(t for (t,) in self.connection.execute(bound(sql, s=schema)).fetchall())
+        return existing >= wanted
 
     def drift(self, schema: str, tables: Iterable[Table]) -> Drift:
         """The undocumented columns landed so far, with their types."""
@@ -191,15 +210,16 @@ class Landing:
 
     def drained_up_to(self, service: str, tables: Iterable[str]) -> int:
         """The number of the latest event that landed in a completed load; 0 if none did."""
-        newest = 0
-        for table in tables:
-            (seq,) = self.connection.execute(
-                f"""SELECT max({SEQ}) FROM {service}.{table} AS t
-                    SEMI JOIN {service}._dlt_loads AS l
-                      ON l.load_id = t._dlt_load_id AND l.status = 0"""
-            ).fetchone() or (None,)
-            newest = max(newest, seq or 0)
-        return newest
+        newest_of_each = " UNION ALL ".join(
+            f"""SELECT max({SEQ}) AS seq FROM {service}.{table} AS t
+                SEMI JOIN {service}._dlt_loads AS l
+                  ON l.load_id = t._dlt_load_id AND l.status = 0"""
+            for table in tables
+        )
+        (newest,) = self.connection.execute(
+            f"SELECT max(seq) FROM ({newest_of_each})"
+        ).fetchone() or (None,)
+        return newest or 0
 
     def _last_status(
         self,

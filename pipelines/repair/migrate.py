@@ -163,10 +163,10 @@ def _insert(ledger: Ledger, table: str, columns: str, marks: str, values: dict[s
 
 
 def _create_tables(settings: Settings, lake: Lake, ledger: Ledger, landing: Landing) -> None:
-    loader = Loader(lake, settings.dlt_dir, ledger.alone)
-    for schema in LANDING_SCHEMAS:
-        if not landing.has_tables(schema, tables_of(schema)):
-            loader.load(schema, {table: [] for table in tables_of(schema)})
+    with closing(Loader(lake, settings.dlt_dir, ledger.alone)) as loader:
+        for schema in LANDING_SCHEMAS:
+            if not landing.has_tables(schema, tables_of(schema)):
+                loader.load(schema, {table: [] for table in tables_of(schema)})
 
 
 def _copy_landing(settings: Settings, landing: Landing) -> list[Copied]:

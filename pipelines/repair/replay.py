@@ -68,8 +68,10 @@ def replay(settings: Settings) -> Replayed:
     with sync_lock(settings.lock, settings.now()), closing(open_ledger(settings)) as ledger:
         if not settings.landing.exists():
             recover_locked(settings)
-        with closing(Landing(place, settings.max_columns)) as landing:
-            loader = Loader(place, settings.dlt_dir, ledger.alone)
+        with (
+            closing(Landing(place, settings.max_columns)) as landing,
+            closing(Loader(place, settings.dlt_dir, ledger.alone)) as loader,
+        ):
             for line in upgrade(landing, loader, settings.now()):
                 say(line)
             loader.drain()

@@ -108,15 +108,17 @@ class _Sync:
                 landed = drain(self.loader, self.ledger, landing)
             stop.check()
             self._refuse_to_lose(landing)
-            worklists = self._worklists(landing, wanted, refresh)
+            with landing.at_once():
+                worklists = self._worklists(landing, wanted, refresh)
             if dry_run:
                 return result
             for name in without_key:
                 result.services.setdefault(name, ServiceResult()).fail(_no_key(SERVICES[name]))
             self._fetch_and_load(landing, worklists)
             self._assign_lost_answers(landing)
-            for name in worklists:
-                result.services[name].running = running(landing, name)
+            with landing.at_once():
+                for name in worklists:
+                    result.services[name].running = running(landing, name)
             if self.publish_now:
                 self._publish(landing)
                 self._compact(landed)
@@ -131,6 +133,7 @@ class _Sync:
             raise
         finally:
             landing.close()
+            self.loader.close()
             codes = [s.exit_code for s in result.services.values()]
             # A signal during the last load, or during publishing, lets that finish.
             result.stopped = stop.requested()
@@ -248,8 +251,10 @@ class _Sync:
         return landing_fingerprint(landing.connection) == self._built_from
 
     def _put_in_place(self) -> None:
-        publish.publish(self.settings)
-        self._built_from = publish.published_fingerprint(self.settings)
+        if not publish.publish(self.settings, if_changed=True):
+            return
+        if self.settings.lake is None:
+            self._built_from = publish.published_fingerprint(self.settings)
         self.result.place = self.settings.published
         self.result.published = True
 

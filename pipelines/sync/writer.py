@@ -134,18 +134,20 @@ class Writer(threading.Thread):
 
     def _load(self, service: str, items: list[Read | Snapshot]) -> None:
         reads = [item for item in items if isinstance(item, Read)]
-        account = [
-            item.row
-            for item in items
-            if isinstance(item, Snapshot) and self._differs(service, item.row)
-        ]
+        with self._landing.at_once():
+            account = [
+                item.row
+                for item in items
+                if isinstance(item, Snapshot) and self._differs(service, item.row)
+            ]
         if not reads and not account:
             return
         drift = self._drift.get(service)
         if drift is None or self._landing.shared:
             if not self._landing.has_tables(service, tables_of(service)):
                 self._loader.load(service, {table: [] for table in tables_of(service)})
-            self._drift[service] = self._landing.drift(service, tables_of(service))
+            with self._landing.at_once():
+                self._drift[service] = self._landing.drift(service, tables_of(service))
         try:
             self._land(service, reads, account)
         except LoadFailed as error:
@@ -161,7 +163,8 @@ class Writer(threading.Thread):
     def _land(self, service: str, reads: list[Read], account: list[Row]) -> None:
         """Load a chunk; if its rows cannot land, halve it until the record at fault is alone."""
         api = SERVICES[service].api
-        seen = self._landing.seen(api, reads)
+        with self._landing.at_once():
+            seen = self._landing.seen(api, reads)
         chunk = chunk_of(api, reads, self._drift[service], seen)
         for row in account:
             chunk.add(api.account, row)

@@ -6,7 +6,7 @@ The file is new each time, so every number is fresh and a failed build leaves on
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -79,6 +79,7 @@ def build(landing: Path | None, target: Path, now: datetime | None = None) -> No
             make_models(con, sql)
             con.execute("COMMIT")
             _describe_the_undocumented(con)
+            con.execute(PUBLICATION)
             write_publication(con, now or datetime.now(UTC), built_from)
             filled = contents(con)
             # Closing does the same, but a checkpoint that fails there fails silently.
@@ -209,12 +210,18 @@ def landing_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
     The current database is the landing store, or an empty one if there is none.
     """
     loads = []
-    for schema in LANDING_SCHEMAS:
-        with suppress(duckdb.CatalogException):
-            counted = con.execute(
-                f"SELECT COUNT(*), MAX(load_id) FROM {schema}._dlt_loads WHERE status = 0"
-            ).fetchone()
-            loads.append(" ".join([schema, *map(str, counted or ())]))
+    having = con.execute(
+        """SELECT DISTINCT schema_name FROM duckdb_columns()
+           WHERE database_name = current_database() AND table_name = '_dlt_loads'"""
+    ).fetchall()
+    counts = " UNION ALL ".join(
+        f"SELECT {literal(schema)}, COUNT(*), MAX(load_id) FROM {schema}._dlt_loads "
+        "WHERE status = 0"
+        for schema in LANDING_SCHEMAS
+        if (schema,) in having
+    )
+    if counts:
+        loads = [" ".join(map(str, counted)) for counted in con.execute(counts).fetchall()]
     return "; ".join([*loads, f"clipmart {metadata.version('clipmart')}", f"sql {digest()}"])
 
 
@@ -229,24 +236,30 @@ def fewer_loads(built_from: str, before: str) -> list[str]:
     return [schema for schema, loads in counts(before).items() if now.get(schema, 0) < loads]
 
 
+def same_code(built_from: str, before: str) -> bool:
+    """Whether two fingerprints are of the same code."""
+
+    def code(fingerprint: str) -> list[str]:
+        return [part for part in fingerprint.split("; ") if len(part.split()) == 2]
+
+    return code(built_from) == code(before)
+
+
 def write_publication(con: duckdb.DuckDBPyConnection, now: datetime, built_from: str) -> None:
-    """The one row that says where what readers see comes from."""
-    con.execute(PUBLICATION)
+    """The one row of the table `PUBLICATION`."""
+    con.execute("DELETE FROM clipmart.publication")
     row = f"TIMESTAMPTZ '{now.isoformat()}', {literal(built_from)}"
     con.execute(f"INSERT INTO clipmart.publication VALUES ({row})")
 
 
-def make_models(con: duckdb.DuckDBPyConnection, sql: Project, *, in_lake: bool = False) -> None:
+def make_models(con: duckdb.DuckDBPyConnection, sql: Project) -> None:
     """Create every model with its comments in the current database, then run all audits.
-
-    Args:
-        in_lake: the database takes no comments on a view's columns.
 
     Raises:
         AuditFailed: naming each audit that returned rows.
         BuildFailed: a model or an audit cannot be executed.
     """
-    failures = []
+    errors: dict[str, int] = {}
     step = "The schemas"
     try:
         for schema in dict.fromkeys(model.schema for model in sql.models):
@@ -254,18 +267,27 @@ def make_models(con: duckdb.DuckDBPyConnection, sql: Project, *, in_lake: bool =
         for model in sql.models:
             step = f"The model {model.name}"
             con.execute(model.create)
-            con.execute("".join(model.comments[: 1 if in_lake and model.is_view else None]))
+            con.execute("".join(model.comments))
         for model in sql.models:
             for audit in model.audits:
                 step = f"The audit {audit.name} on {model.name}"
                 (rows,) = con.execute(f"SELECT COUNT(*) FROM ({audit.query})").fetchone() or (0,)
-                if rows:
-                    failures.append(f"{audit.name} on {model.name} ({rows} row{'s' * (rows > 1)})")
+                errors[f"{audit.name} on {model.name}"] = rows
     except duckdb.Error as error:
         raise BuildFailed(
             f"{step} failed: {str(error).splitlines()[0]}. {UNCHANGED} Fix this, then run "
             "`clipmart publish`."
         ) from error
+    refuse_rows_of_audits(errors)
+
+
+def refuse_rows_of_audits(counts: Mapping[str, int]) -> None:
+    """Refuse to publish if an audit, by its name and model, returned rows.
+
+    Raises:
+        AuditFailed: naming each of them.
+    """
+    failures = [f"{audit} ({n} row{'s' * (n > 1)})" for audit, n in counts.items() if n]
     if failures:
         raise AuditFailed(
             f"Audits found rows that should not be there: {', '.join(failures)}. {UNCHANGED} The "

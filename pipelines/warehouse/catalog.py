@@ -71,11 +71,17 @@ def described(con: duckdb.DuckDBPyConnection) -> dict[str, Described]:
 
 def landed_types(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
     """Columns and their types of each landing table in the current database."""
-    return {
-        table: relation.types
-        for table, relation in described(con).items()
-        if table.partition(".")[0] in LANDING_SCHEMAS
-    }
+    types: dict[str, dict[str, str]] = {}
+    listed = ", ".join(map(literal, LANDING_SCHEMAS))
+    # Not from duckdb_tables(), for which a lake reads the statistics of every table.
+    for table, column, kind in con.execute(
+        f"""SELECT schema_name || '.' || table_name, column_name, data_type FROM duckdb_columns()
+            WHERE database_name = current_database() AND schema_name IN ({listed})
+              AND NOT internal AND NOT STARTS_WITH(table_name, '_dlt_')
+            ORDER BY schema_name, table_name, column_index"""
+    ).fetchall():
+        types.setdefault(table, {})[column] = kind
+    return types
 
 
 def declared_types(project: Project) -> dict[str, dict[str, str]]:

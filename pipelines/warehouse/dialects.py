@@ -183,8 +183,31 @@ def _spark_type(kind: Any) -> str:
     return " STRING" if kind.is_type("json") else f" {kind.sql('spark')}"
 
 
-def translated(query: str, dialect: Dialect, now: datetime | None = None) -> str:
+def one_name(relation: str) -> str:
+    """`schema.name` as one identifier: a session's own views are in no schema."""
+    return relation.replace(".", "__")
+
+
+def spark_types(relation: Relation) -> dict[str, str]:
+    """The columns of a landing table or model, and their types in Spark."""
+    import sqlglot
+
+    parsed = sqlglot.parse_one(relation.create, read="duckdb")
+    if " AS\n" in relation.create:
+        types = {each.alias: each.unalias().args["to"] for each in parsed.expression.selects}
+    else:
+        types = {column.name: column.args["kind"] for column in parsed.this.expressions}
+    return {name: _spark_type(kind).strip() for name, kind in types.items()}
+
+
+def translated(
+    query: str, dialect: Dialect, now: datetime | None = None, *, in_schemas: bool = True
+) -> str:
     """A query of DuckDB in another dialect.
+
+    Args:
+        now: the instant that it calculates with; the reader's clock if not given.
+        in_schemas: otherwise it reads relations by `one_name`.
 
     Raises:
         ValueError: as of `script`.
@@ -202,6 +225,12 @@ def translated(query: str, dialect: Dialect, now: datetime | None = None) -> str
             node.replace(clock or exp.CurrentTimestamp())
         elif isinstance(node, exp.RegexpLike | exp.RegexpExtract):
             node.expression.set("this", _explicit(node.expression.name))
+        elif isinstance(node, exp.Table) and node.db and not in_schemas:
+            short = exp.to_identifier(one_name(f"{node.db}.{node.name}"))
+            if not node.alias:
+                node.set("alias", exp.TableAlias(this=node.this))
+            node.set("this", short)
+            node.set("db", None)
         name, parts = _construct(node)
         if name in _REWRITTEN[dialect]:
             node.replace(_filled(_REWRITTEN[dialect][name], dialect, parts))

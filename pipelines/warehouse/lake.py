@@ -11,13 +11,15 @@ DuckDB's extensions come from packages (the extra `lake`); nothing is downloaded
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
 import duckdb
 
@@ -26,7 +28,17 @@ from pipelines.settings import Address, Lake, Settings
 from sources.shared.drift import PRIVATE
 from sources.shared.errors import ClipmartError, FixConfiguration, TryAgainLater
 
-from .build import UNCHANGED, fewer_loads, landing_fingerprint, make_models, write_publication
+from . import cluster, cluster_files
+from .build import (
+    PUBLICATION,
+    UNCHANGED,
+    fewer_loads,
+    landing_fingerprint,
+    make_models,
+    remove_database,
+    same_code,
+    write_publication,
+)
 from .catalog import (
     PARENTS,
     declared_types,
@@ -47,6 +59,8 @@ CATALOGS = {"landing": "clipmart_landing", "lake": "clipmart_lake"}
 _CATALOG_KEY = "lake_catalog"
 """The secret's name. DuckDB lists what it holds, except the password."""
 READERS_SCHEMAS = (*LANDING_SCHEMAS, "staging", "reports")
+_ROWS = "; rows "
+"""Between what the lake was built from and the digests of the models' rows."""
 KEEP_DAYS = 7
 """How long a reader may go on in a lake as it was; then files that nobody sees are removed."""
 
@@ -98,6 +112,8 @@ def new_connection(lake: Lake, address: Address | None = None) -> duckdb.DuckDBP
     # For good: DuckDB lets nobody allow them again while the connection lives.
     con.execute("SET allow_unsigned_extensions = false")
     con.execute("SET autoinstall_known_extensions = false")
+    # Two transactions for each of ours. A lost connection fails the statement either way.
+    con.execute("SET pg_pool_health_check_query = ''")
     con.execute(f"CREATE SECRET {_CATALOG_KEY} ({_catalog_secret(address or lake.catalog)})")
     if lake.on_s3:
         con.execute(f"CREATE SECRET lake_files ({_secret(lake)})")
@@ -140,6 +156,9 @@ def attach_statement(lake: Lake, database: str, *, read_only: bool = False) -> s
     options.append(
         "READ_ONLY" if read_only else f"DATA_PATH {literal(f'{lake.files}/{database}/')}"
     )
+    if database == "lake":
+        # Rows in the catalog stay there when they are replaced; a file goes as a whole.
+        options.append("DATA_INLINING_ROW_LIMIT 0")
     address = lake.reader if read_only and lake.reader else lake.catalog
     place = literal(f"ducklake:postgres:{_connection_options(address)}")
     return f"ATTACH IF NOT EXISTS {place} AS {database} ({', '.join(options)})"
@@ -173,42 +192,70 @@ def extension_files() -> tuple[str, ...]:
 
 
 def publish(
-    settings: Settings, lake: Lake, alone: Callable[[str], AbstractContextManager[None]]
-) -> None:
+    settings: Settings,
+    lake: Lake,
+    alone: Callable[[str], AbstractContextManager[None]],
+    *,
+    if_changed: bool = False,
+) -> bool:
     """Build what readers see from what has landed, audits first, and switch to it at once.
 
-    Killed at any point, readers see the old or the new.
+    The models are built in a file of this machine, which reads every landing table once, or by a
+    cluster, whose files the lake takes. Killed at any point, readers see the old or the new.
 
     Args:
         alone: gives the ledger's locks; nobody loads while the snapshot is chosen. That nobody
             else publishes is the caller's to see to.
+        if_changed: do nothing if another machine has published what has landed.
+
+    Returns:
+        Whether it was published.
 
     Raises:
         BuildFailed, AuditFailed: readers see what they saw.
+        TryAgainLater: likewise; a server or the cluster is away, or the cluster failed.
         LandingLacksIds: the landing lake was begun again since, or is an older copy; readers see
             what they saw.
     """
     settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sql = project(settings.build_dir)
+    build = settings.build_dir / "models.duckdb"
+    folder = f"{lake.files}/lake/{cluster_files.FOLDER}/{uuid4()}"
+    remove_database(build)
     con = new_connection(lake)
     try:
-        attach(con, lake, "landing", read_only=True)
+        attach(con, lake, "landing", read_only=settings.cluster is None)
         attach(con, lake, "lake")
         con.execute("SET TimeZone = 'UTC'")
+        con.execute(f"SET VARIABLE clipmart_now = TIMESTAMPTZ '{settings.now().isoformat()}'")
+        con.execute(f"ATTACH {literal(str(build))} AS build")
         with alone("landing"):
-            con.execute("BEGIN")
-            (snapshot,) = con.execute(
-                "SELECT max(snapshot_id) FROM landing.snapshots()"
-            ).fetchone() or (0,)
+            if settings.cluster is not None:
+                cluster_files.make_plain(con)
             con.execute("USE landing")
+            con.execute("BEGIN")
             built_from = landing_fingerprint(con)
-            views = _views_of_landing(con, sql, snapshot)
-            con.execute("USE lake")
-            _refuse_to_lose(con, lake, built_from)
-            _begin_with(con, views)
-        make_models(con, sql, in_lake=True)
-        write_publication(con, settings.now(), built_from)
+            before, rows_before = _publication(con)
+            if if_changed and built_from == before:
+                return False
+            _refuse_to_lose(lake, built_from, before)
+            landing = _landing_at(con, sql)
+            if settings.cluster is not None:
+                landed = cluster_files.landed(con, sql, folder)
+            con.execute("COMMIT")
+        files = {}
+        if settings.cluster is not None:
+            place = cluster_files.location(folder)
+            built = cluster.build(settings.cluster, sql, landed, place, settings.now())
+            files = cluster_files.written(con, built)
+        _build_models(con, sql, landing, with_rows=settings.cluster is None)
+        con.execute("USE lake")
+        con.execute("BEGIN")
+        keep = same_code(built_from, before)
+        rows = _switch(con, sql, landing, rows_before if keep else None, files)
+        write_publication(con, settings.now(), f"{built_from}{_ROWS}{json.dumps(rows)}")
         con.execute("COMMIT")
+        return True
     except (duckdb.Error, BuildFailed) as error:
         raise _not_built(lake, error) from error
     finally:
@@ -216,20 +263,111 @@ def publish(
             # Without it, to close if the server is gone would abort the process.
             con.execute("ROLLBACK")
         con.close()
+        remove_database(build)
 
 
-def _refuse_to_lose(con: Any, lake: Lake, built_from: str) -> None:
-    """Compare completed loads, whose number never falls: ids would take reading the files."""
+def published_from(lake: Lake) -> str | None:
+    """What readers' lake was built from; None if nothing is published or it cannot be read."""
+    con = new_connection(lake)
+    try:
+        attach(con, lake, "lake", read_only=True)
+        return _publication(con)[0] or None
+    except (duckdb.Error, ClipmartError):
+        return None
+    finally:
+        con.close()
+
+
+def _publication(con: Any) -> tuple[str, dict[str, str]]:
+    """What readers' lake was built from, and a digest of each model's rows; empty without one."""
     try:
         row = con.execute("SELECT built_from FROM lake.clipmart.publication").fetchone()
     except duckdb.CatalogException:
-        return  # nothing is published yet
-    if row and (schemas := fewer_loads(built_from, row[0])):
+        row = None
+    built_from, _, rows = (row[0] if row else "").partition(_ROWS)
+    return built_from, json.loads(rows or "{}")
+
+
+def _refuse_to_lose(lake: Lake, built_from: str, before: str) -> None:
+    """Compare completed loads, whose number never falls: ids would take reading the files."""
+    if schemas := fewer_loads(built_from, before):
         raise LandingLacksIds(
             f"The landing lake at {lake.catalog} holds fewer loads than what readers see was built "
             f"from ({', '.join(schemas)}). Nothing was published; readers see what they saw. "
             "Restore the catalog as docs/lake.md says, then run `clipmart publish`."
         )
+
+
+def _build_models(
+    con: Any, sql: Project, landing: Mapping[str, str], *, with_rows: bool = True
+) -> None:
+    """Build and audit the models in the attached file `build`, from queries of landing tables.
+
+    Args:
+        with_rows: otherwise of nothing, for the tables' columns and comments.
+    """
+    con.execute("USE build")
+    con.execute("BEGIN")
+    for schema in LANDING_SCHEMAS:
+        con.execute(f"CREATE SCHEMA {quoted(schema)}")
+    for table, query in landing.items():
+        con.execute(f"CREATE TABLE {qualified(table)} AS {query}{'' if with_rows else ' LIMIT 0'}")
+    make_models(con, sql)
+    con.execute("COMMIT")
+
+
+def _switch(
+    con: Any,
+    sql: Project,
+    landing: Mapping[str, str],
+    before: Mapping[str, str] | None,
+    files: Mapping[str, list[str]],
+) -> dict[str, str]:
+    """Show readers the landing tables as the queries have them, and the models that were built.
+
+    A model's table stays, and its rows are replaced if they differ: a table that is dropped leaves
+    its columns and a table of its own in the catalog until its snapshots expire.
+
+    Args:
+        before: the digest of each table's rows; None creates all models again.
+        files: the rows of tables that a cluster has written.
+
+    Returns:
+        The digests now.
+    """
+    rows: dict[str, str] = {}
+    if before is None:
+        for schema in READERS_SCHEMAS:
+            con.execute(f"DROP SCHEMA IF EXISTS {quoted(schema)} CASCADE")
+            con.execute(f"CREATE SCHEMA {quoted(schema)}")
+        con.execute(PUBLICATION)
+    for table, query in landing.items():
+        con.execute(f"CREATE OR REPLACE VIEW {qualified(table)} AS {query}")
+    for declared in sql.landing:
+        # A lake takes no comments on a view's columns.
+        con.execute(declared.comments[0].replace("COMMENT ON TABLE", "COMMENT ON VIEW", 1))
+    for model in sql.models:
+        place = qualified(model.name)
+        if model.is_view:
+            if before is None:
+                con.execute(model.create)
+                con.execute("".join(model.comments[:1]))
+            continue
+        written = files.get(model.name, [])
+        source = f"read_parquet({written})" if written else f"build.{place}"
+        (rows[model.name],) = con.execute(
+            f"SELECT concat_ws(' ', count(*), sum(hash(model))) FROM {source} AS model"
+        ).fetchone()
+        if before is None:
+            con.execute(f"CREATE TABLE {place} AS FROM build.{place}")
+            con.execute("".join(model.comments))
+        elif before.get(model.name) != rows[model.name]:
+            con.execute(f"DELETE FROM {place}")
+            con.execute(f"INSERT INTO {place} FROM build.{place}")
+        else:
+            continue
+        cluster_files.add(con, model.name, written)
+    return rows
 
 
 def _not_built(lake: Lake, error: Exception) -> ClipmartError:
@@ -255,6 +393,8 @@ def tidy(lake: Lake) -> None:
         attach(con, lake, "lake")
         for database in CATALOGS:
             con.execute(f"CALL ducklake_flush_inlined_data('{database}')")
+            # What replaced rows leave in a file; one that has any is not merged.
+            con.execute(f"CALL ducklake_rewrite_data_files('{database}', delete_threshold => 0.1)")
             con.execute(f"CALL ducklake_merge_adjacent_files('{database}')")
             (old,) = con.execute(
                 f"""SELECT list(snapshot_id) FROM {database}.snapshots()
@@ -271,6 +411,11 @@ def tidy(lake: Lake) -> None:
                 f"""CALL ducklake_cleanup_old_files(
                       '{database}', older_than => now() - INTERVAL {KEEP_DAYS} DAY)"""
             )
+        # Those of a cluster whose build was not published.
+        con.execute(
+            f"""CALL ducklake_delete_orphaned_files(
+                  'lake', older_than => now() - INTERVAL {KEEP_DAYS} DAY)"""
+        )
     except duckdb.Error as error:
         raise BuildFailed(
             f"The lake is published, but could not be tidied: {redacted(lake, str(error))[:300]}. "
@@ -298,15 +443,15 @@ def copy_landing(lake: Lake, file: Path) -> None:
         con.close()
 
 
-def _views_of_landing(con: Any, sql: Project, snapshot: int) -> list[str]:
-    """Statements that create the landing tables as views of one snapshot, without dlt's part.
+def _landing_at(con: Any, sql: Project) -> dict[str, str]:
+    """The landing tables as queries of the latest snapshot, without dlt's part, by `schema.table`.
 
-    The current database is the landing lake. Each view's comment follows it; a lake takes none on
-    a view's columns.
+    The current database is the landing lake. Parents come before their children.
     """
+    (snapshot,) = con.execute("SELECT max(snapshot_id) FROM landing.snapshots()").fetchone()
     landed, declared = landed_types(con), declared_types(sql)
     refuse_other_types(landed, declared)
-    statements = []
+    queries = {}
     # Parents first: the view of a child may look into its parent's.
     for table in sorted(landed | declared, key=lambda table: (table in PARENTS, table)):
         columns = landed.get(table, {})
@@ -321,21 +466,8 @@ def _views_of_landing(con: Any, sql: Project, snapshot: int) -> list[str]:
                 f"FROM landing.{qualified(table)} AT (VERSION => {snapshot}) "
                 f"WHERE ({no_data(con, table, columns)}) IS NOT TRUE"
             )
-        statements.append(f"CREATE VIEW {qualified(table)} AS SELECT {listed} {rows};")
-    comments = [table.comments[0] for table in sql.landing]
-    return statements + [c.replace("COMMENT ON TABLE", "COMMENT ON VIEW", 1) for c in comments]
-
-
-def _begin_with(con: Any, views: list[str]) -> None:
-    """Drop what was published, and create the views that the models read from."""
-    for (schema,) in con.execute(
-        "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'lake'"
-    ).fetchall():
-        if schema in READERS_SCHEMAS:
-            con.execute(f"DROP SCHEMA {quoted(schema)} CASCADE")
-    for schema in LANDING_SCHEMAS:
-        con.execute(f"CREATE SCHEMA {quoted(schema)}")
-    con.execute("".join(views))
+        queries[table] = f"SELECT {listed} {rows}"
+    return queries
 
 
 _IN_SECRET = {"host": "HOST", "port": "PORT", "dbname": "DATABASE", "user": "USER"} | {

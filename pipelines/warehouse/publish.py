@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -27,11 +27,17 @@ TIDIED = "lake tidied at"
 COPIED_BYTES = 1 << 20
 
 
-def publish(settings: Settings) -> None:
+def publish(settings: Settings, *, if_changed: bool = False) -> bool:
     """Build the warehouse from what has landed and publish it.
 
     Only one process may publish at a time, and nobody may hold the landing file open to write:
     the sync's lock sees to both. Killed at any point, the published file is the old or the new.
+
+    Args:
+        if_changed: in a lake, leave it if another machine has just published what has landed.
+
+    Returns:
+        Whether it was published.
 
     Raises:
         BuildFailed, AuditFailed: the published file is as it was.
@@ -40,8 +46,7 @@ def publish(settings: Settings) -> None:
         DiskFull: there is no room for another file.
     """
     if settings.lake is not None:
-        _publish_to_lake(settings, settings.lake)
-        return
+        return _publish_to_lake(settings, settings.lake, if_changed=if_changed)
     with _writing(settings.warehouse):
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.build_dir.mkdir(mode=0o700, exist_ok=True)
@@ -55,23 +60,25 @@ def publish(settings: Settings) -> None:
         finally:
             remove_database(built)
         only_copy.forget_older(settings)
+    return True
 
 
-def _publish_to_lake(settings: Settings, lake: Lake) -> None:
+def _publish_to_lake(settings: Settings, lake: Lake, *, if_changed: bool) -> bool:
     from pipelines.ledger.ledger import open_ledger
 
     from .lake import publish as publish_to_lake
     from .lake import tidy
 
     with closing(open_ledger(settings)) as ledger, ledger.alone("publish"):
-        publish_to_lake(settings, lake, ledger.alone)
-        now = datetime.now(UTC)
+        published = publish_to_lake(settings, lake, ledger.alone, if_changed=if_changed)
+        now = settings.now()
         tidied = ledger.read_note(TIDIED)
         # An instant ahead is of a clock that was wrong.
         if tidied is None or not now - timedelta(days=1) <= datetime.fromisoformat(tidied) <= now:
             with ledger.alone("landing"):
                 tidy(lake)
             ledger.note(TIDIED, now.isoformat())
+    return published
 
 
 def export_copy(settings: Settings, file: Path) -> None:
@@ -118,6 +125,10 @@ def _build_from_lake(settings: Settings, lake: Lake) -> Path:
 
 def published_fingerprint(settings: Settings) -> str | None:
     """What the published file was built from; None if it is absent or cannot be read."""
+    if settings.lake is not None:
+        from .lake import published_from
+
+        return published_from(settings.lake)
     try:
         with open_published(settings) as con:
             row = con.execute("SELECT built_from FROM clipmart.publication").fetchone()

@@ -66,7 +66,7 @@ def troubled(
     clipmart: Clipmart, sandbox: Sandbox, troubled_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Clipmart:
     """A copy of that folder; its syncs do not publish, which would take seconds."""
-    monkeypatch.setattr("pipelines.warehouse.publish.publish", lambda *_: None)
+    monkeypatch.setattr("pipelines.warehouse.publish.publish", lambda *_, **_named: True)
     fill(sandbox)
     shutil.copytree(troubled_data, clipmart.data_dir)
     return clipmart

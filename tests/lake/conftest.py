@@ -53,6 +53,7 @@ def empty_lake(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     loader = Loader(lake, folder / "dlt")
     for schema in ("clipmart", "klipit", "clipus"):
         loader.load(schema, {table: [] for table in tables_of(schema)})
+    loader.close()
     assert not list((folder / "files").rglob("*.parquet"))
     return database
 

@@ -95,15 +95,15 @@ import sys
 import psycopg
 from pipelines.warehouse import lake
 from pipelines.cli import main
-make_models = lake.make_models
+write_publication = lake.write_publication
 def cut_off(*args, **kwargs):
     with psycopg.connect(sys.argv[1], autocommit=True) as admin:
         admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    make_models(*args, **kwargs)
-lake.make_models = cut_off
+    write_publication(*args, **kwargs)
+lake.write_publication = cut_off
 main(["publish"], prog_name="clipmart")
 """
 

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import duckdb
 import psycopg
 import pytest
 
 from pipelines.agents import answers
 from pipelines.settings import Address, load_settings
-from pipelines.warehouse.lake import attach, new_connection, open_lake
+from pipelines.warehouse.lake import attach, extension_files, new_connection, open_lake
 from pipelines.warehouse.read import connect, open_published, query
 from sources.shared.errors import Unusable
 from tests.support.clipmart import NOW, Clipmart
@@ -25,12 +27,14 @@ pytestmark = pytest.mark.xdist_group("lake")
 
 PASSWORD = "hunter2 of the lake"
 PAGE = (Path(__file__).parents[2] / "docs" / "lake.md").read_text()
+(ATTACH,) = re.findall(r"^```duckdb\n(.*?)^```", PAGE, flags=re.M | re.S)
 (GRANTS,) = re.findall(r"^```postgresql\n(.*?)^```", PAGE, flags=re.M | re.S)
 
 
 @pytest.fixture(scope="module")
-def shared(empty_lake: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    shared = shared_lake(empty_lake, str(tmp_path_factory.mktemp("lake") / "files"))
+def shared(empty_lake: str, s3: str) -> Iterator[Shared]:
+    keys = {"AWS_ACCESS_KEY_ID": "readers key", "AWS_SECRET_ACCESS_KEY": "its secret"}
+    shared = shared_lake(empty_lake, "s3://clips/lake", AWS_ENDPOINT_URL=s3, **keys)
     address = shared.environ["CLIPMART_LAKE_CATALOG"]
     shared.environ["CLIPMART_LAKE_CATALOG"] = address.replace(
         "clipmart@", f"clipmart:{PASSWORD.replace(' ', '%20')}@"
@@ -158,6 +162,25 @@ def test_all_readers_use_the_role_and_see_the_next_publication(
             "FROM postgres_execute('__ducklake_metadata_lake', "
             "'COMMIT; DELETE FROM clipmart_ledger.events')"
         ).fetchall()
+
+
+def test_any_duckdb_attaches_it_as_the_page_says(reader: Clipmart) -> None:
+    """The page's statements, with this test's addresses, read a report and a landed row."""
+    place = urlsplit(reader.environ["CLIPMART_LAKE_READER"])
+    endpoint = urlsplit(reader.environ["AWS_ENDPOINT_URL"]).netloc
+    statements = (
+        ATTACH.replace("HOST 'db.internal'", f"HOST '{place.hostname}', PORT '{place.port}'")
+        .replace("DATABASE 'clipmart'", f"DATABASE '{place.path[1:]}'")
+        .replace("ENDPOINT 's3.internal'", f"ENDPOINT '{endpoint}', USE_SSL false")
+    )
+    with duckdb.connect(config={"allow_unsigned_extensions": "true"}) as con:
+        for extension in extension_files():
+            con.execute(f"LOAD '{extension}'")
+        con.execute(statements)
+        assert con.execute("SELECT id FROM klipit.jobs").fetchall() == [("job_1",)]
+        assert con.execute("SELECT count(*) FROM reports.freshness").fetchall() == [(16,)]
+        with pytest.raises(duckdb.Error, match=r"read-only"):
+            con.execute("DELETE FROM reports.top_clips")
 
 
 def test_doctor_warns_of_a_reader_that_may_write(machine: Clipmart) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
-from unittest.mock import patch
 
 import duckdb
 import psycopg
 from psycopg.rows import dict_row
 
+from pipelines.warehouse.cluster import interactive
 from pipelines.warehouse.dialects import Dialect
 from tests.support.postgres import free_port
 from tests.support.programs import needs
@@ -99,28 +103,29 @@ def postgres_session(database: str, zone: str) -> Iterator[Postgres]:
 
 
 @contextmanager
-def sail_server(folder: Path) -> Iterator[str]:
+def sail_server(folder: Path, environ: dict[str, str] | None = None) -> Iterator[str]:
     """The address of Sail, which speaks Spark Connect, in one process."""
-    with _sail(folder, {}) as address:
+    with _sail(folder, environ or {}) as address:
         yield address
 
 
 @contextmanager
 def sail_cluster(folder: Path) -> Iterator[str]:
     """The address of Sail with two workers: half as much CPU again."""
-    cluster = {"MODE": "local-cluster", "CLUSTER__WORKER_INITIAL_COUNT": "2"}
-    cluster |= {"CLUSTER__WORKER_MAX_COUNT": "2", "CLUSTER__WORKER_TASK_SLOTS": "64"}
-    cluster["CLUSTER__TASK_MAX_ATTEMPTS"] = "1"  # a second one reports another error than the first
-    with _sail(folder, cluster) as address:
+    settings = {"MODE": "local-cluster", "CLUSTER__WORKER_INITIAL_COUNT": "2"}
+    settings |= {"CLUSTER__WORKER_MAX_COUNT": "2", "CLUSTER__WORKER_TASK_SLOTS": "64"}
+    settings["CLUSTER__TASK_MAX_ATTEMPTS"] = (
+        "1"  # a second one reports another error than the first
+    )
+    with _sail(folder, {f"SAIL_{name}": value for name, value in settings.items()}) as address:
         yield address
 
 
 @contextmanager
-def _sail(folder: Path, settings: dict[str, str]) -> Iterator[str]:
+def _sail(folder: Path, environ: dict[str, str]) -> Iterator[str]:
     port = free_port()
-    environ = {f"SAIL_{name}": value for name, value in settings.items()}
     command = [Path(sys.executable).with_name("sail"), "spark", "server", "--port", port]
-    with _served(command, folder, environ):
+    with _served(command, port, folder, environ):
         yield f"sc://127.0.0.1:{port}"
 
 
@@ -144,13 +149,13 @@ def spark_cluster(folder: Path) -> Iterator[str]:
     command = [submit, "--master", "local-cluster[2,1,1024]"]
     command += [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
     command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
-    with _served([*command, "spark-internal"], folder, environ):
+    with _served([*command, "spark-internal"], port, folder, environ):
         yield f"sc://127.0.0.1:{port}"
 
 
 @contextmanager
-def _served(command: list[Any], folder: Path, environ: dict[str, str]) -> Iterator[None]:
-    """A server that runs in a folder, where it writes its tables."""
+def _served(command: list[Any], port: int, folder: Path, environ: dict[str, str]) -> Iterator[None]:
+    """A server that listens, and runs in a folder, where it writes its tables."""
     running = subprocess.Popen(
         list(map(str, command)),
         cwd=folder,
@@ -159,6 +164,10 @@ def _served(command: list[Any], folder: Path, environ: dict[str, str]) -> Iterat
         stderr=subprocess.DEVNULL,
     )
     try:
+        for _ in range(2400):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
         yield
     finally:
         running.terminate()
@@ -170,11 +179,42 @@ def spark_session(address: str, zone: str, folder: Path) -> Iterator[Spark]:
     """A session of Spark Connect, as soon as somebody listens there."""
     from pyspark.sql import SparkSession
 
-    # Without a main file, as in pytest-xdist's workers, it thinks that its own doctests run.
-    with patch.object(sys, "ps1", "", create=True):
+    with interactive():
         session = SparkSession.builder.remote(address).create()
     try:
         session.conf.set("spark.sql.session.timeZone", zone)
         yield Spark(session, folder)
     finally:
         session.stop()
+
+
+def difference(got: list[Row], expected: list[Row]) -> tuple[Any, Any] | None:
+    """What one lot of rows has and the other has not."""
+    if len(got) != len(expected):
+        return len(got), len(expected)
+    for mine, theirs in zip(got, expected, strict=True):
+        if list(mine) != list(theirs):
+            return list(mine), list(theirs)
+        for column, value in theirs.items():
+            if mine[column] != value and not nearly(mine[column], value):
+                return {column: mine[column]} | mine, theirs
+    return None
+
+
+def nearly(got: Any, expected: Any) -> bool:
+    numbers = isinstance(got, float) and isinstance(expected, float)
+    return numbers and math.isclose(got, expected, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def in_order(rows: list[Row]) -> list[Row]:
+    """Sorted by all their values, instants in UTC; numbers count last and less exactly."""
+
+    def key(row: Row) -> tuple[list[str], list[str]]:
+        numbers = [f"{v:.6g}" for v in row.values() if isinstance(v, float)]
+        return [repr(v) for v in row.values() if not isinstance(v, float)], numbers
+
+    utc = [
+        {c: v.astimezone(UTC) if isinstance(v, datetime) else v for c, v in row.items()}
+        for row in rows
+    ]
+    return sorted(utc, key=key)

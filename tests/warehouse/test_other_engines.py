@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,16 +19,17 @@ from tests.support.engines import (
     Duckdb,
     Engine,
     Row,
+    difference,
+    in_order,
     postgres_session,
     sail_cluster,
-    spark_cluster,
     spark_session,
 )
 from tests.support.landing_data import DECLARED, NOW, Rows, a_month_of_use, write_landing
 from tests.support.postgres import new_database
 from tests.support.worlds import WORLDS, World
 
-pytestmark = pytest.mark.xdist_group("engines")
+pytestmark = pytest.mark.xdist_group("lake")
 
 IDS = {"id", "job_id", "campaign_id", "video_id", "submission_id", "observation_id", "record_id"}
 
@@ -80,12 +79,6 @@ def stores(odd_landing: Rows, tmp_path_factory: pytest.TempPathFactory) -> dict[
 @pytest.fixture(scope="module")
 def two_sails(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with sail_cluster(tmp_path_factory.mktemp("two_sails")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with spark_cluster(tmp_path_factory.mktemp("spark")) as address:
         yield address
 
 
@@ -187,35 +180,3 @@ def without_rows(engine: Engine, tables: Iterable[str]) -> None:
     for table in tables:
         engine.run(f"DROP TABLE {table}")
     engine.run(without_models)
-
-
-def difference(got: list[Row], expected: list[Row]) -> tuple[Any, Any] | None:
-    """What one lot of rows has and the other has not."""
-    if len(got) != len(expected):
-        return len(got), len(expected)
-    for mine, theirs in zip(got, expected, strict=True):
-        if list(mine) != list(theirs):
-            return list(mine), list(theirs)
-        for column, value in theirs.items():
-            if mine[column] != value and not nearly(mine[column], value):
-                return {column: mine[column]} | mine, theirs
-    return None
-
-
-def nearly(got: Any, expected: Any) -> bool:
-    numbers = isinstance(got, float) and isinstance(expected, float)
-    return numbers and math.isclose(got, expected, rel_tol=1e-9, abs_tol=1e-9)
-
-
-def in_order(rows: list[Row]) -> list[Row]:
-    """Sorted by all their values, instants in UTC; numbers count last and less exactly."""
-
-    def key(row: Row) -> tuple[list[str], list[str]]:
-        numbers = [f"{v:.6g}" for v in row.values() if isinstance(v, float)]
-        return [repr(v) for v in row.values() if not isinstance(v, float)], numbers
-
-    utc = [
-        {c: v.astimezone(UTC) if isinstance(v, datetime) else v for c, v in row.items()}
-        for row in rows
-    ]
-    return sorted(utc, key=key)
