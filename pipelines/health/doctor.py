@@ -14,6 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
+from pipelines.landing.store import duckdb_error
 from pipelines.ledger.ledger import open_ledger
 from pipelines.ledger.lock import lock_holder
 from pipelines.output import counted
@@ -41,9 +44,10 @@ def doctor(settings: Settings) -> list[Check]:
             facts = status(settings)
             if any(settings.api_key(name) for name in SERVICES):
                 ledger = open_ledger(settings)
-    except ClipmartError as error:
+    except (ClipmartError, duckdb.Error) as error:
         again = "Then run `clipmart doctor` again."
-        stored.append(Check("stored data", "fail", str(error), again, error.exit_code))
+        failure = duckdb_error(settings, error) if isinstance(error, duckdb.Error) else error
+        stored.append(Check("stored data", "fail", str(failure), again, failure.exit_code))
     try:
         checks = [*missing_keys(settings, facts), *key_checks(settings, ledger)]
     finally:

@@ -254,6 +254,7 @@ class Loader:
 
         Raises:
             LoadFailed: the data cannot be loaded without that folder either.
+            TryAgainLater: a lake's server is away.
         """
         try:
             self._load(schema, data)
@@ -299,8 +300,14 @@ class Loader:
         broken = isinstance(root, duckdb.IOException) and "parquet" not in str(root).lower()
         return broken or is_full(error, self._dlt_dir.parent)
 
-    def _failed(self, schema: str, error: BaseException) -> LoadFailed:
+    def _failed(self, schema: str, error: BaseException) -> ClipmartError:
         *_, root = chain(error)
+        if isinstance(self._landing, Lake):
+            from pipelines.warehouse.lake import is_away, unusable
+
+            for cause in chain(error):
+                if is_away(cause):
+                    return unusable(self._landing, cause)
         # dlt puts the database's message into a traceback, after the names of its jobs.
         message = _DATABASE_ERROR.search(str(root))
         text = message[0] if message else str(root)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
@@ -219,9 +220,11 @@ def publish(
     """
     settings.build_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     sql = project(settings.build_dir)
-    build = settings.build_dir / "models.duckdb"
+    for left in settings.build_dir.glob("models-*.duckdb"):  # by a publish that was killed
+        remove_database(left)
+    # A name of its own: a connection that lost its server may hold the last one's for a while.
+    build = settings.build_dir / f"models-{uuid4().hex}.duckdb"
     folder = f"{lake.files}/lake/{cluster_files.FOLDER}/{uuid4()}"
-    remove_database(build)
     con = new_connection(lake)
     try:
         attach(con, lake, "landing", read_only=settings.cluster is None)
@@ -373,7 +376,7 @@ def _switch(
 def _not_built(lake: Lake, error: Exception) -> ClipmartError:
     reason = redacted(lake, str(error))
     cause = error.__cause__ or error
-    if isinstance(cause, duckdb.Error) and _is_away(str(cause)):
+    if isinstance(cause, duckdb.Error) and is_away(cause):
         return unusable(lake, cause)
     if isinstance(error, BuildFailed):
         return type(error)(reason)
@@ -417,6 +420,8 @@ def tidy(lake: Lake) -> None:
                   'lake', older_than => now() - INTERVAL {KEEP_DAYS} DAY)"""
         )
     except duckdb.Error as error:
+        if is_away(error):
+            raise unusable(lake, error) from error
         raise BuildFailed(
             f"The lake is published, but could not be tidied: {redacted(lake, str(error))[:300]}. "
             "It grows until that is fixed; the next `clipmart publish` tries again."
@@ -545,17 +550,27 @@ def redacted_answer(lake: Lake, rows: str) -> str:
     return rows
 
 
-def _is_away(message: str) -> bool:
-    return any(
-        sign in message for sign in ("onnection refused", "timeout", "starting up", "closed")
-    )
+_AWAY = re.compile(
+    # libpq and PostgreSQL, then httpfs
+    r"onnection (refused|reset|timed out)|timeout|closed|terminat|starting up|shutting down"
+    r"|no connection to the server|could not (connect|receive|send)|server is not accepting"
+    r"|[Cc]ould not (establish|resolve)|HTTP code (429|5\d\d)|\b(HTTP|Unable).* (500|502|503|504)\b"
+    r"|[Uu]nable to connect|Connection error",
+    re.I,
+)
+
+
+def is_away(error: BaseException | str) -> bool:
+    """Whether the catalog's or the files' server could not be reached or did not go on."""
+    return _AWAY.search(str(error)) is not None
 
 
 def unusable(lake: Lake, error: BaseException) -> ClipmartError:
     """The error to raise if DuckDB cannot open a lake, or cannot go on with it."""
-    reason = redacted(lake, " ".join(str(error).split()))[-300:]
+    text = redacted(lake, " ".join(str(error).split()))
+    reason = text[-300:]
     problem = f"The lake at {lake.catalog} cannot be used ({reason}). What it held stays."
-    if _is_away(reason):
+    if is_away(text):
         return TryAgainLater(f"{problem} Once its server answers, run the command again.")
     return FixConfiguration(
         f"{problem} Correct {lake.catalog.variable}, CLIPMART_LAKE_FILES or the rights there."

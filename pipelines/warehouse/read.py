@@ -292,6 +292,8 @@ def query(
     except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
     except duckdb.Error as error:
+        if isinstance(error, duckdb.IOException) and "HTTP" in str(error):
+            raise  # a lake's files could not be read: not the statement's fault
         raise Unusable(
             f"DuckDB refused the statement: {_reason(error)} Nothing was changed. What there is: "
             '`clipmart query "SHOW ALL TABLES"`; what it means: `clipmart docs`.'

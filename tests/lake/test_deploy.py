@@ -41,7 +41,7 @@ def test_every_command_exists(services: dict[str, dict[str, Any]]) -> None:
     """The receiver's and the sync's, as the command line parses them."""
     receiver = services["receiver"]["command"]
     (loop,) = services["sync"]["command"]
-    (sync,) = re.findall(r"clipmart ([a-z -]+?) &", loop)
+    (sync,) = re.findall(r"clipmart ([a-z0-9 -]+?) &", loop)
     for words in (receiver, shlex.split(sync)):
         command = main.commands[words[0]]
         command.make_context(words[0], list(words[1:]))
@@ -51,6 +51,8 @@ def test_its_variables_make_settings(services: dict[str, dict[str, Any]]) -> Non
     """Filled in, they are a lake on S3 and a ledger in the same database."""
     names = re.findall(r"^(\w+)=", (DEPLOY / "env.example").read_text(), flags=re.M)
     filled = dict.fromkeys(names, "word")
+    names_url = {"S3_URL": "http://s3:7070", "CLIPMART_NOTIFY": ""}
+    filled |= names_url
     substituted = {
         name: re.sub(r"\$\{(\w+)[^}]*\}", lambda match: filled[match[1]], value)
         for name, value in services["sync"]["environment"].items()
@@ -65,9 +67,32 @@ def test_its_variables_make_settings(services: dict[str, dict[str, Any]]) -> Non
 def test_the_receiver_is_reached_from_this_machine_alone(
     services: dict[str, dict[str, Any]],
 ) -> None:
-    """A proxy that speaks TLS belongs in front of it; nothing else has a port."""
+    """A proxy that speaks TLS belongs in front of it; the servers open one only where .env says."""
     assert services["receiver"]["ports"] == ["127.0.0.1:8787:8787"]
-    assert not any("ports" in service for name, service in services.items() if name != "receiver")
+    others = [port for name in ("postgres", "s3") for port in services[name]["ports"]]
+    assert all(port.startswith("${LISTEN_ON:-127.0.0.1}:") for port in others)
+    assert not any("ports" in services[name] for name in ("sync", "bucket", "backup"))
+
+
+def test_a_second_machine_runs_no_servers(services: dict[str, dict[str, Any]]) -> None:
+    """Without the profile: receiver and sync alone, whose lake's hosts are variables."""
+    anywhere = {name for name, service in services.items() if "profiles" not in service}
+    assert anywhere == {"receiver", "sync"}
+    for name in anywhere:
+        assert not any(each["required"] for each in services[name]["depends_on"].values())
+        environment = services[name]["environment"]
+        assert "${DATABASE_HOST:-postgres}" in environment["CLIPMART_LAKE_CATALOG"]
+        assert environment["AWS_ENDPOINT_URL"] == "${S3_URL:-http://s3:7070}"
+
+
+def test_every_image_has_a_version_and_every_log_a_limit(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    """And the receiver is asked for its health."""
+    for name, service in services.items():
+        assert service["image"] == "clipmart" or re.search(r":v?\d+\.\d+", service["image"]), name
+        assert name == "bucket" or "max-size" in service["logging"]["options"], name
+    assert "/healthz" in services["receiver"]["healthcheck"]["test"][-1]
 
 
 def test_the_page_names_every_variable_that_a_lake_reads() -> None:

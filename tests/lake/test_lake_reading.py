@@ -209,3 +209,12 @@ def test_an_address_is_read_as_libpq_reads_it(shared: Shared) -> None:
             "SELECT path FROM duckdb_databases() WHERE database_name = 'lake'"
         ).fetchone() or ("",)
     assert "sslmode='prefer'" in path and "hunter2" not in path
+
+
+def test_an_s3_server_that_refuses_is_worth_another_try(reader: Clipmart) -> None:
+    """75 for the lake's part, and doctor prints its lines all the same."""
+    away = dict.fromkeys(("AWS_ENDPOINT_URL", "KLIPIT_BASE_URL"), "http://127.0.0.1:9")
+    machine = Clipmart(reader.folder, reader.environ | away | {"KLIPIT_API_KEY": "k"})
+    assert machine("query", "FROM clipmart.publication").code == 75
+    doctor = machine("doctor")
+    assert doctor.code == 75 and "versions" in doctor.out, doctor
