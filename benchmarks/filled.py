@@ -45,7 +45,8 @@ FROM (
 ORDER BY n;
 """  # noqa: S608 - a constant of our own
 _EVENTS = """
-SELECT seq, event_id, 'klipit' AS service, kind, subject, body::VARCHAR,
+SELECT seq, event_id, 'klipit' AS service, kind, subject,
+  replace(replace(body::VARCHAR, '":', '": '), ',"', ', "') AS body,
   strftime(recorded_at, '%Y-%m-%dT%H:%M:%S+00:00') AS recorded_at
 FROM (
   SELECT ? - 3 * (SELECT count(*) FROM past) + 3 * n AS seq, 'import' AS kind, id AS subject,

@@ -59,7 +59,7 @@ def track_ids(
                     "was recorded. `clipmart status` lists the unknown ones."
                 )
             events = [_tied_to_intent(event, intent) for event in events]
-        known = _latest_import(ledger, service)
+        known = _latest_import(ledger, service, [str(event.subject) for event in events])
         ledger.add(event for event in events if not _says_nothing_new(event, known))
         outcome.recorded = len(events)
         outcome.new = len({event.subject for event in events} - known.keys())
@@ -157,12 +157,13 @@ def _tied_to_intent(event: Event, intent: str) -> Event:
     return replace(event, kind="tie", event_id=digest("tie", intent, event.subject), body=body)
 
 
-def _latest_import(ledger: Ledger, service: str) -> dict[str, dict[str, Any]]:
+def _latest_import(ledger: Ledger, service: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """id → body of its latest import; {} if it is known another way. Without untracked ids."""
+    id_name = SERVICES[service].id_name
     known: dict[str, dict[str, Any]] = {}
     untracked: set[str] = set()
-    for event in ledger.events(service):
-        id_ = event.body.get(SERVICES[service].id_name)
+    for event in ledger.events_about(service, id_name, ids):
+        id_ = event.body.get(id_name)
         if id_ and event.kind == "untrack":
             untracked.add(id_)
             known.pop(id_, None)
