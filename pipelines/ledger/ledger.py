@@ -400,18 +400,17 @@ class Ledger:
 
         Of an untracked id only the kinds since then, and `untrack` until it is tracked again.
         """
-        (began,) = self.store.execute(
-            "SELECT max(started_at) FROM runs WHERE started_at <= :at",
-            {"at": min(published_at, now).isoformat() if published_at else ""},
-        ).fetchone()
+        began = self._began(published_at, now)
         condition, values = _event_condition(
             service, ("import", "untrack", "answer", "tie", "webhook")
         )
         kinds: dict[str, set[str]] = {}
+        # No index has recorded_at, and by one on kinds most rows would be looked up one by one.
+        condition = condition.replace("service =", "service || '' =")
         for kind, body in self.store.execute(
             f"""SELECT kind, body FROM events
                 WHERE recorded_at >= :began AND {condition} ORDER BY seq""",
-            {"began": began or "", **values},
+            {"began": began, **values},
         ):
             if id_ := _parsed(body).get(id_name):
                 named = kinds.setdefault(id_, set())
@@ -421,6 +420,26 @@ class Ledger:
                     named.discard("untrack")
                 named.add(kind)
         return kinds
+
+    def subjects(
+        self, service: str, published_at: datetime | None, now: datetime
+    ) -> Iterator[tuple[str | None, bool]]:
+        """The subject of each event, and whether it was named since the run that published."""
+        began = self._began(published_at, now)
+        for subject, since in self.store.execute(
+            """SELECT subject, recorded_at >= :began FROM events
+               WHERE service || '' = :service AND kind <> 'due'""",
+            {"began": began, "service": service},
+        ):
+            yield subject, bool(since)
+
+    def _began(self, published_at: datetime | None, now: datetime) -> str:
+        """When the run began that published; "" if nothing is published."""
+        (began,) = self.store.execute(
+            "SELECT max(started_at) FROM runs WHERE started_at <= :at",
+            {"at": min(published_at, now).isoformat() if published_at else ""},
+        ).fetchone()
+        return began or ""
 
     def note(self, name: str, value: Any) -> None:
         """Save the latest value under a name, such as the progress that `status` reads."""

@@ -51,6 +51,7 @@ SELECT
     THEN jobs.completed_at
   END AS TIMESTAMPTZ) AS completed_at,
   CAST(jobs.observed_at AS TIMESTAMPTZ) AS observed_at,
+  CAST(jobs.error AS TEXT) AS error,
   CAST(jobs.completed_at AS TIMESTAMPTZ) AS done_at,
   CAST(jobs.clip_count AS BIGINT) AS clip_count,
   CAST(reads.observed_at AS TIMESTAMPTZ) AS clips_read_at,
@@ -78,6 +79,7 @@ COMMENT ON COLUMN staging.stg_klipit__jobs.source_seconds IS 'Length of the epis
 COMMENT ON COLUMN staging.stg_klipit__jobs.created_at IS 'When the job was created (UTC instant); NULL if absent, before 2000 or over a day ahead of the answer';
 COMMENT ON COLUMN staging.stg_klipit__jobs.completed_at IS 'When it was completed (UTC instant); NULL while it runs, and for dates as odd as those';
 COMMENT ON COLUMN staging.stg_klipit__jobs.observed_at IS 'When the API gave this answer (UTC instant)';
+COMMENT ON COLUMN staging.stg_klipit__jobs.error IS 'Why it failed, in the API''s words; NULL otherwise';
 COMMENT ON COLUMN staging.stg_klipit__jobs.done_at IS 'completed_at as the API reports it, however odd';
 COMMENT ON COLUMN staging.stg_klipit__jobs.clip_count IS 'Clips by the API''s count; NULL until it has one';
 COMMENT ON COLUMN staging.stg_klipit__jobs.clips_read_at IS 'When its clips were last read; NULL if never';

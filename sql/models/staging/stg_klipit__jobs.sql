@@ -63,6 +63,8 @@ SELECT
                                                                  those */
   jobs.observed_at::TIMESTAMPTZ            AS observed_at,    /* When the API gave this answer (UTC
                                                                  instant) */
+  jobs.error::TEXT                         AS error,          /* Why it failed, in the API's words; NULL
+                                                                 otherwise */
   jobs.completed_at::TIMESTAMPTZ           AS done_at,        /* completed_at as the API reports it, however
                                                                  odd */
   jobs.clip_count::BIGINT                  AS clip_count,     /* Clips by the API's count; NULL until it has
