@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ _DLT_SETTINGS = {
 }
 
 
+EVENTS_AT_ONCE = 100_000
+"""Events of the ledger that are in memory at once."""
 KEEP_PACKAGES = 10
 """How many of dlt's completed packages are saved for each schema, to investigate a fault."""
 
@@ -161,6 +164,8 @@ class Loader:
     ) -> None:
         """Land a service's new events, from a dlt incremental cursor on, merging by key.
 
+        Some at a time, so that memory is bounded, each in a load of its own.
+
         Args:
             submissions: returns the landed submissions of some ids of a service.
             create_tables: also create the service's tables that get no row. An empty table takes
@@ -172,12 +177,15 @@ class Loader:
 
         cursor = dlt.sources.incremental(SEQ, initial_value=0, range_start="open", row_order="asc")
 
+        read = 0
+
         @dlt.resource(name="inbox", selected=False)
         def events(seq: Any = cursor) -> Iterator[list[dict[str, Any]]]:
-            yield [
-                {SEQ: event.seq, "event": event}
-                for event in ledger.events(schema, seq.last_value or 0, LANDED_KINDS)
-            ]
+            nonlocal read
+            waiting = ledger.events(schema, seq.last_value or 0, LANDED_KINDS)
+            part = [{SEQ: event.seq, "event": event} for event in islice(waiting, EVENTS_AT_ONCE)]
+            read = len(part)
+            yield part
 
         def rows_of(table: Table) -> Any:
             def landed(items: list[dict[str, Any]]) -> Iterator[Any]:
@@ -200,6 +208,8 @@ class Loader:
             ]
 
         self._run(schema, inbox_source)
+        while read == EVENTS_AT_ONCE:
+            self._run(schema, inbox_source)
 
     def _pipeline(self, schema: str) -> Any:
         if schema not in self._pipelines:

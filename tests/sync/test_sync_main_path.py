@@ -235,3 +235,19 @@ def test_several_ids_after_refresh_are_all_requested(
     }
     assert polled == {"job_1", "job_3"}
     assert landing_only("sync", "job_1").code == 2
+
+
+@pytest.mark.parametrize("ids", [5, 6])
+def test_the_inbox_lands_in_several_loads(
+    sandbox: Sandbox, landing_only: Clipmart, monkeypatch: pytest.MonkeyPatch, ids: int
+) -> None:
+    """Events beyond what is held in memory at once land in the same sync, each exactly once."""
+    monkeypatch.setattr("pipelines.landing.loader.EVENTS_AT_ONCE", 2)
+    wanted = [f"job_{number}" for number in range(ids)]
+    for id_ in wanted:
+        sandbox.add_job(id_, clips=0)
+    landing_only("track", "klipit", *wanted)
+
+    assert landing_only("sync").code == 0
+    rows = landing_only.rows("SELECT job_id FROM klipit.submissions ORDER BY job_id")
+    assert rows == [(id_,) for id_ in wanted]
