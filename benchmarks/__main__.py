@@ -13,11 +13,12 @@ from pathlib import Path
 
 from .latency import latency
 from .measure import Result, Run, typical
+from .millions import millions
 from .paced import paced
 from .settled import large, settled
 from .unthrottled import unthrottled
 
-BENCHMARKS = {run.__name__: run for run in (unthrottled, paced, latency, settled, large)}
+BENCHMARKS = {run.__name__: run for run in (unthrottled, paced, latency, settled, large, millions)}
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 COLUMNS = ("", "wall s", "CPU s", "peak MiB", "requests", "429s", "sandbox busy")

@@ -90,7 +90,8 @@ def ids(service: str) -> None:
     """
     from pipelines.ids.track import known_ids
 
-    print_csv(known_ids(load_settings(), service))
+    for lines in known_ids(load_settings(), service):
+        print_csv(lines)
 
 
 class _Credits(click.Command):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.files import refuse_own_file, write_whole
+from pipelines.files import refuse_own_file, replacing, write_whole
 from pipelines.output import print_line, print_lines, say
 from pipelines.settings import load_settings
 from sources.shared.errors import Unusable
@@ -17,8 +17,13 @@ from .options import file_argument, format_option, selection_options
 from .terminal import print_rows, terminal_width
 
 if TYPE_CHECKING:
-    from pipelines.reports.rows import Selection
+    from collections.abc import Iterator
+
+    from pipelines.reports.rows import Selection, Table
     from pipelines.warehouse.dialects import Dialect
+
+TABLE_ROWS = 10_000
+"""Rows that are read to show some of them as a table; the others are counted."""
 
 
 @click.command()
@@ -58,7 +63,7 @@ def report(
         _write_page(html, selection)
         return
     from pipelines.reports.render import MAIN, render
-    from pipelines.reports.rows import read_report, write_parquet
+    from pipelines.reports.rows import read_report, stream_report, write_parquet
     from pipelines.warehouse.read import open_published, report_names
 
     settings = load_settings()
@@ -76,13 +81,31 @@ def report(
             write_parquet(con, name, selection, output)
             print_line(output)
             return
-        tables = [read_report(con, each, selection) for each in ([name] if name else MAIN)]
+        if format_ == "csv" and name is not None:
+            _write_csv(stream_report(con, name, selection), output)
+            return
+        most = TABLE_ROWS if format_ == "table" else None
+        tables = [read_report(con, each, selection, most) for each in ([name] if name else MAIN)]
     text = render(tables, format_, width=terminal_width(), rows=selection.limit)
     if output is None:
         print_rows(text, format_)
     else:
         write_whole(output, text)
         print_line(output)
+
+
+def _write_csv(parts: Iterator[Table], output: Path | None) -> None:
+    """Write a report as csv, to stdout as its rows come."""
+    from pipelines.reports.render import as_csv
+
+    texts = (as_csv(part, header=number == 0) for number, part in enumerate(parts))
+    if output is None:
+        for text in texts:
+            print_rows(text, "csv")
+        return
+    with replacing(output) as file:
+        file.writelines(text.encode() for text in texts)
+    print_line(output)
 
 
 def _write_page(file: Path, selection: Selection) -> None:

@@ -29,8 +29,13 @@ def failures(con: duckdb.DuckDBPyConnection, service: str) -> dict[str, Any]:
     """
     rows = con.execute(
         f"""
-        SELECT id, name, reason, began_at > newest_at - INTERVAL {RECENT_DAYS} DAYS AS recent
-        FROM (SELECT *, MAX(began_at) OVER () AS newest_at FROM ({SERVICES[service].failures}))
+        WITH records AS ({SERVICES[service].failures})
+        SELECT
+          id,
+          name,
+          reason,
+          began_at > (SELECT MAX(began_at) FROM records) - INTERVAL {RECENT_DAYS} DAYS AS recent
+        FROM records
         WHERE outcome = 'failed'
         ORDER BY began_at DESC, id
         """

@@ -212,7 +212,13 @@ def _service(
         ).fetchone() or (0, 0, None)
     published_ids: dict[str, bool] = {}
     if con is not None and recorded:
-        rows = con.execute(f"SELECT {id_name}, {tracked(con, name)} FROM {name}.submissions")
+        rows = con.execute(
+            bound(
+                f"""SELECT {id_name}, {tracked(con, name)} FROM {name}.submissions
+                    WHERE {id_name} IN (SELECT unnest($recorded))""",
+                recorded=recorded,
+            )
+        )
         published_ids = dict(rows.fetchall())
     # An event does not bring back an id that was untracked.
     new = {

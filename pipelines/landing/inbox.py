@@ -24,16 +24,20 @@ LANDED_KINDS = (
 """Kinds of events that become rows; `due` only requests a poll."""
 
 
+_SETTLED = ('"outcome": "known"', '"outcome": "failed"')
+"""Parts of an answer's JSON: the outcome of its intent is known."""
+
+
 def unknown_intents(ledger: Ledger, service: str) -> set[str]:
     """Intents whose outcome is unknown."""
     unknown: set[str] = set()
-    for event in ledger.events(service, kinds=("intent", "answer", "tie")):
-        intent = event.body.get("intent_id")
-        if event.kind == "intent":
-            unknown.add(str(intent))
-        elif event.kind == "tie" or event.body.get("outcome") in ("known", "failed"):
-            unknown.discard(str(intent))
-    return unknown
+    done = {str(tie.body.get("intent_id")) for tie in ledger.events(service, kinds=("tie",))}
+    for kind, subject, body in ledger.texts(service, kinds=("intent", "answer")):
+        if kind == "intent":
+            unknown.add(subject)
+        elif any(outcome in body for outcome in _SETTLED):
+            done.add(subject)
+    return unknown - done
 
 
 def fold(service: str, events: Iterable[Event], landed: Iterable[Row]) -> Iterator[Row]:

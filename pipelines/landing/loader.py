@@ -174,6 +174,8 @@ class Loader:
     ) -> None:
         """Land a service's new events, from a dlt incremental cursor on, merging by key.
 
+        Some at a time, so that memory is bounded, each in a load of its own.
+
         Args:
             create_tables: also create the service's tables that get no row. An empty table takes
                 as long to load as a full one, so this is left out if all of them exist.

@@ -276,6 +276,23 @@ class Ledger:
         while waiting:
             yield heappop(waiting)
 
+    def events_about(self, service: str, id_name: str, ids: Iterable[str]) -> list[Event]:
+        """Events about these ids or their intents, in commit order.
+
+        An answer's subject is its intent, so the ids of all answers are compared.
+        """
+        wanted = set(ids)
+        answers = self.texts(service, ("answer",))
+        intents = {subject for _, subject, body in answers if _parsed(body).get(id_name) in wanted}
+        subjects = wanted | intents
+        return [_event(service, *row) for row in self._rows(service) if row[0][2] in subjects]
+
+    def texts(self, service: str, kinds: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+        """(kind, subject, body as JSON text) of events, in commit order: quicker than `events`."""
+        return (
+            (kind, packed[2] or "", packed[3]) for packed, kind in self._rows(service, kinds=kinds)
+        )
+
     def last_seq(self, service: str, kinds: Iterable[str]) -> int:
         """The number of a service's latest event of these kinds; 0 without one."""
         named = {f"kind_{number}": kind for number, kind in enumerate(kinds)}
@@ -438,13 +455,10 @@ class Ledger:
 
         Of an untracked id only the kinds since then, and `untrack` until it is tracked again.
         """
-        (began,) = self.store.execute(
-            "SELECT max(started_at) FROM runs WHERE started_at <= :at",
-            {"at": min(published_at, now).isoformat() if published_at else ""},
-        ).fetchone()
+        began = self._began(published_at, now)
         named_by = ("import", "untrack", "answer", "tie", "webhook")
         kinds: dict[str, set[str]] = {}
-        for event in self.events(service, kinds=named_by, since=began or ""):
+        for event in self.events(service, kinds=named_by, since=began):
             if id_ := event.body.get(id_name):
                 named = kinds.setdefault(id_, set())
                 if event.kind == "untrack":
@@ -453,6 +467,23 @@ class Ledger:
                     named.discard("untrack")
                 named.add(event.kind)
         return kinds
+
+    def subjects(
+        self, service: str, published_at: datetime | None, now: datetime
+    ) -> Iterator[tuple[str | None, bool]]:
+        """The subject of each event, and whether it was named since the run that published."""
+        began = self._began(published_at, now)
+        for (_, _, subject, _, recorded_at), kind in self._rows(service):
+            if kind != "due":
+                yield subject, recorded_at >= began
+
+    def _began(self, published_at: datetime | None, now: datetime) -> str:
+        """When the run began that published; "" if nothing is published."""
+        (began,) = self.store.execute(
+            "SELECT max(started_at) FROM runs WHERE started_at <= :at",
+            {"at": min(published_at, now).isoformat() if published_at else ""},
+        ).fetchone()
+        return began or ""
 
     def note(self, name: str, value: Any) -> None:
         """Save the latest value under a name, such as the progress that `status` reads."""

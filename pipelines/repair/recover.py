@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -33,7 +33,7 @@ from pipelines.output import counted
 from pipelines.service import LANDING_SCHEMAS, SERVICES
 from pipelines.settings import Settings
 from pipelines.warehouse.build import remove_database
-from pipelines.warehouse.catalog import create_database
+from pipelines.warehouse.catalog import create_database, literal
 from sources.shared.errors import FixConfiguration, TryAgainLater
 from sources.shared.slots import SCHEMA as SLOTS_SCHEMA
 from sources.shared.tables import Table
@@ -41,7 +41,7 @@ from sources.shared.tables import Table
 from .sqlite_pages import Entry, entries
 from .stores import LANDING, PUBLISHED, Stores
 
-BATCH_ROWS = 100_000
+BATCH_ROWS = 1_000_000
 
 # The bytes on which every process that has a SQLite file open holds a lock.
 _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
@@ -128,10 +128,10 @@ def _rebuild(settings: Settings, stores: Stores, target: Path, why: str | None) 
     loader = Loader(target, dlt_dir)
     rows = unpublished = 0
     for schema in LANDING_SCHEMAS:
-        for items, taken, new in _loads(stores, schema):
-            loader.load_arrow(schema, items)
-            rows += taken
-            unpublished += new
+        _create_tables(loader, stores, schema)
+        taken, new = _take_over(stores, schema, target)
+        rows += taken
+        unpublished += new
     shutil.rmtree(dlt_dir, ignore_errors=True)
     _finish(target)
     lines = [f"The landing store {why or 'is rebuilt because of --force'}."]
@@ -162,30 +162,45 @@ def _rebuild(settings: Settings, stores: Stores, target: Path, why: str | None) 
     return lines
 
 
-def _loads(stores: Stores, schema: str) -> Iterator[tuple[dict[Table, Any], int, int]]:
-    """The loads of a schema: a batch of every table in each; the first creates all tables.
-
-    A load takes as long for one table as for all.
-
-    Yields:
-        (Arrow rows by table, how many, how many of them were not published).
-    """
+def _create_tables(loader: Loader, stores: Stores, schema: str) -> None:
+    """Let dlt create all tables of a schema, in a load that it records."""
     from sources.shared.resources import hinted
 
-    batches = {table: stores.batches(schema, table, BATCH_ROWS) for table in tables_of(schema)}
-    items: dict[Table, Any] = {table: table.arrow([], {}) for table in batches}
-    while True:
-        rows = unpublished = 0
-        for table, more in batches.items():
-            batch, unknown, new = next(more, (None, {}, 0))
-            if batch is not None:
-                items[table] = hinted(batch, unknown)
-                rows += batch.num_rows
+    items: dict[Table, Any] = {}
+    for table in tables_of(schema):
+        undocumented = stores.undocumented(schema, table)
+        # A row names the undocumented columns; without any, Arrow would leave them out.
+        names = table.arrow([dict.fromkeys(undocumented)], undocumented)
+        items[table] = hinted(names.slice(0, 0), undocumented)
+    loader.load_arrow(schema, items)
+
+
+def _take_over(stores: Stores, schema: str, target: Path) -> tuple[int, int]:
+    """Insert the rows of both stores into the new one, as rows of its completed load.
+
+    Returns:
+        How many rows, and how many of them were not published.
+    """
+    rows = unpublished = 0
+    con = stores.con
+    con.execute(f"ATTACH {literal(str(target))} AS rebuilt")
+    try:
+        for table in tables_of(schema):
+            for query in stores.queries(schema, table, BATCH_ROWS):
+                ((taken, new),) = con.execute(
+                    f"SELECT count(*), count(*) FILTER (_new) FROM ({query})"
+                ).fetchall()
+                con.execute(
+                    f"""INSERT INTO rebuilt.{schema}.{table.name} BY NAME
+                        SELECT * EXCLUDE (_new),
+                          (SELECT max(load_id) FROM rebuilt.{schema}._dlt_loads) AS _dlt_load_id
+                        FROM ({query})"""
+                )
+                rows += taken
                 unpublished += new
-        if not items:
-            return
-        yield items, rows, unpublished
-        items = {}
+    finally:
+        con.execute("DETACH rebuilt")
+    return rows, unpublished
 
 
 def _finish(target: Path) -> None:

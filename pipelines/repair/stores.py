@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import duckdb
 
@@ -29,6 +28,8 @@ from sources.shared.tables import REMOVED, Table
 from sources.shared.values import DataType
 
 LANDING, PUBLISHED = "landing", "warehouse"
+MEMORY = "600MiB"
+"""What DuckDB may use; what does not fit is written below state/build."""
 
 # child: the table whose rows say which store read its parent last
 _READS = {
@@ -65,6 +66,7 @@ class Stores:
         self.con = self._published(settings)
         self.con.execute("SET TimeZone = 'UTC'")
         self.con.execute(f"SET temp_directory = {literal(str(settings.build_dir / 'spill'))}")
+        self.con.execute(f"SET memory_limit = '{MEMORY}'")
         if settings.landing.exists():
             with settings.landing.open("rb"):  # a file without the right to read is not damaged
                 pass
@@ -253,17 +255,17 @@ class Stores:
             if not column.startswith(PRIVATE)
         }
 
-    def batches(
-        self, schema: str, table: Table, most: int
-    ) -> Iterator[tuple[Any, dict[str, DataType], int]]:
-        """A table's rows from both stores as Arrow, about `most` at a time.
+    def undocumented(self, schema: str, table: Table) -> dict[str, DataType]:
+        """The types of a table's undocumented columns."""
+        types = self.types(f"{schema}.{table.name}")
+        return {c: data_type(kind) for c, kind in types.items() if c not in table.columns}
+
+    def queries(self, schema: str, table: Table, most: int) -> Iterator[str]:
+        """The queries of a table's rows from both stores, about `most` rows in each.
 
         Of rows with the same key the last observed one is taken, or the published one if the
-        landing table was altered. A parent's rows all come from the store that read it last, in
-        one batch: loading it replaces them.
-
-        Yields:
-            (rows, the types of undocumented columns, how many of the rows were not published).
+        landing table was altered. A parent's rows all come from the store that read it last. The
+        column `_new` says which rows were not published.
         """
         full = f"{schema}.{table.name}"
         types = self.types(full)
@@ -272,29 +274,24 @@ class Stores:
             return
         union = " UNION ALL ".join(self._rows(store, full, types, table) for store in sources)
         key = ", ".join(map(quoted, table.key))
+        columns = ", ".join(map(quoted, types))
+        ((rows, keys),) = self.con.execute(
+            f"SELECT count(*), count(DISTINCT ({key})) FROM ({union})"
+        ).fetchall()
+        if rows == keys:
+            yield f"SELECT {columns}, _store = '{LANDING}' AS _new FROM ({union})"
+            return
         order = ["observed_at DESC"] if "observed_at" in types else []
         if LANDING in sources and self._altered(full):
             order = ["_store DESC"]
         ranked = ", ".join([*order, "_store"])
-        together = quoted(table.parent or table.key[0])
-        ((rows,),) = self.con.execute(f"SELECT count(*) FROM ({union})").fetchall()
-        unknown = {c: data_type(kind) for c, kind in types.items() if c not in table.columns}
-        batches = rows // most + 1
-        # JSON travels as text.
-        columns = ", ".join(
-            f"{quoted(c)}::VARCHAR AS {quoted(c)}" if kind == "JSON" else quoted(c)
-            for c, kind in types.items()
-        )
-        for number in range(batches):
-            batch = self.con.sql(
-                f"""SELECT {columns},
-                      _store = '{LANDING}' AND count(*) OVER (PARTITION BY {key}) = 1 AS _new
-                    FROM ({union}) WHERE hash({together}) % {batches} = {number}
-                    QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {ranked}) = 1"""
-            ).to_arrow_table()
-            if batch.num_rows:
-                new = sum(batch.column("_new").to_pylist())
-                yield batch.drop_columns(["_new"]), unknown, new
+        parts = rows // most + 1
+        for number in range(parts):
+            yield f"""
+                SELECT {columns},
+                  _store = '{LANDING}' AND count(*) OVER (PARTITION BY {key}) = 1 AS _new
+                FROM ({union}) WHERE hash({key}) % {parts} = {number}
+                QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {ranked}) = 1"""
 
     def _rows(self, store: str, table: str, types: dict[str, str], declared: Table) -> str:
         """The query of one store's rows of a table that may be taken over."""

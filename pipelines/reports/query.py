@@ -18,12 +18,12 @@ import duckdb
 from pipelines import stop
 from pipelines.output import say
 from pipelines.settings import Settings
-from pipelines.warehouse.read import open_published
+from pipelines.warehouse.read import open_published, refuse_other_statements
 from pipelines.warehouse.read import query as run
 from sources.shared.errors import ClipmartError, Unusable
 
 from .render import as_csv, render
-from .rows import Table, batches
+from .rows import Table, batches, instants_as_text
 
 MOST_ROWS = 1_000_000
 """Most rows of an answer. In csv, rows are printed as they come, so there is no limit."""
@@ -44,7 +44,7 @@ def answer(settings: Settings, sql: str, format: str, width: int = 80) -> Iterat
         NotPublished, TryAgainLater, FixConfiguration: as `open_published`.
     """
     with limited(settings) as (con, expired):
-        for text in _rendered(batches(run(con, sql)), format, width):
+        for text in _rendered(_rows(con, sql, format), format, width):
             if expired.is_set():
                 raise _too_long(settings.query_seconds)
             yield without_lake_secrets(settings, text)
@@ -98,6 +98,24 @@ def limited(
                 # After a signal the statement still runs in other threads: closing waits for them.
                 con.interrupt()
                 raise
+
+
+def _rows(con: duckdb.DuckDBPyConnection, sql: str, format: str) -> Iterator[Table]:
+    """The rows of one statement; in csv with instants as text, if it can be part of another."""
+    if format != "csv":
+        yield from batches(run(con, sql))
+        return
+    parts = instants_as_text(con, sql.strip().rstrip(";"))
+    try:
+        refuse_other_statements(con, sql)
+        first = next(parts)
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
+        raise
+    except duckdb.Error:
+        yield from batches(run(con, sql))  # which says what is wrong with it, if anything is
+        return
+    yield first
+    yield from parts
 
 
 def _rendered(parts: Iterator[Table], format: str, width: int) -> Iterator[str]:

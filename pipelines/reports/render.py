@@ -7,7 +7,6 @@ a table.
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,25 +74,41 @@ def as_csv(table: Table, *, raw: bool = False, header: bool = True) -> str:
     Args:
         raw: as `render`; quotes only what needs quotes.
     """
-    lines = [_csv_line(table.columns if raw else map(_defused, table.columns))] if header else []
-    for row in table.rows:
-        if raw:
-            cells = [
-                str(value) if isinstance(value, float) else plain(value, kind)
-                for value, kind in zip(row, table.types, strict=True)
-            ]
-            lines.append(_csv_line(cells))
-        else:
-            lines.append(
-                ",".join(
-                    _quoted(_defused(plain(value, kind)))
-                    if isinstance(value, str | list | tuple | Mapping)
-                    else plain(value, kind)
-                    for value, kind in zip(row, table.types, strict=True)
-                )
-                + "\n"
-            )
+    lines: list[str] = []
+    if header:
+        lines.append(_csv_line(table.columns if raw else map(_defused, table.columns)))
+    columns = list(zip(*table.rows, strict=True))
+    cells = map(_raw_cells if raw else _quoted_cells, columns, table.types)
+    rows = zip(*cells, strict=True)
+    if raw:
+        lines += _csv_lines(rows)
+    else:
+        lines += [",".join(row) + "\n" for row in rows]
     return "".join(lines)
+
+
+def _raw_cells(values: Sequence[Any], kind: str) -> Iterable[Any]:
+    """A column for `_csv_lines`, which writes text, numbers, days and NULL by itself."""
+    if kind in ("VARCHAR", "DATE") or is_number(kind):
+        return values
+    return [plain(value, kind) for value in values]
+
+
+def _quoted_cells(values: Sequence[Any], kind: str) -> Iterable[str]:
+    """A column as text: what is not a number, a day or an instant in quotation marks."""
+    if kind == "VARCHAR":
+        return ["" if value is None else _quoted(_defused(value)) for value in values]
+    if is_number(kind) or kind.startswith("TIMESTAMP"):
+        return [
+            "" if value is None else str(value) if type(value) is int else plain(value, kind)
+            for value in values
+        ]
+    return [
+        _quoted(_defused(plain(value, kind)))
+        if isinstance(value, str | list | tuple | Mapping)
+        else plain(value, kind)
+        for value in values
+    ]
 
 
 def as_markdown(table: Table, *, titled: bool = False) -> str:
@@ -108,10 +123,22 @@ def as_markdown(table: Table, *, titled: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _csv_line(cells: Iterable[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that a single \r is quoted too
-    return line.getvalue().removesuffix("\r\n") + "\n"
+def _csv_line(cells: Iterable[Any]) -> str:
+    (line,) = _csv_lines([cells])
+    return line
+
+
+def _csv_lines(rows: Iterable[Iterable[Any]]) -> list[str]:
+    """Lines with quotation marks only where they are needed."""
+    lines = _Lines()
+    csv.writer(lines, lineterminator="\r\n").writerows(rows)  # so that a single \r is quoted too
+    return [line.removesuffix("\r\n") + "\n" for line in lines]
+
+
+class _Lines(list[str]):
+    """What `csv.writer` writes to: it gives one line at a time."""
+
+    write = list.append
 
 
 def _quoted(cell: str) -> str:
@@ -121,8 +148,10 @@ def _quoted(cell: str) -> str:
 
 def _defused(cell: str) -> str:
     """A cell that does not start a formula in a spreadsheet; full-width signs may start one too."""
-    formula = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-    return "'" + cell if cell.startswith(formula) else cell
+    return "'" + cell if cell.startswith(_FORMULA) else cell
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def _markdown_cell(cell: str) -> str:

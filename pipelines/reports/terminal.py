@@ -73,7 +73,8 @@ def report_table(table: Table, width: int, rows: int | None = None) -> str:
     filled = [column for column in columns if column.filled] or columns[:1]
     sizes = _sizes(filled, width)
     lines += _grid([c for c in sorted(filled, key=_place) if c.name in sizes], sizes)
-    left_out = [f"{len(shown)} of {len(table.rows):,} rows"] * (len(shown) < len(table.rows))
+    total = len(table.rows) if table.total is None else table.total
+    left_out = [f"{len(shown)} of {total:,} rows"] * (len(shown) < total)
     left_out += [f"{len(sizes)} of {len(filled)} columns"] * (len(sizes) < len(filled))
     notes = [", ".join(left_out), "--format json gives all"] if left_out else []
     if empty := [column.header for column in columns if column not in filled]:
@@ -114,12 +115,10 @@ class _Column:
     group: int | None
     """Its place among the columns that a person reads first; None for the others."""
     values: tuple[Any, ...]
-    all_values: tuple[Any, ...]
-    """Those of rows that are not shown, too."""
-
-    @property
-    def filled(self) -> bool:
-        return any(value is not None and not is_beyond(value) for value in self.all_values)
+    all_values: tuple[Any, ...] | None
+    """Those of rows that are not shown, too; None if not all were read."""
+    filled: bool
+    """Whether any row has a value in it."""
 
     @property
     def is_id(self) -> bool:
@@ -143,7 +142,7 @@ class _Column:
     @cached_property
     def short_texts(self) -> list[str]:
         """The same, and ids by their first characters, as many as tell them apart."""
-        if not self.is_id:
+        if not self.is_id or self.all_values is None:
             return self.texts
         ids = sorted({printable(str(value)) for value in self.all_values if value is not None})
         alike = (os.path.commonprefix(pair) for pair in pairwise(ids))  # noqa: RUF071 - no paths
@@ -165,7 +164,8 @@ class _Column:
 def _columns(table: Table, shown: Sequence[tuple[Any, ...]]) -> list[_Column]:
     by_column = list(zip(*table.rows, strict=True))
     has_values = {
-        name: any(value is not None for value in values)
+        name: name in table.filled
+        or any(value is not None and not is_beyond(value) for value in values)
         for name, values in zip(table.columns, by_column, strict=True)
     }
     first = table.columns[0]
@@ -186,7 +186,8 @@ def _columns(table: Table, shown: Sequence[tuple[Any, ...]]) -> list[_Column]:
             at,
             read.index(name) if name in read else None,
             values[: len(shown)],
-            values,
+            values if table.total is None else None,
+            has_values[name],
         )
         for at, (name, values) in enumerate(zip(table.columns, by_column, strict=True))
     ]

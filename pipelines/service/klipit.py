@@ -137,10 +137,9 @@ KLIPIT = Service(
         JOIN klipit.submissions AS s ON s.job_id = e.job_id AND s.origin = 'webhook'
         WHERE e.event = 'job.created' AND $tracked GROUP BY e.job_id ORDER BY e.job_id""",
     failures="""
-        SELECT jobs.job_id AS id, show_name AS name, error AS reason, outcome,
+        SELECT job_id AS id, show_name AS name, error AS reason, outcome,
           LEAST(COALESCE(created_at, completed_at, observed_at), observed_at) AS began_at
-        FROM staging.stg_klipit__jobs AS jobs
-        INNER JOIN (SELECT id, error FROM klipit.jobs) AS landed ON landed.id = jobs.job_id""",
+        FROM staging.stg_klipit__jobs""",
     progress_view="staging.stg_klipit__job_progress",
     progress_report="job-turnaround",
 )

@@ -273,21 +273,8 @@ def query(
             DuckDB refuses.
         duckdb.InterruptException, duckdb.OutOfMemoryException: it was stopped.
     """
-    from .statement import only_reads, reads_elsewhere
-
     try:
-        if not only_reads(con, sql):
-            raise Unusable(
-                "`clipmart query` runs one statement that only reads: SELECT, FROM, WITH, "
-                "DESCRIBE, SUMMARIZE, SHOW or EXPLAIN. Nothing was run. To write, copy the file "
-                "with `clipmart publish FILE` and open the copy."
-            )
-        elsewhere = reads_elsewhere(con, sql)
-        if elsewhere is not None:
-            raise Unusable(
-                f"`clipmart query` reads the published tables alone, and the statement names "
-                f'{elsewhere}. Nothing was run. What there is: `clipmart query "SHOW ALL TABLES"`.'
-            )
+        refuse_other_statements(con, sql)
         return con.execute(sql if most is None else _first_rows(con, sql, most))
     except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
@@ -298,6 +285,29 @@ def query(
             f"DuckDB refused the statement: {_reason(error)} Nothing was changed. What there is: "
             '`clipmart query "SHOW ALL TABLES"`; what it means: `clipmart docs`.'
         ) from error
+
+
+def refuse_other_statements(con: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Refuse what is not one statement that only reads the published tables.
+
+    Raises:
+        Unusable: it is not.
+        duckdb.Error: it cannot be parsed.
+    """
+    from .statement import only_reads, reads_elsewhere
+
+    if not only_reads(con, sql):
+        raise Unusable(
+            "`clipmart query` runs one statement that only reads: SELECT, FROM, WITH, "
+            "DESCRIBE, SUMMARIZE, SHOW or EXPLAIN. Nothing was run. To write, copy the file "
+            "with `clipmart publish FILE` and open the copy."
+        )
+    elsewhere = reads_elsewhere(con, sql)
+    if elsewhere is not None:
+        raise Unusable(
+            f"`clipmart query` reads the published tables alone, and the statement names "
+            f'{elsewhere}. Nothing was run. What there is: `clipmart query "SHOW ALL TABLES"`.'
+        )
 
 
 def _first_rows(con: duckdb.DuckDBPyConnection, sql: str, most: int) -> str:

@@ -177,4 +177,4 @@ def test_a_further_service_is_tracked_synced_and_landed(
     assert slides == [("talk-1", "a", "Why"), ("talk-1", "b", None)]
     assert observed == [("talk-1", "over")]
     assert second.services["talkit"].requested == 0
-    assert known_ids(settings, talkit.name).splitlines() == ["talk_id,url", "talk-1,"]
+    assert "".join(known_ids(settings, talkit.name)).splitlines() == ["talk_id,url", "talk-1,"]

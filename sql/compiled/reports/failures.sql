@@ -1,5 +1,5 @@
 -- grain: service, id, video_id
--- reads: clipus.campaign_observations, clipus.video_observations, klipit.job_observations, klipit.jobs, staging.status_words, staging.stg_clipus__campaigns, staging.stg_clipus__videos, staging.stg_klipit__jobs
+-- reads: clipus.campaign_observations, clipus.video_observations, klipit.job_observations, staging.status_words, staging.stg_clipus__campaigns, staging.stg_clipus__videos, staging.stg_klipit__jobs
 CREATE TABLE reports.failures AS
 WITH jobs_seen AS (
   SELECT
@@ -39,12 +39,10 @@ WITH jobs_seen AS (
     jobs.show_name AS name,
     jobs.episode AS episode,
     jobs.status AS status,
-    landed.error AS error,
+    jobs.error AS error,
     jobs.created_at AS created_at,
     COALESCE(jobs_seen.seen_at, jobs.observed_at) AS seen_at
   FROM staging.stg_klipit__jobs AS jobs
-  INNER JOIN klipit.jobs AS landed
-    ON jobs.job_id = landed.id
   LEFT JOIN jobs_seen AS jobs_seen
     ON jobs.job_id = jobs_seen.job_id
   WHERE

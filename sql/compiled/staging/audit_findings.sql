@@ -1,6 +1,6 @@
 -- grain: finding
 -- reads: clipus.campaigns, clipus.videos, klipit.account_snapshots, klipit.jobs, staging.stg_clipus__videos, staging.stg_klipit__balances, staging.stg_klipit__clips, staging.stg_klipit__jobs
-CREATE VIEW staging.audit_findings AS
+CREATE TABLE staging.audit_findings AS
 WITH findings AS (
   SELECT
     'score outside 0 to 100' AS finding,
@@ -131,7 +131,7 @@ FROM findings AS findings
 ORDER BY
   finding;
 
-COMMENT ON VIEW staging.audit_findings IS 'Values of the vendors'' that look odd. They stop nothing: one row per check, 0 rows is well.';
+COMMENT ON TABLE staging.audit_findings IS 'Values of the vendors'' that look odd. They stop nothing: one row per check, 0 rows is well.';
 COMMENT ON COLUMN staging.audit_findings.finding IS 'What is odd';
 COMMENT ON COLUMN staging.audit_findings.table_name IS 'Landing table it was found in';
 COMMENT ON COLUMN staging.audit_findings.rows IS 'Rows of which it is true';

@@ -1,46 +1,23 @@
 -- grain: job_id
--- reads: klipit.clip_reads, klipit.job_observations, klipit.jobs, klipit.submissions, staging.stg_klipit__jobs
+-- reads: staging.stg_klipit__jobs
 CREATE VIEW staging.stg_klipit__job_progress AS
-WITH last_seen AS (
+WITH progress AS (
   SELECT
-    job_observations.job_id AS job_id,
-    ARG_MAX(job_observations.status, job_observations.observed_at) AS status
-  FROM klipit.job_observations AS job_observations
-  GROUP BY
-    job_observations.job_id
-), known AS (
-  SELECT
-    submissions.job_id AS job_id,
-    MIN(submissions.recorded_at) AS first_known_at,
-    BOOL_AND(NOT submissions.untracked_at IS NULL) AS untracked
-  FROM klipit.submissions AS submissions
-  GROUP BY
-    submissions.job_id
-), progress AS (
-  SELECT
-    jobs.job_id AS job_id,
-    jobs.outcome AS outcome,
-    COALESCE(jobs.created_at, known.first_known_at) AS began_at,
+    stg_klipit__jobs.job_id AS job_id,
+    stg_klipit__jobs.outcome AS outcome,
+    stg_klipit__jobs.gone AS gone,
+    stg_klipit__jobs.untracked AS untracked,
+    COALESCE(stg_klipit__jobs.created_at, stg_klipit__jobs.known_at) AS began_at,
     COALESCE(
-      landed.clip_count = 0
-      OR reads.observed_at >= CASE
-        WHEN landed.completed_at <= COALESCE(CAST(GETVARIABLE('clipmart_now') AS TIMESTAMPTZ), CURRENT_TIMESTAMP)
-        THEN landed.completed_at
-        ELSE landed.observed_at
+      stg_klipit__jobs.clip_count = 0
+      OR stg_klipit__jobs.clips_read_at >= CASE
+        WHEN stg_klipit__jobs.done_at <= COALESCE(CAST(GETVARIABLE('clipmart_now') AS TIMESTAMPTZ), CURRENT_TIMESTAMP)
+        THEN stg_klipit__jobs.done_at
+        ELSE stg_klipit__jobs.observed_at
       END,
       FALSE
-    ) AS clips_read,
-    COALESCE(last_seen.status = 'not_found', FALSE) AS gone,
-    COALESCE(known.untracked, FALSE) AS untracked
-  FROM staging.stg_klipit__jobs AS jobs
-  INNER JOIN klipit.jobs AS landed
-    ON jobs.job_id = landed.id
-  LEFT JOIN klipit.clip_reads AS reads
-    ON jobs.job_id = reads.job_id
-  LEFT JOIN last_seen AS last_seen
-    ON jobs.job_id = last_seen.job_id
-  LEFT JOIN known AS known
-    ON jobs.job_id = known.job_id
+    ) AS clips_read
+  FROM staging.stg_klipit__jobs AS stg_klipit__jobs
 )
 SELECT
   CAST(progress.job_id AS TEXT) AS job_id,

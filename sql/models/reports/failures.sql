@@ -57,12 +57,10 @@ WITH jobs_seen AS (
     jobs.show_name AS name,
     jobs.episode AS episode,
     jobs.status AS status,
-    landed.error AS error,
+    jobs.error AS error,
     jobs.created_at AS created_at,
     COALESCE(jobs_seen.seen_at, jobs.observed_at) AS seen_at
   FROM staging.stg_klipit__jobs AS jobs
-  INNER JOIN klipit.jobs AS landed
-    ON landed.id = jobs.job_id
   LEFT JOIN jobs_seen
     ON jobs_seen.job_id = jobs.job_id
   WHERE jobs.outcome = 'failed'

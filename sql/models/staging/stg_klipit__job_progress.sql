@@ -9,45 +9,24 @@ MODEL (
   )
 );
 
-WITH last_seen AS (
+WITH progress AS (
   SELECT
     job_id,
-    ARG_MAX(status, observed_at) AS status
-  FROM klipit.job_observations
-  GROUP BY job_id
-), known AS (
-  SELECT
-    job_id,
-    MIN(recorded_at) AS first_known_at,
-    BOOL_AND(untracked_at IS NOT NULL) AS untracked
-  FROM klipit.submissions
-  GROUP BY job_id
-), progress AS (
-  SELECT
-    jobs.job_id,
-    jobs.outcome,
-    COALESCE(jobs.created_at, known.first_known_at) AS began_at,
+    outcome,
+    gone,
+    untracked,
+    COALESCE(created_at, known_at) AS began_at,
     /* Read after it was done; where that instant is absent or ahead, not before the job was seen so. */
     COALESCE(
-      landed.clip_count = 0
-      OR reads.observed_at >= CASE
-        WHEN landed.completed_at <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP)
-        THEN landed.completed_at
-        ELSE landed.observed_at
+      clip_count = 0
+      OR clips_read_at >= CASE
+        WHEN done_at <= COALESCE(GETVARIABLE('clipmart_now')::TIMESTAMPTZ, CURRENT_TIMESTAMP)
+        THEN done_at
+        ELSE observed_at
       END,
       FALSE
-    ) AS clips_read,
-    COALESCE(last_seen.status = 'not_found', FALSE) AS gone,
-    COALESCE(known.untracked, FALSE) AS untracked
-  FROM staging.stg_klipit__jobs AS jobs
-  INNER JOIN klipit.jobs AS landed
-    ON landed.id = jobs.job_id
-  LEFT JOIN klipit.clip_reads AS reads
-    ON reads.job_id = jobs.job_id
-  LEFT JOIN last_seen
-    ON last_seen.job_id = jobs.job_id
-  LEFT JOIN known
-    ON known.job_id = jobs.job_id
+    ) AS clips_read
+  FROM staging.stg_klipit__jobs
 )
 SELECT
   job_id::TEXT        AS job_id,     /* Klipit job id */

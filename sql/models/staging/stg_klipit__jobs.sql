@@ -1,7 +1,7 @@
-/* One row per job, with what its submission said of it. */
+/* One row per job, with what its submission said of it and what tells how far it has come. */
 MODEL (
   name staging.stg_klipit__jobs,
-  kind VIEW,
+  kind FULL,
   grain job_id,
   audits (
     is_key(columns := (job_id))
@@ -14,9 +14,17 @@ WITH submitted AS (
     job_id,
     ARG_MAX(show_name, recorded_at) AS show_name,
     ARG_MAX(guest_name, recorded_at) AS guest_name,
-    ARG_MAX(description, recorded_at) AS description
+    ARG_MAX(description, recorded_at) AS description,
+    MIN(recorded_at) AS known_at,
+    BOOL_AND(untracked_at IS NOT NULL) AS untracked
   FROM klipit.submissions
   WHERE job_id IS NOT NULL
+  GROUP BY job_id
+), last_seen AS (
+  SELECT
+    job_id,
+    ARG_MAX(status, observed_at) AS status
+  FROM klipit.job_observations
   GROUP BY job_id
 )
 SELECT
@@ -53,10 +61,29 @@ SELECT
   END::TIMESTAMPTZ                         AS completed_at,   /* When it was completed (UTC instant); NULL
                                                                  while it runs, and for dates as odd as
                                                                  those */
-  jobs.observed_at::TIMESTAMPTZ            AS observed_at     /* When the API gave this answer (UTC
+  jobs.observed_at::TIMESTAMPTZ            AS observed_at,    /* When the API gave this answer (UTC
                                                                  instant) */
+  jobs.error::TEXT                         AS error,          /* Why it failed, in the API's words; NULL
+                                                                 otherwise */
+  jobs.completed_at::TIMESTAMPTZ           AS done_at,        /* completed_at as the API reports it, however
+                                                                 odd */
+  jobs.clip_count::BIGINT                  AS clip_count,     /* Clips by the API's count; NULL until it has
+                                                                 one */
+  reads.observed_at::TIMESTAMPTZ           AS clips_read_at,  /* When its clips were last read; NULL if
+                                                                 never */
+  COALESCE(last_seen.status = 'not_found', FALSE)::BOOLEAN
+                                           AS gone,           /* The API no longer knows it: its last
+                                                                 observation is not_found */
+  submitted.known_at::TIMESTAMPTZ          AS known_at,       /* When its id was first recorded here; NULL if
+                                                                 it was not */
+  COALESCE(submitted.untracked, FALSE)::BOOLEAN
+                                           AS untracked       /* `clipmart untrack` removed its id */
 FROM klipit.jobs AS jobs
 LEFT JOIN submitted
   ON submitted.job_id = jobs.id
+LEFT JOIN klipit.clip_reads AS reads
+  ON reads.job_id = jobs.id
+LEFT JOIN last_seen
+  ON last_seen.job_id = jobs.id
 LEFT JOIN staging.status_words AS words
   ON words.status = jobs.status
