@@ -115,6 +115,7 @@ def test_a_landing_sync_adds_no_table_to_the_catalog(growing: Growing) -> None:
     assert transactions < TRANSACTIONS
 
 
+@pytest.mark.soak
 def test_housekeeping_leaves_what_the_last_week_needs(growing: Growing) -> None:
     """After two syncs a week apart, older snapshots, views and files are gone; rows are not."""
     tables, syncs = growing.catalog()["tables"], len(growing.sandbox.jobs)
