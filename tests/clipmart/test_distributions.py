@@ -86,7 +86,13 @@ def test_the_metadata_says_what_pip_and_people_need(wheel: zipfile.ZipFile) -> N
     assert said["Requires-Python"] == "<3.15,>=3.11"
     assert said["License-Expression"] == "Apache-2.0"
     assert said["Description-Content-Type"] == "text/markdown"
-    assert set(said.get_all("Provides-Extra") or ()) == {"lake", "mcp", "models", "notebooks", "spark"}
+    assert set(said.get_all("Provides-Extra") or ()) == {
+        "lake",
+        "mcp",
+        "models",
+        "notebooks",
+        "spark",
+    }
 
 
 def test_the_version_is_written_once() -> None:
