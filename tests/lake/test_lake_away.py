@@ -58,13 +58,8 @@ def test_a_landing_sync_makes_few_round_trips(far: Far) -> None:
     assert trips < ROUND_TRIPS
 
 
-@pytest.mark.parametrize(
-    "share",
-    [
-        pytest.param(number / 8, marks=[] if number == 3 else pytest.mark.soak)
-        for number in range(1, 8)
-    ],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("share", [number / 8 for number in range(1, 8)])
 def test_a_database_that_vanishes_gives_75_and_loses_nothing(
     far: Far, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
