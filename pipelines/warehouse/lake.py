@@ -113,7 +113,7 @@ def new_connection(lake: Lake, address: Address | None = None) -> duckdb.DuckDBP
     # For good: DuckDB lets nobody allow them again while the connection lives.
     con.execute("SET allow_unsigned_extensions = false")
     con.execute("SET autoinstall_known_extensions = false")
-    # Two transactions for each of ours. A lost connection fails the statement either way.
+    # It adds two transactions to each statement. A lost connection fails the statement either way.
     con.execute("SET pg_pool_health_check_query = ''")
     con.execute(f"CREATE SECRET {_CATALOG_KEY} ({_catalog_secret(address or lake.catalog)})")
     if lake.on_s3:

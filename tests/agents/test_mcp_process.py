@@ -158,7 +158,7 @@ def test_a_worker_that_dies_is_replaced(clipmart: Clipmart) -> None:
 
 
 def test_no_module_of_the_working_folder_is_imported(clipmart: Clipmart) -> None:
-    """A client starts the server wherever its person works."""
+    """A client starts the server in the folder where its person works."""
     (clipmart.folder / "duckdb.py").write_text("raise SystemExit('imported from here')")
     with over_stdio(clipmart) as agent:
         assert agent.json("query", sql="SELECT 1 AS n")["rows"] == [{"n": 1}]

@@ -88,7 +88,7 @@ def test_a_second_machine_runs_no_servers(services: dict[str, dict[str, Any]]) -
 def test_every_image_has_a_version_and_every_log_a_limit(
     services: dict[str, dict[str, Any]],
 ) -> None:
-    """And the receiver is asked for its health."""
+    """And the health of the receiver is checked."""
     for name, service in services.items():
         assert service["image"] == "clipmart" or re.search(r":v?\d+\.\d+", service["image"]), name
         assert name == "bucket" or "max-size" in service["logging"]["options"], name
