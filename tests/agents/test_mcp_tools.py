@@ -70,7 +70,7 @@ def test_a_query_gives_the_commands_rows(agent: Agent, demo: Clipmart) -> None:
     ):
         expected = demo("query", sql, "--format", "json").json()
         assert agent.json("query", sql=sql) == expected, sql
-    assert "EMPTY_RESULT" in agent.text("query", sql="EXPLAIN SELECT 1 WHERE false")
+    assert '"physical_plan"' in agent.text("query", sql="EXPLAIN SELECT 1 WHERE false")
 
 
 def test_links_are_left_out_unless_requested(on_stdio: Agent) -> None:
