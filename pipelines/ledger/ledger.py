@@ -295,10 +295,10 @@ class Ledger:
         An answer's subject is its intent, so the ids of all answers are compared.
         """
         wanted = set(ids)
-        answers = self.texts(service, ("answer",))
-        intents = {subject for _, subject, body in answers if _parsed(body).get(id_name) in wanted}
         if not wanted:
             return []
+        answers = self.texts(service, ("answer",))
+        intents = {subject for _, subject, body in answers if _parsed(body).get(id_name) in wanted}
         rows = self._rows(service, subjects=wanted | intents)
         return [_event(service, *row) for row in rows]
 
